@@ -1,0 +1,1 @@
+"""The terminal: thin commands, live progress, no logic."""

@@ -1,0 +1,1 @@
+"""Inference engines: from parameters to a command, and from a log to a diagnosis."""

@@ -1,0 +1,1 @@
+"""Harnesses: load on an endpoint, and what it measured."""

@@ -1,0 +1,1 @@
+"""The loop: from a Study to trials, deployments and measurements in the store."""

@@ -1,0 +1,1 @@
+"""Platforms: where an engine runs."""

@@ -1,0 +1,102 @@
+"""What a platform is to servelab."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, cast
+
+from servelab.spec.base import Parameters, Spec
+from servelab.spec.deployment import Address, Launch, Mark
+from servelab.spec.plugins import load_plugin
+
+
+class Leftover(Spec):
+    """Something of a study that still runs though nobody waits for it."""
+
+    mark: Mark
+    what: str
+    id: str
+
+
+class Exit(Spec):
+    """How a deployment ended: ``code`` is negative for a signal, None when unknown."""
+
+    code: int | None
+    log_tail: str
+
+
+class Running(Protocol):
+    """An engine that a platform has started."""
+
+    url: str
+    pid: int | None
+    cpus: tuple[int, ...]
+    log: Path | None
+
+    async def wait_ready(self, timeout: float) -> None:
+        """Return when the engine answers on its ready path.
+
+        Raises:
+            ExitedError: it ended first; carries the Exit.
+            TimeoutError: it was not ready after ``timeout`` seconds.
+        """
+        ...
+
+    async def wait_exit(self) -> Exit:
+        """Return when the engine has ended by itself (used beside a measurement)."""
+        ...
+
+    def log_tail(self, lines: int = 50) -> str:
+        """The last lines of its log."""
+        ...
+
+    async def stop(self, timeout: float) -> None:
+        """End it: gracefully, and by force after ``timeout`` seconds. Idempotent; leaves no process."""
+        ...
+
+
+class ExitedError(Exception):
+    """The engine ended before it was ready."""
+
+    def __init__(self, exit: Exit) -> None:
+        super().__init__(f"the engine exited with code {exit.code}")
+        self.exit = exit
+
+
+class Platform(Protocol):
+    """Turns a Launch into a running engine and finds what a crash left behind."""
+
+    name: ClassVar[str]
+    starts_engine: ClassVar[bool]
+    """False for ``endpoint``: the engine is somebody else's, and only loads vary."""
+
+    def address(self) -> Address:
+        """Where the next engine is to listen: a port that is free now."""
+        ...
+
+    async def start(self, launch: Launch, mark: Mark, log: Path, parameters: Parameters) -> Running:
+        """Start the engine; does not wait until it is ready.
+
+        Raises:
+            DeployError: it cannot be started (no such program, no permission).
+        """
+        ...
+
+    def leftovers(self, studies: Sequence[str]) -> list[Leftover]:
+        """What carries the mark of one of these studies (ids) and is not ours to wait for."""
+        ...
+
+    def remove(self, leftover: Leftover) -> None:
+        """End it, by force if it must be."""
+        ...
+
+
+def platform(name: str, options: Mapping[str, Any]) -> Platform:
+    """The platform called ``name``, with its options.
+
+    Raises:
+        NotFoundError: no plug-in of that name.
+        DocumentError: an option is unknown or wrong.
+    """
+    return cast(Platform, load_plugin("servelab.platforms", name)(options))

@@ -1,0 +1,1 @@
+"""What a finished study says: summary, plots, recommendation, exports."""

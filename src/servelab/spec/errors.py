@@ -1,0 +1,57 @@
+"""The errors a user may meet: what happened, where, and what to do next."""
+
+from __future__ import annotations
+
+
+class ServelabError(Exception):
+    """An error to show to the user without a traceback.
+
+    Attributes:
+        message: what happened, and where.
+        remedy: what to do next, or empty.
+        exit_code: what the command line exits with (see docs/cli.md).
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.remedy}" if self.remedy else self.message
+
+
+class DocumentError(ServelabError):
+    """A study document that cannot be read; ``problems`` holds each fault with its position."""
+
+    exit_code = 2
+
+    def __init__(self, problems: tuple[str, ...], remedy: str = "") -> None:
+        super().__init__("\n".join(problems), remedy)
+        self.problems = problems
+
+
+class NotFoundError(ServelabError):
+    """A study, trial, model or plug-in that does not exist; the message names the nearest one."""
+
+    exit_code = 3
+
+
+class StoreError(ServelabError):
+    """The store cannot be used: locked, full, read-only, damaged or of a newer schema."""
+
+    exit_code = 4
+
+
+class DeployError(ServelabError):
+    """An engine could not be brought up; carries the diagnosis."""
+
+    exit_code = 5
+
+
+class MeasureError(ServelabError):
+    """A measurement could not be made."""
+
+    exit_code = 6

@@ -1,0 +1,64 @@
+"""What a measurement says."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from servelab.spec.base import Parameters, Spec
+from servelab.spec.workload import LoadPoint
+
+
+class ClientHealth(Spec):
+    """Whether the load generator itself was fit to measure; only ``ok`` may found a recommendation."""
+
+    verdict: Literal["ok", "saturated", "unknown"] = "unknown"
+    reasons: tuple[str, ...] = ()
+    cpu: float | None = Field(default=None, description="share of one core the client used")
+    loop_lag_p99: float | None = Field(default=None, description="seconds")
+    schedule_delay_p99: float | None = Field(default=None, description="seconds, open loop only")
+
+
+class Provenance(Spec):
+    """Everything needed to repeat the measurement."""
+
+    servelab: str
+    harness: str
+    harness_version: str
+    engine: str
+    engine_version: str | None = None
+    simulated: bool = False
+    model: str
+    parameters: Parameters = Field(default_factory=dict)
+    command: tuple[str, ...] = ()
+    seed: int
+    started_at: str = Field(description="ISO 8601, UTC")
+    machine: dict[str, Any] = Field(default_factory=dict)
+
+
+class Report(Spec):
+    """One measurement at one load point.
+
+    ``metrics`` maps the names of spec/metrics.py to SI values (seconds, tokens/s, requests/s).
+    ``quantiles`` maps ttft, itl, tpot and e2e to their 0, 1, ..., 100 % quantiles in seconds.
+    ``standard`` is the llm-d Benchmark Report v0.2 of the same measurement.
+    """
+
+    load: LoadPoint
+    metrics: dict[str, float]
+    requests: int = Field(ge=0, description="requests counted, failed ones included")
+    duration: float = Field(ge=0, description="seconds")
+    errors: dict[str, int] = Field(default_factory=dict, description="kind of error -> requests")
+    quantiles: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    server: dict[str, float] = Field(default_factory=dict, description="means of the engine's own metrics")
+    client: ClientHealth = ClientHealth()
+    warnings: tuple[str, ...] = ()
+    provenance: Provenance
+    records: str | None = Field(default=None, description="file with a record per request, JSONL in gzip")
+    standard: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the numbers may found a recommendation: the client was fit and nothing was warned of."""
+        return self.client.verdict == "ok" and not self.warnings
