@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
@@ -37,12 +37,17 @@ class IntParameter(_Parameter):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        return _check_range(self)
+        _check_range(self.low, self.high, self.log)
+        return self
 
     def contains(self, value: Value) -> bool:
         """Whether ``value`` is a legal choice."""
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        return whole and self.low <= value <= self.high and (int(value) - self.low) % self.step == 0
+        return (
+            isinstance(value, int)
+            and not isinstance(value, bool)
+            and self.low <= value <= self.high
+            and (value - self.low) % self.step == 0
+        )
 
     @property
     def values(self) -> tuple[Value, ...] | None:
@@ -60,7 +65,8 @@ class FloatParameter(_Parameter):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        return _check_range(self)
+        _check_range(self.low, self.high, self.log)
+        return self
 
     def contains(self, value: Value) -> bool:
         """Whether ``value`` is a legal choice."""
@@ -94,15 +100,11 @@ class CategoricalParameter(_Parameter):
         return self.choices
 
 
-_Ranged = TypeVar("_Ranged", IntParameter, FloatParameter)
-
-
-def _check_range(parameter: _Ranged) -> _Ranged:
-    if parameter.low > parameter.high:
-        raise ValueError(f"low {parameter.low} is above high {parameter.high}")
-    if parameter.log and parameter.low <= 0:
-        raise ValueError(f"a logarithmic scale needs low > 0, not {parameter.low}")
-    return parameter
+def _check_range(low: float, high: float, log: bool) -> None:
+    if low > high:
+        raise ValueError(f"low {low} is above high {high}")
+    if log and low <= 0:
+        raise ValueError(f"a logarithmic scale needs low > 0, not {low}")
 
 
 def same_value(a: Value, b: Value) -> bool:

@@ -86,7 +86,8 @@ class Study(Spec):
 
     def _check_levels(self) -> None:
         levels = [point.level for point in self.load.points]
-        for goal in (*self.objectives, *self.constraints):
+        goals: tuple[Objective | Constraint, ...] = (*self.objectives, *self.constraints)
+        for goal in goals:
             if goal.at is not None and goal.at not in levels:
                 raise ValueError(f"'{goal}' reads load level {goal.at:g}, but the levels are {levels}")
 
