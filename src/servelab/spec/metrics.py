@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 Direction = Literal["minimize", "maximize"]
@@ -63,7 +64,9 @@ def metric(name: str) -> MetricInfo:
         return _SCALARS[name]
     parts = _LATENCY_NAME.fullmatch(name)
     if parts is None:
-        raise ValueError(f"unknown metric {name!r}; known are {', '.join(metric_names())}")
+        nearest = get_close_matches(name, metric_names(), n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(metric_names())}"
+        raise ValueError(f"unknown metric {name!r}; {hint}")
     return MetricInfo(name, f"{_LATENCIES[parts[1]]}, {parts[2]}", "s", "minimize")
 
 
