@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from servelab.spec.errors import DocumentError
 from servelab.spec.migrate import migrate
@@ -49,7 +49,7 @@ class Document:
             raise DocumentError(tuple(self._explain(fault) for fault in _without_echoes(error.errors()))) from None
 
     def _explain(self, fault: ErrorDetails) -> str:
-        path = self._real_path(fault["loc"])
+        path = self._real_path(fault)
         name = ".".join(str(part) for part in path)
         where = self.where(path)
         if fault["type"] == "extra_forbidden":
@@ -59,12 +59,13 @@ class Document:
             return f"{where}: `{name}` is missing"
         return f"{where}: {name + ': ' if name else ''}{fault['msg'].removeprefix('Value error, ')}"
 
-    def _real_path(self, location: Iterable[str | int]) -> Path:
+    def _real_path(self, fault: ErrorDetails) -> Path:
         """Drop from pydantic's location the union tags, which no document holds."""
         path: Path = ()
-        parts = [part for part in location if part != "[key]"]
+        parts = [part for part in fault["loc"] if part != "[key]"]
         for index, part in enumerate(parts):
-            if (*path, part) in self.positions or index == len(parts) - 1:
+            is_absent_field = index == len(parts) - 1 and fault["type"] == "missing"
+            if (*path, part) in self.positions or is_absent_field:
                 path = (*path, part)
         return path
 
@@ -82,8 +83,8 @@ def parse_document(text: str, source: str = "study.yaml") -> Document:
         mark = error.problem_mark
         where = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
         raise DocumentError((f"{where}: {error.problem or 'this is not YAML'}",)) from None
-    except (ValueError, RecursionError) as error:
-        raise DocumentError((f"{source}: this is not YAML: {error}",)) from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise DocumentError((f"{source}: this is not YAML: {str(error).splitlines()[0]}",)) from None
     if not isinstance(tree, CommentedMap):
         raise DocumentError((f"{source}: a study is a mapping of fields, this is {_kind(tree)}",), "See docs/study.md.")
     positions: dict[Path, tuple[int, int]] = {}

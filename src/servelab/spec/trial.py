@@ -53,6 +53,11 @@ class Trial(Spec):
     timings: Timings = Timings()
     failure: Failure | None = None
     measurements: tuple[Measurement, ...] = ()
+    outcome: dict[str, float] = Field(
+        default_factory=dict, description="values of objectives and constraints, by goal_key; set when final"
+    )
+    feasible: bool | None = Field(default=None, description="whether it keeps every constraint; set when final")
+    note: str = Field(default="", description="why it was stopped, for people")
     command: tuple[str, ...] = ()
     created_at: float = 0.0
     finished_at: float | None = None

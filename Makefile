@@ -1,0 +1,55 @@
+# How to work on servelab. Everything is installed into .venv; nothing else on the machine is touched,
+# except that `make test` installs Debian's PostgreSQL when it is missing and it may (see scripts/postgres).
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+FILES := src tests benchmarks
+
+.PHONY: help quickstart test check bench bench-search bench-loop docs clean
+
+help: ## show the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+quickstart: .venv/core ## set up, tune llama.cpp on this machine, write the answer
+	$(BIN)/servelab quickstart
+
+test: .venv/dev check docs ## set up and run every check
+	scripts/postgres
+	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+check: .venv/dev ## lint, types, architecture
+	$(BIN)/ruff check $(FILES)
+	$(BIN)/ruff format --check $(FILES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: .venv/dev bench-search bench-loop ## every benchmark; tables go to docs/benchmarks/
+
+bench-search: .venv/dev ## samplers side by side on a surface with known truth
+	$(BIN)/python -m benchmarks.search --out docs/benchmarks/search.md
+
+bench-loop: .venv/dev ## overhead of the loop, and status on 10,000 trials
+	$(BIN)/python -m benchmarks.loop --out docs/benchmarks/loop.md
+
+docs: .venv/dev ## build the documentation into site/, strictly
+	$(BIN)/mkdocs build --strict --quiet
+
+clean: ## remove what was built
+	rm -rf .venv site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage servelab-results
+
+.venv/python: # a virtual environment of a Python that is new enough
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "servelab needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "could not make .venv; on Debian: apt-get install python3-venv"; exit 1; }
+	@touch $@
+
+.venv/core: .venv/python pyproject.toml constraints.txt
+	@echo "installing servelab into .venv (about a minute)"
+	@$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+.venv/dev: .venv/python pyproject.toml constraints.txt
+	@echo "installing servelab and its development tools into .venv"
+	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@ .venv/core

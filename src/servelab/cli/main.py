@@ -1,0 +1,84 @@
+"""The command line: every command by name, imported only when it is used."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+
+import cyclopts
+
+EXIT_INTERRUPTED = 130
+
+app = cyclopts.App(
+    name="servelab",
+    help="Say what model, workload and goal you have; servelab runs the experiments and tells you how to serve it.",
+    version=lambda: version("servelab"),
+    help_flags=["--help", "-h"],
+    result_action="return_value",
+)
+
+RUNNING = cyclopts.Group("Run studies", sort_key=1)
+LOOKING = cyclopts.Group("Look at studies", sort_key=2)
+WRITING = cyclopts.Group("Write studies", sort_key=3)
+MACHINE = cyclopts.Group("This machine", sort_key=4)
+
+COMMANDS = {
+    RUNNING: {
+        "quickstart": ("run:quickstart", "Tune llama.cpp on this machine, and say how to serve it."),
+        "run": ("run:run", "Run a study from a YAML or JSON document."),
+        "tune": ("run:tune", "Tune an engine for a model and a workload, without writing a document."),
+        "resume": ("run:resume", "Go on with a study that was interrupted."),
+        "worker": ("run:worker", "Help with a study in a shared PostgreSQL store."),
+        "pause": ("control:pause", "Let the running trials of a study finish, and start no more."),
+        "cancel": ("control:cancel", "Stop a study for good."),
+    },
+    LOOKING: {
+        "status": ("look:status", "Show studies, or one study; -f follows it."),
+        "logs": ("look:logs", "Show the engine's log of a trial."),
+        "report": ("look:report", "Write the report of a study and print its summary."),
+        "recommend": ("look:recommend", "Print how to serve, in the form you ask for."),
+        "compare": ("look:compare", "Compare trials side by side."),
+        "export": ("look:export", "Write a study's trials and reports as files."),
+    },
+    WRITING: {
+        "validate": ("write:validate", "Check a study document."),
+        "plan": ("write:plan", "Show what a study would do: trials, commands, time. Starts nothing."),
+        "schema": ("write:schema", "Print the JSON Schema of a study."),
+        "models": ("knowledge:models", "List the models servelab knows."),
+        "workloads": ("knowledge:workloads", "List the workload presets."),
+        "engines": ("knowledge:engines", "List the engines, or show one engine's arguments."),
+    },
+    MACHINE: {
+        "doctor": ("machine:doctor", "Check this machine: engines, store, disk, cores, leftovers."),
+        "cleanup": ("machine:cleanup", "Remove what crashed studies left running."),
+    },
+}
+
+for group, commands in COMMANDS.items():
+    for name, (target, summary) in commands.items():
+        app.command(f"servelab.cli.{target}", name=name, group=group, help=summary)
+app.register_install_completion_command(add_to_startup=False, group=MACHINE)
+
+
+def main() -> None:
+    """Run the command line; every expected error is a sentence and an exit code."""
+    from servelab.spec.errors import ServelabError
+
+    try:
+        code = app()
+    except ServelabError as error:
+        print_error(error.message, error.remedy)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output is gone, and so is the reason to complain
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def print_error(message: str, remedy: str) -> None:
+    """Tell an error to the person: what happened, then what to do next."""
+    print(f"servelab: {message}", file=sys.stderr)
+    if remedy:
+        print(f"  {remedy}", file=sys.stderr)

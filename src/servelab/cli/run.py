@@ -1,0 +1,155 @@
+"""Commands that run studies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+import psutil
+
+from servelab.catalog.study import load_study
+from servelab.cli.live import Live
+from servelab.cli.main import EXIT_INTERRUPTED
+from servelab.cli.output import Json, StoreUrl, console, notes, print_json, read_text
+from servelab.lab.quickstart import quickstart_study
+from servelab.lab.results import finish_report, results_directory
+from servelab.lab.run import run_study, work_on
+from servelab.lab.tune import TuneRequest, tuning_study
+from servelab.lab.validate import require_valid
+from servelab.spec.study import Study
+from servelab.spec.trial import StudyRecord
+from servelab.store.store import Store, open_store
+
+EXIT_STUDY_FAILED = 7
+EXIT_UNFINISHED = 8
+
+Output = Annotated[Path | None, cyclopts.Parameter(name=["--output", "-o"], help="Directory for the report.")]
+
+
+def quickstart(*, output: Output = None, store: StoreUrl = None, json: Json = False) -> int:
+    """Tune llama.cpp for a chat workload under an SLO on this machine."""
+    return _create_and_run(quickstart_study(), store, output, json)
+
+
+def run(study: Path, *, output: Output = None, store: StoreUrl = None, json: Json = False) -> int:
+    """Run the study in a document.
+
+    Parameters
+    ----------
+    study
+        The study, YAML or JSON; - reads standard input.
+    """
+    return _create_and_run(load_study(read_text(study), str(study)), store, output, json)
+
+
+def tune(
+    request: Annotated[TuneRequest, cyclopts.Parameter(name="*")],
+    *,
+    output: Output = None,
+    store: StoreUrl = None,
+    json: Json = False,
+) -> int:
+    """Tune an engine: its tunable arguments are the space, narrowed by --parameter."""
+    return _create_and_run(tuning_study(request), store, output, json)
+
+
+def resume(study: str = "", *, output: Output = None, store: StoreUrl = None, json: Json = False) -> int:
+    """Go on with a study where it stopped.
+
+    Parameters
+    ----------
+    study
+        Id, beginning of an id, or name; default: the last one.
+    """
+    opened = open_store(store)
+    return _run(opened, opened.get_study(study), output, json)
+
+
+def worker(study: str, *, store: StoreUrl = None, json: Json = False) -> int:
+    """Work on a study beside other workers, until it ends. Needs a PostgreSQL store.
+
+    Parameters
+    ----------
+    study
+        Id, beginning of an id, or name.
+    """
+    opened = open_store(store)
+    record = opened.get_study(study)
+    with Live(opened, record, quiet=json) as live:
+        _interruptible(lambda: work_on(opened, record.id, live.observe))
+    return _conclude(opened, opened.get_study(record.id), json)
+
+
+def _create_and_run(study: Study, store: str | None, output: Path | None, json: bool) -> int:
+    for warning in require_valid(study):
+        notes.print(f"[yellow]warning:[/] {warning}")
+    opened = open_store(store)
+    return _run(opened, opened.create_study(study), output, json)
+
+
+def _run(store: Store, record: StudyRecord, output: Path | None, json: bool) -> int:
+    if not json:
+        console.print(f"study [bold]{record.id}[/]")
+    with Live(store, record, quiet=json) as live:
+        finished = _interruptible(lambda: run_study(store, record.id, live.observe))
+    if not finished:
+        notes.print(f"interrupted; go on with [bold]servelab resume {record.id}[/]")
+        return EXIT_INTERRUPTED
+    record = store.get_study(record.id)
+    if record.state in ("complete", "failed"):
+        files = finish_report(store, record, output or results_directory(record.id))
+        if not json:
+            notes.print(f"report: {files[0]}")
+    return _conclude(store, record, json)
+
+
+def _conclude(store: Store, record: StudyRecord, json: bool) -> int:
+    from servelab.report.summary import print_summary, summary_data
+
+    trials = store.trials(record.id, with_reports=True)
+    if json:
+        print_json(summary_data(record, trials))
+    else:
+        print_summary(record, trials, console)
+    if record.state == "failed":
+        return EXIT_STUDY_FAILED
+    return 0 if record.state == "complete" else EXIT_UNFINISHED
+
+
+def _interruptible(work: Callable[[], object]) -> bool:
+    """Run asynchronous ``work``; False when the person interrupted it.
+
+    The first Ctrl-C (or SIGTERM) lets the running trial's clean-up finish, the second kills the engines at once.
+    Either way the study can be resumed.
+    """
+
+    async def supervised() -> bool:
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(work())  # type: ignore[arg-type]
+
+        def interrupt() -> None:
+            if task.cancelling():
+                _kill_children()
+                os._exit(EXIT_INTERRUPTED)
+            notes.print("\nstopping: the engine is shut down first; Ctrl-C again stops at once")
+            task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupt)
+        try:
+            await task
+        except asyncio.CancelledError:
+            return False
+        return True
+
+    return asyncio.run(supervised())
+
+
+def _kill_children() -> None:
+    for child in psutil.Process().children(recursive=True):
+        child.kill()

@@ -1,0 +1,64 @@
+"""Commands for writing studies: validate, plan, schema."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from servelab.catalog.study import load_study
+from servelab.cli.lines import parameters_text
+from servelab.cli.output import Json, console, notes, print_json, read_text
+from servelab.spec.study import Study
+
+
+def validate(study: Path, *, json: Json = False) -> None:
+    """Check a study document: form, catalog, plug-ins. Starts nothing.
+
+    Parameters
+    ----------
+    study
+        The study, YAML or JSON; - reads standard input.
+    """
+    from servelab.lab.validate import require_valid
+
+    loaded = load_study(read_text(study), str(study))
+    warnings = require_valid(loaded)
+    if json:
+        print_json({"valid": True, "warnings": warnings, "study": loaded})
+        return
+    for warning in warnings:
+        notes.print(f"[yellow]warning:[/] {warning}")
+    console.print(f"{study}: a valid study, [bold]{loaded.name}[/]")
+
+
+def plan(study: Path, *, json: Json = False) -> None:
+    """Show what a study would do: number of trials, first configurations, commands, time.
+
+    Parameters
+    ----------
+    study
+        The study, YAML or JSON; - reads standard input.
+    """
+    from servelab.lab.plan import make_plan
+    from servelab.lab.validate import require_valid
+
+    loaded = load_study(read_text(study), str(study))
+    require_valid(loaded)
+    made = make_plan(loaded)
+    if json:
+        print_json(made)
+        return
+    console.print(f"[bold]{loaded.name}[/]: {made.trials} trials, then {made.verification_trials} to verify the best")
+    console.print(f"  {made.measurements_per_trial} measurement(s) of each, engine up throughout")
+    if made.load_seconds is not None:
+        console.print(f"  at most {made.load_seconds / 60:.0f} minutes under load, engine starts not counted")
+    else:
+        console.print("  its length depends on the engine's speed, since the load is given in requests")
+    for planned in made.first:
+        console.print(f"\n  [bold]{parameters_text(planned.parameters)}[/]")
+        console.print(f"  {shlex.join(planned.command) or '(the endpoint runs already)'}", soft_wrap=True)
+
+
+def schema() -> None:
+    """Print the JSON Schema of a study, for editors and other programs."""
+    print_json(Study.model_json_schema())

@@ -1,0 +1,125 @@
+"""One attempt at a trial: deploy, measure, stop; whatever happens, it ends in an outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from servelab.lab.accelerators import accelerator_count
+from servelab.lab.diagnosis import DeploymentEndedError, Misfire, explain
+from servelab.lab.measure import Measured, measure_trial
+from servelab.lab.setup import Setup
+from servelab.platforms.base import Running
+from servelab.spec.deployment import Address, Deployment, Launch, Mark
+from servelab.spec.deployment import Failure
+from servelab.spec.trial import Measurement, Timings, Trial, TrialState
+
+Save = Callable[[Measurement], None]
+
+
+@dataclass
+class Outcome:
+    """How an attempt ended."""
+
+    state: TrialState = "failed"
+    failure: Failure | None = None
+    note: str = ""
+    timings: dict[str, float] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
+
+    def timed(self) -> Timings:
+        """The seconds of each stage."""
+        return Timings(**self.timings)
+
+
+async def attempt_trial(
+    setup: Setup, trial: Trial, attempt: int, devices: tuple[str, ...], directory: Path, save: Save
+) -> Outcome:
+    """Deploy the engine with the trial's parameters, measure what is missing, and stop it.
+
+    Cancellation stops the engine and passes on. ``save`` stores each measurement as soon as it is made.
+
+    Raises:
+        StoreError: the store refused a measurement.
+    """
+    outcome = Outcome()
+    begun = time.monotonic()
+    stage = "launch"
+    running: Running | None = None
+    try:
+        launch = _launch(setup, trial, setup.platform.address(), devices)
+        outcome.command = launch.command
+        mark = Mark(study=setup.record.id, trial=trial.number, attempt=attempt)
+        log = directory / f"engine-{attempt}.log"
+        setup.observe("starting", {"trial": trial.number, "command": launch.command})
+        running = await setup.platform.start(launch, mark, log, trial.parameters)
+        stage = "ready"
+        await running.wait_ready(setup.study.budget.timeouts.ready)
+        outcome.timings["ready"] = time.monotonic() - begun
+        stage = "measure"
+        setup.observe("ready", {"trial": trial.number, "seconds": outcome.timings["ready"]})
+        deployment = _deployment(setup, launch, running)
+        measured = await _unless_it_ends(running, measure_trial(setup, trial, deployment, directory, save))
+        outcome.state, outcome.note = measured.state, measured.note
+    except Misfire as error:
+        outcome.failure = explain(setup.engine, error, stage, running)
+    finally:
+        outcome.timings["measure"] = time.monotonic() - begun - outcome.timings.get("ready", 0.0)
+        if running is not None:
+            await _stop(running, setup.study.budget.timeouts.stop, outcome)
+        outcome.timings["total"] = time.monotonic() - begun
+    return outcome
+
+
+def _launch(setup: Setup, trial: Trial, address: Address, devices: tuple[str, ...]) -> Launch:
+    launch = setup.engine.launch(setup.model, setup.study.engine, trial.parameters, address)
+    environment = dict(launch.environment)
+    if devices:
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
+    count = accelerator_count(setup.study, trial.parameters)
+    return launch.model_copy(update={"environment": environment, "accelerators": count})
+
+
+def _deployment(setup: Setup, launch: Launch, running: Running) -> Deployment:
+    return Deployment(
+        url=running.url,
+        metrics_url=running.url + launch.metrics_path if launch.metrics_path else None,
+        model=setup.model.name,
+        simulated=setup.engine.simulated,
+        engine=setup.engine.name,
+        engine_version=setup.engine.version(setup.study.engine),
+        log=str(running.log) if running.log else None,
+        pid=running.pid,
+        cpus=running.cpus,
+    )
+
+
+async def _unless_it_ends(running: Running, work: asyncio.Future[Measured] | object) -> Measured:
+    """Do ``work``, unless the engine ends by itself first."""
+    doing = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    ending = asyncio.ensure_future(running.wait_exit())
+    try:
+        await asyncio.wait((doing, ending), return_when=asyncio.FIRST_COMPLETED)
+        if ending.done() and not doing.done():
+            raise DeploymentEndedError(ending.result())
+        return await doing
+    finally:
+        for task in (doing, ending):
+            task.cancel()
+        await asyncio.gather(doing, ending, return_exceptions=True)
+
+
+async def _stop(running: Running, timeout: float, outcome: Outcome) -> None:
+    """Stop the engine to the end, even while this task is being cancelled."""
+    begun = time.monotonic()
+    stopping = asyncio.ensure_future(running.stop(timeout))
+    try:
+        await asyncio.shield(stopping)
+    except asyncio.CancelledError:
+        await stopping
+        raise
+    finally:
+        outcome.timings["stop"] = time.monotonic() - begun

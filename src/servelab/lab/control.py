@@ -1,0 +1,37 @@
+"""Pause and cancel: a wish in the store, which the workers obey within a heartbeat."""
+
+from __future__ import annotations
+
+from servelab.spec.errors import ServelabError
+from servelab.spec.trial import StudyRecord, StudyState
+from servelab.store.store import Store
+
+
+def pause_study(store: Store, study: str) -> StudyRecord:
+    """Ask the workers to finish their trials and stop.
+
+    Raises:
+        NotFoundError: no such study.
+        ServelabError: it has already ended.
+    """
+    return _set(store, study, "paused", "paused by request")
+
+
+def cancel_study(store: Store, study: str) -> StudyRecord:
+    """Ask the workers to give up their trials and end the study.
+
+    Raises:
+        NotFoundError: no such study.
+        ServelabError: it has already ended.
+    """
+    return _set(store, study, "cancelled", "cancelled by request")
+
+
+def _set(store: Store, study: str, state: StudyState, message: str) -> StudyRecord:
+    record = store.get_study(study)
+    if record.state in ("complete", "failed", "cancelled"):
+        raise ServelabError(
+            f"study {record.id} has already ended ({record.state})", f"See: servelab report {record.id}"
+        )
+    store.set_study_state(record.id, state, message)
+    return store.get_study(record.id)

@@ -1,0 +1,95 @@
+"""Check this machine: what is here, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from servelab.engines.base import engine
+from servelab.lab.accelerators import local_accelerators
+from servelab.lab.cleanup import leftovers
+from servelab.lab.paths import cache_directory, data_directory
+from servelab.spec.errors import ServelabError
+from servelab.spec.model import EngineConfig
+from servelab.spec.plugins import plugin_names
+from servelab.store.store import open_store
+
+LOW_DISK = 2e9  # bytes
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found."""
+
+    check: str
+    verdict: Literal["ok", "note", "problem"]
+    text: str
+    remedy: str = ""
+
+
+def examine(store_url: str | None) -> Iterator[Finding]:
+    """Run every check, the quick ones first."""
+    yield _cores()
+    yield _disk()
+    yield _accelerators()
+    for name in plugin_names("servelab.engines"):
+        yield _engine(name)
+    yield from _store(store_url)
+
+
+def _cores() -> Finding:
+    count = len(os.sched_getaffinity(0))
+    if count == 1:
+        return Finding(
+            "cores",
+            "problem",
+            "one core: engine and load generator share it, so latencies include the load generator's own work",
+            "Give this machine a second core, or measure an endpoint on another machine.",
+        )
+    return Finding("cores", "ok", f"{count} cores: the load generator has one to itself")
+
+
+def _disk() -> Finding:
+    for directory in (data_directory(), cache_directory()):
+        existing = next(path for path in (directory, *directory.parents) if path.exists())
+        free = shutil.disk_usage(existing).free
+        if not os.access(existing, os.W_OK):
+            return Finding("disk", "problem", f"{existing} cannot be written", "Set SERVELAB_HOME and SERVELAB_CACHE.")
+        if free < LOW_DISK:
+            return Finding("disk", "problem", f"{free / 1e9:.1f} GB free at {existing}", "Free some space.")
+    return Finding("disk", "ok", f"{free / 1e9:.0f} GB free at {existing}")
+
+
+def _accelerators() -> Finding:
+    found = local_accelerators()
+    if not found:
+        return Finding("accelerators", "note", "none found by nvidia-smi; engines run on the CPU or are simulated")
+    return Finding("accelerators", "ok", f"{len(found)}: {', '.join(found)}")
+
+
+def _engine(name: str) -> Finding:
+    found = engine(name)
+    version = found.version(EngineConfig(name=name))
+    if version is None:
+        return Finding(f"engine {name}", "note", "not installed here; studies can still reach it as an endpoint")
+    return Finding(f"engine {name}", "ok", f"{version}{' (simulated, measures nothing real)' * found.simulated}")
+
+
+def _store(url: str | None) -> Iterator[Finding]:
+    try:
+        store = open_store(url)
+        studies = store.list_studies()
+    except ServelabError as error:
+        yield Finding("store", "problem", error.message, error.remedy)
+        return
+    yield Finding("store", "ok", f"{store.location}: {len(studies)} studies")
+    left = leftovers(store)
+    if left:
+        yield Finding(
+            "leftovers", "problem", f"{len(left)} engines of crashed studies still run", "Run: servelab cleanup"
+        )
+    else:
+        yield Finding("leftovers", "ok", "none")

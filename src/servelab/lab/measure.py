@@ -1,0 +1,129 @@
+"""The measurements of one deployment: screening first, then every load level in full."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from servelab.harnesses.base import Job, Progress
+from servelab.lab.screening import hopeless, shortened
+from servelab.lab.seeds import measurement_seed
+from servelab.lab.setup import Setup
+from servelab.spec.deployment import Deployment
+from servelab.spec.report import Report
+from servelab.spec.trial import Measurement, Phase, Trial, TrialState
+from servelab.spec.workload import LoadPoint
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How the measurements of a trial ended: complete, or stopped because they were hopeless."""
+
+    state: TrialState
+    note: str = ""
+
+
+@dataclass
+class _Bench:
+    """The measurements of one trial on one deployment; those in the store are not made again."""
+
+    setup: Setup
+    trial: Trial
+    deployment: Deployment
+    directory: Path
+    save: Callable[[Measurement], None]
+    done: dict[tuple[Phase, int, int], Report]
+
+    async def report(self, phase: Phase, point: int, repeat: int, load: LoadPoint) -> Report:
+        """The report of one place: from the store, or measured now and stored."""
+        key = (phase, point, repeat)
+        if key not in self.done:
+            report = await self._measure(phase, point, repeat, load)
+            self.save(Measurement(phase=phase, point=point, repeat=repeat, report=report))
+            self.done[key] = report
+        return self.done[key]
+
+    async def _measure(self, phase: Phase, point: int, repeat: int, load: LoadPoint) -> Report:
+        study = self.setup.study
+        directory = self.directory / f"{phase}-{point}-{repeat}"
+        # Left by an attempt that died before its report was stored.
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        fresh = self.setup.platform.starts_engine
+        job = Job(
+            deployment=self.deployment,
+            workload=study.workload,
+            load=load,
+            seed=measurement_seed(study, self.trial, phase, point, repeat, fresh),
+            directory=directory,
+            request_slo=study.request_slo,
+            parameters=self.trial.parameters,
+            max_concurrency=study.load.max_concurrency,
+            server_metrics=self.setup.engine.server_metrics,
+            cpus=client_cpus(self.deployment),
+        )
+
+        def progress(at: Progress) -> None:
+            share = at.done / at.total if at.total else 0.0
+            self.setup.observe("progress", {"trial": self.trial.number, "phase": phase, "share": share})
+
+        self.setup.observe("measuring", {"trial": self.trial.number, "phase": phase, "load": load.label})
+        async with asyncio.timeout(study.budget.timeouts.measure):
+            return await self.setup.harness.measure(job, progress)
+
+
+async def measure_trial(
+    setup: Setup, trial: Trial, deployment: Deployment, directory: Path, save: Callable[[Measurement], None]
+) -> Measured:
+    """Measure every load level and repeat that the store does not have yet.
+
+    A search trial is screened first: a short measurement of each level that can be shortened. The engine stays
+    up throughout, since only the load changes.
+
+    Raises:
+        MeasureError: a measurement is impossible.
+        TimeoutError: one took longer than the budget allows.
+    """
+    done = {(m.phase, m.point, m.repeat): m.report for m in trial.measurements}
+    bench = _Bench(setup, trial, deployment, directory, save, done)
+    if trial.kind == "search":
+        reason = await _screen(bench)
+        if reason is not None:
+            return Measured("stopped", reason)
+    for repeat in range(setup.study.budget.repeats):
+        reports = [
+            await bench.report("full", index, repeat, load) for index, load in enumerate(setup.study.load.points)
+        ]
+        for index, load in _sweep(setup, reports):
+            await bench.report("full", index, repeat, load)
+    return Measured("complete")
+
+
+async def _screen(bench: _Bench) -> str | None:
+    """Measure briefly; the reason to stop here, or None."""
+    study = bench.setup.study
+    short = [shortened(load, study.budget.screening) for load in study.load.points]
+    if study.design or any(load is None for load in short):
+        return None
+    reports = [await bench.report("screen", i, 0, load) for i, load in enumerate(short) if load is not None]
+    best = bench.setup.store.summary(bench.setup.record.id).best
+    return hopeless(study, reports, best)
+
+
+def _sweep(setup: Setup, extremes: list[Report]) -> Iterator[tuple[int, LoadPoint]]:
+    """The inner levels of a sweep, which lie between what its extremes reached."""
+    if setup.study.load.sweep:
+        slowest, fastest = (report.metrics.get("request_throughput", 0.0) for report in extremes)
+        if fastest > slowest > 0:
+            yield from enumerate(setup.study.load.between(slowest, fastest), start=len(extremes))
+
+
+def client_cpus(deployment: Deployment) -> tuple[int, ...]:
+    """The cores the engine leaves to the load generator; empty for any, when it leaves none."""
+    available = os.sched_getaffinity(0)
+    free = available - set(deployment.cpus)
+    return tuple(sorted(free)) if deployment.cpus and free else ()

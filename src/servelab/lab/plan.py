@@ -1,0 +1,100 @@
+"""What a study would do: nothing is started."""
+
+from __future__ import annotations
+
+import math
+
+from servelab.engines.base import engine
+from servelab.lab.screening import shortened
+from servelab.lab.steps import has_baseline
+from servelab.lab.suggest import Suggestions
+from servelab.platforms.base import platform
+from servelab.spec.base import Parameters, Spec
+from servelab.spec.deployment import Address
+from servelab.spec.study import Study
+from servelab.spec.trial import Trial
+from servelab.spec.workload import LoadPoint
+
+FIRST = 3  # configurations shown beforehand
+EXAMPLE_PORT = 8000
+
+
+class Planned(Spec):
+    """A trial that is certain to be run, and how its engine is started (empty: it runs already)."""
+
+    parameters: Parameters
+    command: tuple[str, ...]
+
+
+class Plan(Spec):
+    """What a study will cost at most, and how it begins.
+
+    ``load_seconds`` is the time under load if every trial is measured in full; None when the load is given in
+    requests at a concurrency, since then the engine's speed decides.
+    """
+
+    trials: int
+    verification_trials: int
+    measurements_per_trial: int
+    load_seconds: float | None
+    first: tuple[Planned, ...]
+
+
+def make_plan(study: Study) -> Plan:
+    """Plan a study.
+
+    Raises:
+        NotFoundError: the engine, platform or sampler is not installed.
+        DeployError: the engine cannot be started with the first configurations.
+    """
+    trials = study.budget.trials
+    if study.space is None:
+        trials = min(trials, len(study.design) + has_baseline(study))
+    verification = study.budget.verification
+    retests = (verification.top + 1) * verification.rounds if study.objectives and verification.top else 0
+    levels = study.load.sweep or len(study.load.points)
+    return Plan(
+        trials=trials,
+        verification_trials=retests,
+        measurements_per_trial=levels * study.budget.repeats,
+        load_seconds=_load_seconds(study, trials, retests),
+        first=tuple(Planned(parameters=p, command=_command(study, p)) for p in _first(study, trials)),
+    )
+
+
+def _first(study: Study, trials: int) -> list[Parameters]:
+    """The configurations that are known before anything was measured."""
+    found = [study.baseline] if has_baseline(study) else []
+    suggestions = Suggestions(study)
+    while len(found) < min(FIRST, trials):
+        asked = suggestions.next([Trial(number=i, parameters=p) for i, p in enumerate(found)])
+        if asked is None:
+            break
+        found.append(asked)
+    return found
+
+
+def _command(study: Study, parameters: Parameters) -> tuple[str, ...]:
+    if not platform(study.platform.name, study.platform.options).starts_engine:
+        return ()
+    address = Address(port=EXAMPLE_PORT)
+    return engine(study.engine.name).launch(study.model, study.engine, parameters, address).command
+
+
+def _load_seconds(study: Study, trials: int, retests: int) -> float | None:
+    full = sum(_duration(point) for point in study.load.points) * study.budget.repeats
+    short = [shortened(point, study.budget.screening) for point in study.load.points]
+    screened = study.space is not None and all(short)
+    screen = sum(_duration(point) for point in short if point is not None) if screened else 0.0
+    total = (full + screen) * trials + full * retests
+    return total if math.isfinite(total) and not study.load.sweep else None
+
+
+def _duration(load: LoadPoint) -> float:
+    """Seconds a level lasts at most; infinite when only its number of requests is known."""
+    limits = [math.inf]
+    if load.seconds is not None:
+        limits.append(load.seconds)
+    if load.requests is not None and load.kind in ("constant", "poisson"):
+        limits.append((load.requests + load.warmup) / load.level)
+    return min(limits)

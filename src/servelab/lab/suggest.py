@@ -1,0 +1,66 @@
+"""The sampler of a study, with its memory rebuilt from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from servelab.lab.prior import memory_prior
+from servelab.search.base import Problem, sampler
+from servelab.search.pick import recommend
+from servelab.spec.assess import Observation
+from servelab.spec.base import Parameters
+from servelab.spec.study import Study
+from servelab.spec.trial import Trial
+
+
+def problem(study: Study) -> Problem:
+    """What a study asks its sampler to search."""
+    return Problem(
+        space=study.space,
+        treatments=study.design,
+        objectives=study.objectives,
+        constraints=study.constraints,
+        baseline=study.baseline,
+        seed=study.sampler.seed,
+        trials=study.budget.trials,
+        prior=memory_prior(study),
+    )
+
+
+def observation(trial: Trial) -> Observation:
+    """What a sampler learns from a finished trial."""
+    failed = trial.state == "failed"
+    return Observation(
+        number=trial.number,
+        parameters=trial.parameters,
+        metrics=trial.outcome,
+        cause=trial.failure.cause if failed and trial.failure else None,
+        transient=bool(failed and trial.failure and trial.failure.transient),
+        partial=trial.state == "stopped",
+    )
+
+
+class Suggestions:
+    """Asks the study's sampler, after telling it whatever it has not heard of yet."""
+
+    def __init__(self, study: Study) -> None:
+        self._sampler = sampler("treatments" if study.space is None else study.sampler.name, problem(study))
+        self._told: set[int] = set()
+
+    def next(self, trials: Sequence[Trial]) -> Parameters | None:
+        """The next configuration, or None when the sampler has no more."""
+        searched = [trial for trial in trials if trial.kind != "verification"]
+        for trial in searched:
+            if trial.final and trial.number not in self._told:
+                self._sampler.tell(observation(trial))
+                self._told.add(trial.number)
+        return self._sampler.ask(len(searched), [trial.parameters for trial in searched if not trial.final])
+
+
+def candidates(study: Study, trials: Sequence[Trial]) -> list[Trial]:
+    """The trials to verify, best first: what the search recommends, without the default itself."""
+    eligible = {t.number: t for t in trials if t.kind == "search" and t.state == "complete"}
+    ranked = recommend(problem(study), [observation(t) for t in trials if t.final and t.kind != "verification"], 0)
+    baseline = [t.parameters for t in trials if t.kind == "baseline"]
+    chosen = [eligible[number] for number in ranked if number in eligible]
+    return [trial for trial in chosen if trial.parameters not in baseline][: study.budget.verification.top]

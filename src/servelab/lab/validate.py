@@ -1,0 +1,26 @@
+"""Check a study beyond its form: against the catalog and the installed plug-ins."""
+
+from __future__ import annotations
+
+from servelab.catalog.check import check_study
+from servelab.spec.errors import DocumentError
+from servelab.spec.plugins import load_plugin
+from servelab.spec.study import Study
+
+
+def require_valid(study: Study) -> tuple[str, ...]:
+    """Check a study before anything is started; returns warnings.
+
+    Raises:
+        DocumentError: with one line per fault.
+        NotFoundError: a plug-in it names is not installed.
+    """
+    load_plugin("servelab.engines", study.engine.name)
+    load_plugin("servelab.platforms", study.platform.name)
+    load_plugin("servelab.harnesses", study.harness.name)
+    load_plugin("servelab.samplers", study.sampler.name)
+    problems = check_study(study)
+    fatal = tuple(str(problem) for problem in problems if problem.fatal)
+    if fatal:
+        raise DocumentError(fatal, "Nothing was started.")
+    return tuple(str(problem) for problem in problems)

@@ -1,0 +1,173 @@
+"""A worker: claims trials of a study one at a time, and adds the next when none waits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from servelab.lab.accelerators import accelerator_count, local_accelerators
+from servelab.lab.attempt import Outcome, attempt_trial
+from servelab.lab.paths import trial_directory
+from servelab.lab.setup import Setup
+from servelab.lab.steps import End, Try, Verify, Wait, next_step
+from servelab.lab.suggest import Suggestions
+from servelab.lab.verify import retests
+from servelab.spec.assess import assess, goal_metrics
+from servelab.spec.errors import ServelabError
+from servelab.spec.trial import Measurement, Trial
+
+HEARTBEAT = 5.0  # seconds between signs of life
+POLL = 0.2  # seconds between looks for work while others finish theirs
+
+
+class LostClaimError(ServelabError):
+    """Another worker has taken the trial over, since this one was silent for too long."""
+
+
+class Worker:
+    """Works on one study until nothing is left to do, or it is told to pause."""
+
+    def __init__(self, setup: Setup, name: str, suggestions: Suggestions) -> None:
+        self.setup = setup
+        self.name = name
+        self.suggestions = suggestions
+
+    async def work(self) -> None:
+        """Run trials until the study ends, pauses or is cancelled.
+
+        Cancellation ends the running trial's engine and gives the trial back, so that it can be resumed.
+
+        Raises:
+            StoreError: the store is unusable.
+        """
+        while self.setup.store.study_state(self.setup.record.id) in ("running", "verifying"):
+            trial = self.setup.store.claim(self.setup.record.id, self.name)
+            if trial is not None:
+                await self._run(trial)
+            elif not await asyncio.to_thread(self._advance):
+                await asyncio.sleep(POLL)
+
+    def _advance(self) -> bool:
+        """Take the study one step further; False when only waiting is left."""
+        store, record = self.setup.store, self.setup.record
+        with store.suggesting(record.id, self.name) as locked:
+            if not locked:
+                return False
+            trials = store.trials(record.id)
+            step = next_step(record.study, trials, exhausted=False)
+            if isinstance(step, Try):
+                begun = time.monotonic()
+                parameters = record.study.baseline if step.kind == "baseline" else self.suggestions.next(trials)
+                if parameters is not None:
+                    store.add_trial(record.id, parameters, kind=step.kind, suggest_seconds=time.monotonic() - begun)
+                    return True
+                step = next_step(record.study, trials, exhausted=True)
+            if isinstance(step, Verify):
+                return self._start_verification(trials, step.reason)
+            if isinstance(step, End):
+                store.set_study_state(record.id, step.state, step.reason)
+                return True
+            assert isinstance(step, Wait)
+            return False
+
+    def _start_verification(self, trials: list[Trial], reason: str) -> bool:
+        store, record = self.setup.store, self.setup.record
+        plan = retests(record.study, trials)
+        if not plan:
+            store.set_study_state(record.id, "complete", reason)
+            return True
+        store.set_study_state(record.id, "verifying", reason)
+        for retest in plan:
+            store.add_trial(
+                record.id,
+                retest.trial.parameters,
+                kind="verification",
+                verifies=retest.trial.number,
+                round=retest.round,
+            )
+        return True
+
+    async def _run(self, trial: Trial) -> None:
+        """Run a claimed trial to its end; give it back when cancelled."""
+        store, study_id = self.setup.store, self.setup.record.id
+        running = asyncio.ensure_future(self._attempts(trial))
+        beating = asyncio.ensure_future(self._keep_alive(trial, running))
+        try:
+            outcome = await running
+            self._finish(trial, outcome)
+        except asyncio.CancelledError:
+            store.release(study_id, trial.number, self.name)
+            if not beating.done():
+                raise
+            beating.result()  # says why the trial was stopped: cancelled, or lost to another worker
+        finally:
+            beating.cancel()
+            store.release_devices(study_id, trial.number)
+
+    async def _keep_alive(self, trial: Trial, running: asyncio.Future[Outcome]) -> None:
+        """Show signs of life; stop the trial when the study is cancelled or the claim is lost."""
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            alive = self.setup.store.heartbeat(self.setup.record.id, trial.number, self.name)
+            if not alive or self.setup.store.study_state(self.setup.record.id) == "cancelled":
+                running.cancel()
+                return
+
+    async def _attempts(self, trial: Trial) -> Outcome:
+        """Attempt a trial, again while its failures are transient and the budget allows."""
+        directory = trial_directory(self.setup.record.id, trial.number)
+        devices = await self._devices(trial)
+        outcome = Outcome()
+        for retry in range(self.setup.study.budget.retries + 1):
+            directory.mkdir(parents=True, exist_ok=True)
+            number = trial.attempts * 100 + retry
+            outcome = await attempt_trial(self.setup, trial, number, devices, directory, self._saver(trial))
+            if outcome.failure is None or not outcome.failure.transient:
+                break
+            self._tell("retry", trial, {"failure": outcome.failure.message})
+            trial = self.setup.store.trial(self.setup.record.id, trial.number)
+        return outcome
+
+    async def _devices(self, trial: Trial) -> tuple[str, ...]:
+        """Hold the accelerators the trial needs, waiting until enough of them are free."""
+        count = accelerator_count(self.setup.study, trial.parameters)
+        pool = local_accelerators() if count and self.setup.platform.name == "process" else ()
+        while pool and count <= len(pool):
+            held = self.setup.store.acquire_devices(self.setup.record.id, trial.number, self.name, pool, count)
+            if held is not None:
+                return held
+            await asyncio.sleep(POLL)
+        return ()
+
+    def _saver(self, trial: Trial) -> Any:
+        def save(measurement: Measurement) -> None:
+            self.setup.store.add_measurement(self.setup.record.id, trial.number, self.name, measurement)
+
+        return save
+
+    def _finish(self, trial: Trial, outcome: Outcome) -> None:
+        """Store how the trial ended, with what the goal makes of it."""
+        study = self.setup.study
+        measured = self.setup.store.trial(self.setup.record.id, trial.number)
+        judged = assess(study, measured)
+        complete = outcome.state == "complete"
+        self.setup.store.finish_trial(
+            self.setup.record.id,
+            trial.number,
+            self.name,
+            state=outcome.state,
+            failure=outcome.failure,
+            note=outcome.note,
+            timings=outcome.timed(),
+            command=outcome.command,
+            outcome=goal_metrics(study, measured.reports) if outcome.state != "failed" else {},
+            value=judged.values[0] if judged.values and complete else None,
+            feasible=judged.feasible and judged.trusted if complete else None,
+        )
+        self.setup.observe("finished", {"trial": trial.number, "state": outcome.state})
+
+    def _tell(self, kind: str, trial: Trial, data: Mapping[str, Any]) -> None:
+        self.setup.store.append_event(self.setup.record.id, trial.number, kind, dict(data))
+        self.setup.observe(kind, {"trial": trial.number, **data})
