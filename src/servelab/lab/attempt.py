@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from servelab.lab.accelerators import accelerator_count
-from servelab.lab.diagnosis import DeploymentEndedError, Misfire, explain
+from servelab.lab.diagnosis import DeploymentEndedError, Misfire, Stage, explain
 from servelab.lab.measure import Measured, measure_trial
 from servelab.lab.setup import Setup
 from servelab.platforms.base import Running
-from servelab.spec.deployment import Address, Deployment, Launch, Mark
-from servelab.spec.deployment import Failure
+from servelab.spec.deployment import Address, Deployment, Failure, Launch, Mark
 from servelab.spec.trial import Measurement, Timings, Trial, TrialState
 
 Save = Callable[[Measurement], None]
@@ -30,9 +30,9 @@ class Outcome:
     timings: dict[str, float] = field(default_factory=dict)
     command: tuple[str, ...] = ()
 
-    def timed(self) -> Timings:
-        """The seconds of each stage."""
-        return Timings(**self.timings)
+    def timed(self, suggest: float) -> Timings:
+        """The seconds of each stage; ``suggest`` were spent before the attempt."""
+        return Timings(suggest=suggest, **self.timings)
 
 
 async def attempt_trial(
@@ -47,7 +47,7 @@ async def attempt_trial(
     """
     outcome = Outcome()
     begun = time.monotonic()
-    stage = "launch"
+    stage: Stage = "launch"
     running: Running | None = None
     try:
         launch = _launch(setup, trial, setup.platform.address(), devices)
@@ -97,9 +97,9 @@ def _deployment(setup: Setup, launch: Launch, running: Running) -> Deployment:
     )
 
 
-async def _unless_it_ends(running: Running, work: asyncio.Future[Measured] | object) -> Measured:
+async def _unless_it_ends(running: Running, work: Coroutine[Any, Any, Measured]) -> Measured:
     """Do ``work``, unless the engine ends by itself first."""
-    doing = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    doing = asyncio.ensure_future(work)
     ending = asyncio.ensure_future(running.wait_exit())
     try:
         await asyncio.wait((doing, ending), return_when=asyncio.FIRST_COMPLETED)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
-import socket
 
-from servelab.lab.setup import Observer, Setup, set_up
+from servelab.lab.identity import is_dead, worker_name
+from servelab.lab.setup import Observer, set_up
 from servelab.lab.suggest import Suggestions
 from servelab.lab.worker import Worker
 from servelab.spec.trial import StudyRecord, StudyState
@@ -22,33 +20,41 @@ async def run_study(store: Store, study_id: str, observe: Observer = lambda kind
     When this task is cancelled, the running trials' engines are stopped and the study is left paused.
 
     Raises:
-        ServelabError: a plug-in, the model or the store is unusable.
+        ServelabError: a plug-in, the model or the store is unusable; the study can be resumed.
     """
     record = store.get_study(study_id)
     if record.state not in RESUMABLE:
         return record
-    setup = await asyncio.to_thread(set_up, store, record, observe)
-    _remove_leftovers(setup)
-    store.set_study_state(record.id, _resumed_state(store, record), "")
-    suggestions = Suggestions(record.study)
-    stem = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    try:
-        async with asyncio.TaskGroup() as group:
-            for index in range(record.study.budget.parallel):
-                worker = Worker(setup, f"{stem}-{index}", suggestions)
-                group.create_task(worker.work())
-    except asyncio.CancelledError:
-        store.set_study_state(record.id, "paused", "interrupted")
-        raise
-    return store.get_study(record.id)
-
-
-def _resumed_state(store: Store, record: StudyRecord) -> StudyState:
     verifying = any(trial.kind == "verification" for trial in store.trials(record.id))
-    return "verifying" if verifying else "running"
+    store.set_study_state(record.id, "verifying" if verifying else "running", "")
+    try:
+        return await work_on(store, record.id, observe)
+    except BaseException as error:
+        if store.study_state(record.id) in ("running", "verifying"):
+            store.set_study_state(record.id, "paused", str(error) or "interrupted")
+        raise
 
 
-def _remove_leftovers(setup: Setup) -> None:
-    for leftover in setup.platform.leftovers([setup.record.id]):
-        setup.observe("leftover", {"what": leftover.what})
+async def work_on(store: Store, study_id: str, observe: Observer = lambda kind, data: None) -> StudyRecord:
+    """Work on a study, beside whoever else does, until it ends, pauses or is cancelled.
+
+    Raises:
+        ServelabError: a plug-in, the model or the store is unusable.
+    """
+    record = store.get_study(study_id)
+    setup = await asyncio.to_thread(set_up, store, record, observe)
+    store.release_dead(record.id, is_dead)
+    for leftover in setup.platform.leftovers([record.id]):
+        observe("leftover", {"what": leftover.what})
         setup.platform.remove(leftover)
+    suggestions = Suggestions(record.study)
+    workers = [Worker(setup, worker_name(), suggestions) for _ in range(record.study.budget.parallel)]
+    tasks = [asyncio.ensure_future(worker.work()) for worker in workers]
+    try:
+        # The first error ends them all; a TaskGroup would wrap it in an ExceptionGroup.
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return store.get_study(record.id)

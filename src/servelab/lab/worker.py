@@ -8,22 +8,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from servelab.lab.accelerators import accelerator_count, local_accelerators
-from servelab.lab.attempt import Outcome, attempt_trial
+from servelab.lab.attempt import Outcome, Save, attempt_trial
 from servelab.lab.paths import trial_directory
 from servelab.lab.setup import Setup
 from servelab.lab.steps import End, Try, Verify, Wait, next_step
 from servelab.lab.suggest import Suggestions
 from servelab.lab.verify import retests
 from servelab.spec.assess import assess, goal_metrics
-from servelab.spec.errors import ServelabError
+from servelab.spec.errors import StoreError
 from servelab.spec.trial import Measurement, Trial
 
-HEARTBEAT = 5.0  # seconds between signs of life
+HEARTBEAT = 2.0  # seconds between signs of life, and between looks for a cancellation
 POLL = 0.2  # seconds between looks for work while others finish theirs
-
-
-class LostClaimError(ServelabError):
-    """Another worker has taken the trial over, since this one was silent for too long."""
 
 
 class Worker:
@@ -73,47 +69,56 @@ class Worker:
             return False
 
     def _start_verification(self, trials: list[Trial], reason: str) -> bool:
+        """Add all verification trials and change the study's state in one transaction."""
         store, record = self.setup.store, self.setup.record
-        plan = retests(record.study, trials)
-        if not plan:
-            store.set_study_state(record.id, "complete", reason)
-            return True
-        store.set_study_state(record.id, "verifying", reason)
-        for retest in plan:
-            store.add_trial(
-                record.id,
-                retest.trial.parameters,
+        plan = [
+            Trial(
+                number=len(trials) + place,
+                parameters=retest.trial.parameters,
                 kind="verification",
                 verifies=retest.trial.number,
                 round=retest.round,
             )
+            for place, retest in enumerate(retests(record.study, trials))
+        ]
+        if plan:
+            store.add_trials(record.id, plan, "verifying", reason)
+        else:
+            store.set_study_state(record.id, "complete", reason)
         return True
 
     async def _run(self, trial: Trial) -> None:
-        """Run a claimed trial to its end; give it back when cancelled."""
-        store, study_id = self.setup.store, self.setup.record.id
-        running = asyncio.ensure_future(self._attempts(trial))
-        beating = asyncio.ensure_future(self._keep_alive(trial, running))
-        try:
-            outcome = await running
-            self._finish(trial, outcome)
-        except asyncio.CancelledError:
-            store.release(study_id, trial.number, self.name)
-            if not beating.done():
-                raise
-            beating.result()  # says why the trial was stopped: cancelled, or lost to another worker
-        finally:
-            beating.cancel()
-            store.release_devices(study_id, trial.number)
+        """Run a claimed trial to its end; give it back when interrupted, by a person or by an error of ours.
 
-    async def _keep_alive(self, trial: Trial, running: asyncio.Future[Outcome]) -> None:
-        """Show signs of life; stop the trial when the study is cancelled or the claim is lost."""
-        while True:
+        Raises:
+            StoreError: the store is unusable, or another worker has taken the trial.
+        """
+        running = asyncio.ensure_future(self._attempts(trial))
+        watching = asyncio.ensure_future(self._watch(trial))
+        try:
+            await asyncio.wait((running, watching), return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                self._finish(trial, running.result())
+            else:
+                watching.result()
+        finally:
+            running.cancel()
+            watching.cancel()
+            await asyncio.gather(running, watching, return_exceptions=True)
+            self.setup.store.release(self.setup.record.id, trial.number, self.name)
+            self.setup.store.release_devices(self.setup.record.id, trial.number)
+
+    async def _watch(self, trial: Trial) -> None:
+        """Show signs of life until the study is cancelled.
+
+        Raises:
+            StoreError: another worker has taken the trial, since this one was silent for too long.
+        """
+        store, study_id = self.setup.store, self.setup.record.id
+        while store.study_state(study_id) != "cancelled":
+            if not store.heartbeat(study_id, trial.number, self.name):
+                raise StoreError(f"trial {trial.number} of {study_id} was taken over by another worker")
             await asyncio.sleep(HEARTBEAT)
-            alive = self.setup.store.heartbeat(self.setup.record.id, trial.number, self.name)
-            if not alive or self.setup.store.study_state(self.setup.record.id) == "cancelled":
-                running.cancel()
-                return
 
     async def _attempts(self, trial: Trial) -> Outcome:
         """Attempt a trial, again while its failures are transient and the budget allows."""
@@ -141,7 +146,7 @@ class Worker:
             await asyncio.sleep(POLL)
         return ()
 
-    def _saver(self, trial: Trial) -> Any:
+    def _saver(self, trial: Trial) -> Save:
         def save(measurement: Measurement) -> None:
             self.setup.store.add_measurement(self.setup.record.id, trial.number, self.name, measurement)
 
@@ -160,7 +165,7 @@ class Worker:
             state=outcome.state,
             failure=outcome.failure,
             note=outcome.note,
-            timings=outcome.timed(),
+            timings=outcome.timed(trial.timings.suggest),
             command=outcome.command,
             outcome=goal_metrics(study, measured.reports) if outcome.state != "failed" else {},
             value=judged.values[0] if judged.values and complete else None,

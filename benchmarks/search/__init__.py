@@ -1,0 +1,1 @@
+"""Samplers side by side on a response surface with known truth."""

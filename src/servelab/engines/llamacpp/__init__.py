@@ -1,0 +1,5 @@
+"""llama.cpp as an engine."""
+
+from servelab.engines.llamacpp.engine import LlamaCpp
+
+__all__ = ["LlamaCpp"]

@@ -1,0 +1,153 @@
+"""The same measurement as an llm-d Benchmark Report v0.2, validated by the package that defines it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from llmd_benchmark_report.schema_v0_2 import BenchmarkReportV02
+
+from servelab.spec.report import Report
+from servelab.spec.workload import LoadPoint, Tokens, Workload
+
+_LATENCIES = {
+    "ttft": ("time_to_first_token", "s"),
+    "tpot": ("time_per_output_token", "s/token"),
+    "itl": ("inter_token_latency", "s/token"),
+    "e2e": ("request_latency", "s"),
+}
+_RATES = {
+    "output_throughput": ("output_token_rate", "tokens/s"),
+    "total_throughput": ("total_token_rate", "tokens/s"),
+    "request_throughput": ("request_rate", "queries/s"),
+}
+_PERCENTS = (1, 5, 10, 25, 50, 75, 90, 95, 99)
+
+
+def benchmark_report(report: Report, workload: Workload) -> dict[str, Any]:
+    """The report in llm-d's schema, as JSON data.
+
+    What that schema has no field for (the client's health, goodput, quantiles of fewer requests than they need)
+    stands under ``results.observability.servelab``.
+    """
+    found = {
+        "run": _run(report),
+        "scenario": {"stack": [_stack(report)], "load": _load(report, workload)},
+        "results": {
+            "request_performance": {
+                "aggregate": {
+                    "requests": {"total": report.requests, "failures": sum(report.errors.values())},
+                    "latency": {
+                        theirs: _statistics(report, ours, unit)
+                        for ours, (theirs, unit) in _LATENCIES.items()
+                        if ours in report.quantiles
+                    },
+                    "throughput": {
+                        theirs: {"units": unit, "mean": report.metrics[ours]}
+                        for ours, (theirs, unit) in _RATES.items()
+                        if ours in report.metrics
+                    },
+                }
+            },
+            "observability": {"servelab": _extras(report)},
+        },
+    }
+    validated = BenchmarkReportV02.model_validate(found)
+    data: dict[str, Any] = validated.model_dump(mode="json", exclude_none=True)
+    return data
+
+
+def _run(report: Report) -> dict[str, Any]:
+    start = datetime.fromisoformat(report.provenance.started_at)
+    return {
+        "uid": uuid.uuid4().hex,
+        "time": {
+            "start": start,
+            "end": start + timedelta(seconds=report.duration),
+            "duration": f"PT{report.duration:.6f}S",
+        },
+        "description": "simulated: no engine was measured" if report.provenance.simulated else None,
+    }
+
+
+def _stack(report: Report) -> dict[str, Any]:
+    made = report.provenance
+    return {
+        "metadata": {"label": made.engine, "cfg_id": _digest([made.engine, made.parameters])},
+        "standardized": {
+            "kind": "generic",
+            "tool": made.engine,
+            "tool_version": made.engine_version or "unknown",
+            "model": made.model,
+            "simulated": made.simulated,
+        },
+        "native": {"args": made.parameters},
+    }
+
+
+def _load(report: Report, workload: Workload) -> dict[str, Any]:
+    made, load = report.provenance, report.load
+    standardized: dict[str, Any] = {
+        "tool": f"servelab-{made.harness}",
+        "tool_version": made.harness_version,
+        "source": "random",
+        "input_seq_len": _lengths(workload.prompt),
+        "output_seq_len": _lengths(workload.output),
+        **_level(load),
+    }
+    if workload.prefix and workload.prefix.tokens:
+        standardized["prefix"] = {
+            "prefix_len": {"distribution": "fixed", "value": workload.prefix.tokens},
+            "num_groups": workload.prefix.groups,
+            "num_users_per_group": 1,
+            "num_prefixes": 1,
+        }
+    return {
+        "metadata": {"cfg_id": _digest([workload.model_dump(), load.model_dump()])},
+        "standardized": standardized,
+        "native": {
+            "args": {"seed": made.seed},
+            "config": {"workload": workload.model_dump(), "load": load.model_dump()},
+        },
+    }
+
+
+def _level(load: LoadPoint) -> dict[str, float]:
+    if load.kind in ("concurrency", "throughput"):
+        return {"concurrency": int(load.level)}
+    return {"rate_qps": load.level}
+
+
+def _lengths(tokens: Tokens) -> dict[str, Any]:
+    fixed = tokens.stdev == 0
+    return {
+        "distribution": "fixed" if fixed else "gaussian",
+        "value": tokens.mean,
+        "std_dev": tokens.stdev,
+        "min": tokens.min,
+        "max": tokens.upper,
+    }
+
+
+def _statistics(report: Report, name: str, unit: str) -> dict[str, Any]:
+    quantiles = report.quantiles[name]
+    found = {f"p{percent}": quantiles[percent] for percent in _PERCENTS}
+    return {"units": unit, "mean": report.metrics[f"{name}_mean"], "min": quantiles[0], "max": quantiles[100], **found}
+
+
+def _extras(report: Report) -> dict[str, Any]:
+    return {
+        "goodput_requests_per_second": report.metrics.get("goodput"),
+        "achieved_concurrency": report.metrics.get("concurrency"),
+        "client_health": report.client.model_dump(),
+        "warnings": list(report.warnings),
+        "errors": report.errors,
+        "server": report.server,
+    }
+
+
+def _digest(data: Any) -> str:
+    return hashlib.md5(json.dumps(data, sort_keys=True).encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,1 @@
+"""The load generator that ships with servelab."""

@@ -1,0 +1,149 @@
+"""Put a load on a server: closed loop for concurrency, open loop for rates."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Iterator
+from time import perf_counter
+
+from servelab.harnesses.builtin.http import Client
+from servelab.harnesses.builtin.prompts import Prompts, request_body, request_path
+from servelab.harnesses.builtin.record import Record, record, token_intervals
+from servelab.harnesses.builtin.stream import Answer, read
+from servelab.spec.workload import LoadPoint, Workload
+
+HOPELESS = 10  # requests that all fail before anything succeeds: the measurement is given up
+
+Keep = Callable[[Record, list[float]], None]
+"""Takes a counted request's record and its token intervals in seconds."""
+
+
+class AllFailed(Exception):
+    """The first requests all failed; carries the answer of the last."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.error)
+        self.answer = answer
+
+
+class LoadGenerator:
+    """Sends the requests of one measurement."""
+
+    def __init__(
+        self, client: Client, model: str, workload: Workload, prompts: Prompts, max_concurrency: int, timeout: float
+    ) -> None:
+        self.in_flight = 0
+        self.start = 0.0
+        """When the counted part began, on ``time.perf_counter``."""
+        self.done = 0
+        self._client = client
+        self._model = model
+        self._workload = workload
+        self._path = request_path(workload)
+        self._prompts = prompts
+        self._max_concurrency = max_concurrency
+        self._timeout = timeout
+        self._succeeded = 0
+
+    async def run(self, load: LoadPoint, seed: int, keep: Keep) -> None:
+        """Warm up, then hold the load until its requests or seconds are over and all answers are in.
+
+        Raises:
+            AllFailed: nothing succeeded.
+        """
+        streams = int(load.level) if load.kind in ("concurrency", "throughput") else min(load.warmup, 4)
+        await self._closed(streams, iter(range(-1, -1 - load.warmup, -1)), lambda one, gaps: None)
+        self.done = 0
+        self.start = perf_counter()
+        if load.kind in ("concurrency", "throughput"):
+            await self._closed(streams, self._numbers(load), keep)
+        else:
+            await self._open(load, seed, keep)
+
+    def _numbers(self, load: LoadPoint) -> Iterator[int]:
+        """Request numbers until the count is reached or the time is over."""
+        number = 0
+        while (load.requests is None or number < load.requests) and (
+            load.seconds is None or perf_counter() - self.start < load.seconds
+        ):
+            yield number
+            number += 1
+
+    async def _closed(self, streams: int, numbers: Iterator[int], keep: Keep) -> None:
+        """Each stream sends its next request when its last one has ended."""
+
+        async def stream() -> None:
+            for number in numbers:
+                await self._request(number, perf_counter(), keep)
+
+        await _all(asyncio.ensure_future(stream()) for _ in range(max(1, streams)))
+
+    async def _open(self, load: LoadPoint, seed: int, keep: Keep) -> None:
+        """Requests are due at times that do not depend on the server; latency counts from then."""
+        rng = random.Random(f"{self._workload.seed}/{seed}/arrivals")
+        places = asyncio.Semaphore(self._max_concurrency)
+        tasks: set[asyncio.Task[None]] = set()
+        failures: list[BaseException] = []
+
+        async def one(number: int, due: float) -> None:
+            async with places:
+                await self._request(number, due, keep)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            tasks.discard(task)
+            if not task.cancelled() and task.exception() is not None:
+                failures.append(task.exception() or AssertionError())
+
+        due = self.start
+        for number in self._due_numbers(load):
+            due += rng.expovariate(load.level) if load.kind == "poisson" else (1 / load.level if number else 0.0)
+            if failures or (load.seconds is not None and due - self.start > load.seconds):
+                break
+            delay = due - perf_counter()
+            if delay > 0:
+                await asyncio.sleep(delay)
+            task = asyncio.ensure_future(one(number, due))
+            tasks.add(task)
+            task.add_done_callback(ended)
+        await _all(tasks)
+        if failures:
+            raise failures[0]
+
+    @staticmethod
+    def _due_numbers(load: LoadPoint) -> Iterator[int]:
+        number = 0
+        while load.requests is None or number < load.requests:
+            yield number
+            number += 1
+
+    async def _request(self, number: int, intended: float, keep: Keep) -> None:
+        prompt = self._prompts[number]
+        body = request_body(self._model, self._workload, prompt)
+        self.in_flight += 1
+        try:
+            exchange = await self._client.post(self._path, body, self._timeout)
+        finally:
+            self.in_flight -= 1
+        answer = read(exchange)
+        self.done += 1
+        self._succeeded += answer.error is None
+        if not self._succeeded and self.done >= HOPELESS:
+            raise AllFailed(answer)
+        keep(
+            record(answer, self.start, intended, exchange.sent, exchange.end, prompt.prompt_tokens),
+            token_intervals(answer),
+        )
+
+
+async def _all(tasks: Iterator[asyncio.Task[None]] | set[asyncio.Task[None]]) -> None:
+    """Wait for all; the first error ends the others."""
+    group = list(tasks)
+    try:
+        await asyncio.gather(*group)
+    finally:
+        for task in group:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*group, return_exceptions=True)

@@ -1,0 +1,138 @@
+"""From the records of a measurement to its metrics. Formulas are in docs/measuring.md."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from servelab.harnesses.builtin.record import Record
+from servelab.spec.goal import RequestSLO
+from servelab.spec.report import ClientHealth
+
+PERCENTS = {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "max": 100}
+
+MAX_ERROR_RATE = 0.05  # beyond it, the survivors' latencies are no longer the service's
+MIN_REQUESTS = 10  # fewer found no percentile
+MAX_CPU = 0.9  # share of the client's core
+MAX_LAG_SHARE = 0.25  # of the median token interval: beyond it, lateness shows in the latencies
+MIN_LAG = 0.01  # seconds; less lateness than this is the operating system's
+MAX_DELAY_SHARE = 0.1  # of the median TTFT: requests sent so late are not the load that was asked for
+
+
+@dataclass
+class Tally:
+    """Gathers records as they come. Latencies in seconds, 8 bytes each."""
+
+    slo: RequestSLO
+    ttft: array[float] = field(default_factory=lambda: array("d"))
+    itl: array[float] = field(default_factory=lambda: array("d"))
+    tpot: array[float] = field(default_factory=lambda: array("d"))
+    e2e: array[float] = field(default_factory=lambda: array("d"))
+    delay: array[float] = field(default_factory=lambda: array("d"))
+    errors: dict[str, int] = field(default_factory=dict)
+    requests: int = 0
+    good: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    chunks: int = 0
+    off_length: int = 0
+    busy: float = 0.0
+    """Request-seconds: the sum of all requests' time in flight."""
+    last_end: float = 0.0
+
+    def add(self, one: Record, gaps: Sequence[float]) -> None:
+        """Count one request."""
+        self.requests += 1
+        self.busy += one.end - one.sent
+        self.last_end = max(self.last_end, one.end)
+        self.delay.append(max(0.0, one.sent - one.intended))
+        if one.error is not None or one.ttft is None:
+            kind = one.error or "empty"
+            self.errors[kind] = self.errors.get(kind, 0) + 1
+            return
+        self.ttft.append(one.ttft)
+        self.e2e.append(one.e2e)
+        self.itl.extend(gaps)
+        if one.tpot is not None:
+            self.tpot.append(one.tpot)
+        self.prompt_tokens += one.prompt_tokens
+        self.output_tokens += one.output_tokens
+        self.chunks += one.chunks
+        self.good += self.slo.met(one.ttft, one.tpot, one.e2e)
+
+    @property
+    def succeeded(self) -> int:
+        """Requests that were answered in full."""
+        return len(self.ttft)
+
+    def metrics(self) -> dict[str, float]:
+        """The metrics of spec/metrics.py, as far as anything was measured."""
+        duration = self.last_end
+        if not self.requests or duration <= 0:
+            return {}
+        found = {
+            "error_rate": 1 - self.succeeded / self.requests,
+            "request_throughput": self.succeeded / duration,
+            "output_throughput": self.output_tokens / duration,
+            "total_throughput": (self.prompt_tokens + self.output_tokens) / duration,
+            "goodput": self.good / duration,
+            "goodput_ratio": self.good / self.requests,
+            "concurrency": self.busy / duration,
+        }
+        for name, values in self._latencies().items():
+            ordered = sorted(values)
+            if ordered:
+                found[f"{name}_mean"] = sum(ordered) / len(ordered)
+                found |= {f"{name}_{label}": quantile(ordered, percent) for label, percent in PERCENTS.items()}
+        return found
+
+    def quantiles(self) -> dict[str, tuple[float, ...]]:
+        """The 0, 1, ..., 100 % quantiles of each latency, in seconds."""
+        ordered = {name: sorted(values) for name, values in self._latencies().items() if name != "schedule_delay"}
+        return {name: tuple(quantile(v, p) for p in range(101)) for name, v in ordered.items() if v}
+
+    def warnings(self) -> tuple[str, ...]:
+        """Why the numbers should not be relied on."""
+        found = []
+        if self.requests and 1 - self.succeeded / self.requests > MAX_ERROR_RATE:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.errors.items()))
+            found.append(f"{self.requests - self.succeeded} of {self.requests} requests failed ({kinds})")
+        if self.succeeded < MIN_REQUESTS:
+            found.append(f"only {self.succeeded} requests succeeded; percentiles need at least {MIN_REQUESTS}")
+        return tuple(found)
+
+    def _latencies(self) -> dict[str, array[float]]:
+        return {"ttft": self.ttft, "itl": self.itl, "tpot": self.tpot, "e2e": self.e2e, "schedule_delay": self.delay}
+
+
+def quantile(ordered: Sequence[float], percent: float) -> float:
+    """The ``percent`` quantile of sorted values, interpolated linearly (Hyndman and Fan's type 7)."""
+    place = (len(ordered) - 1) * percent / 100
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def client_health(tally: Tally, lags: Sequence[float], cpu: float) -> ClientHealth:
+    """Whether the load generator was fit to measure what it measured."""
+    lag = quantile(sorted(lags), 99) if lags else 0.0
+    delay = quantile(sorted(tally.delay), 99) if tally.delay else 0.0
+    reasons = []
+    if cpu > MAX_CPU:
+        reasons.append(f"it used {cpu:.0%} of its core")
+    if tally.itl:
+        allowed = max(MIN_LAG, MAX_LAG_SHARE * quantile(sorted(tally.itl), 50))
+        if lag > allowed:
+            reasons.append(f"it was up to {lag * 1000:.0f} ms late (99 %), {allowed * 1000:.0f} ms are tolerable")
+    if tally.ttft:
+        allowed = max(MIN_LAG, MAX_DELAY_SHARE * quantile(sorted(tally.ttft), 50))
+        if delay > allowed:
+            reasons.append(f"it sent requests up to {delay * 1000:.0f} ms late (99 %)")
+    return ClientHealth(
+        verdict="saturated" if reasons else "ok",
+        reasons=tuple(reasons),
+        cpu=cpu,
+        loop_lag_p99=lag,
+        schedule_delay_p99=delay,
+    )

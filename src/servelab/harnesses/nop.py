@@ -1,0 +1,51 @@
+"""No load at all: deploys and looks, measures nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from servelab import __version__
+from servelab.harnesses.base import Job, Progress
+from servelab.harnesses.provenance import machine
+from servelab.spec.base import Spec
+from servelab.spec.options import read_options
+from servelab.spec.report import Provenance, Report
+
+
+class NopOptions(Spec):
+    """The nop harness has no options."""
+
+
+class Nop:
+    """Finds out whether configurations start, without measuring them."""
+
+    name: ClassVar[str] = "nop"
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        read_options(NopOptions, options, self.name)
+
+    async def measure(self, job: Job, progress: Callable[[Progress], None]) -> Report:
+        """Report that the engine is up, and nothing else."""
+        progress(Progress(done=1.0, total=1.0))
+        return Report(
+            load=job.load,
+            metrics={},
+            requests=0,
+            duration=0.0,
+            warnings=("no load was made (harness nop)",),
+            provenance=Provenance(
+                servelab=__version__,
+                harness=self.name,
+                harness_version=__version__,
+                engine=job.deployment.engine,
+                engine_version=job.deployment.engine_version,
+                simulated=job.deployment.simulated,
+                model=job.deployment.model,
+                parameters=job.parameters,
+                seed=job.seed,
+                started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                machine=machine(),
+            ),
+        )

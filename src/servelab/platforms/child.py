@@ -1,0 +1,95 @@
+"""An engine that runs as our child process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from asyncio.subprocess import Process
+from pathlib import Path
+
+from servelab.platforms.base import Exit, ExitedError
+from servelab.platforms.logfile import cap, tail
+from servelab.platforms.marked import identity, kill, marked_processes
+from servelab.platforms.ready import answers
+from servelab.spec.deployment import Launch, Mark
+
+FIRST_LOOK = 0.02  # seconds between looks at the ready path: at first, and at most
+SLOWEST_LOOK = 0.25
+LOG_CHECK = 10.0  # seconds between looks at the size of the log
+
+
+class RunningProcess:
+    """An engine in a process group of its own."""
+
+    def __init__(self, child: Process, launch: Launch, mark: Mark, log: Path, cpus: tuple[int, ...]) -> None:
+        self.url = launch.address.url
+        self.pid: int | None = child.pid
+        self.cpus = cpus
+        self.log: Path | None = log
+        self._log = log
+        self._child = child
+        self._ready_url = launch.address.url + launch.ready_path
+        self._mark = mark
+        self._capping = asyncio.ensure_future(self._cap_log())
+
+    async def wait_ready(self, timeout: float) -> None:
+        """Return when the engine answers on its ready path.
+
+        Raises:
+            ExitedError: it ended first.
+            TimeoutError: it was not ready in time.
+        """
+        pause = FIRST_LOOK
+        async with asyncio.timeout(timeout):
+            while True:
+                if self._child.returncode is not None:
+                    raise ExitedError(self._exit(self._child.returncode))
+                if await answers(self._ready_url):
+                    return
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._child.wait(), pause)
+                pause = min(SLOWEST_LOOK, pause * 1.5)
+
+    async def wait_exit(self) -> Exit:
+        """Return when the engine has ended by itself."""
+        return self._exit(await self._child.wait())
+
+    def log_tail(self, lines: int = 50) -> str:
+        """The last lines of the log."""
+        return tail(self._log, lines)
+
+    async def stop(self, timeout: float) -> None:
+        """End the engine and everything it started: asked first, and by force after ``timeout`` seconds."""
+        self._capping.cancel()
+        if self._child.returncode is None:
+            self._signal(signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._child.wait(), timeout)
+        self._signal(signal.SIGKILL)
+        await self._child.wait()
+        await asyncio.to_thread(self._kill_strays)
+
+    def _kill_strays(self) -> None:
+        """End what left the process group; it still carries the mark of this attempt."""
+        for found in marked_processes():
+            if found.mark == self._mark and found.pid != os.getpid() and _ours(found.owner):
+                kill(found)
+
+    def _signal(self, number: signal.Signals) -> None:
+        # The group outlives its leader while a member lives; none left is what we want.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._child.pid, number)
+
+    def _exit(self, code: int) -> Exit:
+        return Exit(code=code, log_tail=self.log_tail())
+
+    async def _cap_log(self) -> None:
+        while True:
+            await asyncio.sleep(LOG_CHECK)
+            await asyncio.to_thread(cap, self._log)
+
+
+def _ours(owner: str) -> bool:
+    return owner == identity(os.getpid())

@@ -1,0 +1,26 @@
+"""The environment of an engine: ours without secrets, and what the study adds."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from servelab.spec.deployment import Launch
+from servelab.spec.errors import DeployError
+
+_SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL|_KEY$", re.IGNORECASE)
+
+
+def engine_environment(launch: Launch) -> dict[str, str]:
+    """Our environment less what looks like a secret, then the launch's variables and those it names.
+
+    Raises:
+        DeployError: a variable that the study names is not set.
+    """
+    environment = {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
+    environment |= launch.environment
+    for name in launch.environment_from:
+        if name not in os.environ:
+            raise DeployError(f"the study passes on {name}, which is not set", f"Set it: export {name}=...")
+        environment[name] = os.environ[name]
+    return environment

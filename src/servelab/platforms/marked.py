@@ -1,0 +1,78 @@
+"""Processes that carry a study's mark in their environment: found by it, and ended by it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import psutil
+
+from servelab.spec.deployment import Mark
+
+OWNER = "SERVELAB_OWNER"
+"""Environment variable with the process that started the engine, as ``pid/start``."""
+
+KILL_WAIT = 5.0  # seconds for the kernel to end a killed process
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A process with a mark; ``start`` tells it from a later process with the same id."""
+
+    pid: int
+    start: str
+    mark: Mark
+    owner: str
+    command: str
+
+
+def identity(pid: int) -> str:
+    """``pid/start`` of a process; the start is in ticks since boot, which no step of the clock changes."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:  # noqa: PTH123 - a hot path
+        # The name, in parentheses, may hold anything; the fields after it are numbers. See proc_pid_stat(5).
+        return f"{pid}/{stat.read().rpartition(')')[2].split()[19]}"
+
+
+def marked_processes() -> Iterator[Marked]:
+    """All processes of this user that carry a mark."""
+    for pid in psutil.pids():
+        # Processes come and go, and other users' are closed to us.
+        with contextlib.suppress(OSError, psutil.Error, ValueError, IndexError):
+            environment = psutil.Process(pid).environ()
+            if "SERVELAB_STUDY" in environment:
+                yield Marked(
+                    pid=pid,
+                    start=identity(pid),
+                    mark=_mark(environment),
+                    owner=environment.get(OWNER, ""),
+                    command=" ".join(psutil.Process(pid).cmdline())[:200],
+                )
+
+
+def _mark(environment: Mapping[str, str]) -> Mark:
+    return Mark(
+        study=environment["SERVELAB_STUDY"],
+        trial=int(environment["SERVELAB_TRIAL"]),
+        attempt=int(environment.get("SERVELAB_ATTEMPT", "1")),
+    )
+
+
+def is_alive(owner: str) -> bool:
+    """Whether the process ``pid/start`` still runs (a zombie does not)."""
+    pid = owner.partition("/")[0]
+    try:
+        return identity(int(pid)) == owner and psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return False
+
+
+def kill(process: Marked) -> None:
+    """End a marked process by force, unless its id belongs to another by now; returns when it is gone."""
+    if not is_alive(process.start):
+        return
+    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+        found = psutil.Process(process.pid)
+        os.kill(process.pid, 9)
+        found.wait(KILL_WAIT)

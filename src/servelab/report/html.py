@@ -1,0 +1,172 @@
+"""The report as one HTML file: no network, no script, light and dark."""
+
+from __future__ import annotations
+
+import time
+from io import StringIO
+from typing import Any
+
+from servelab.report.digest import Digest
+from servelab.report.plots import all_plots
+from servelab.report.recommend import Form, Recommendation, machine_text, recommend_from, untested
+from servelab.report.rows import comparisons, gain_line, risk_line, trial_rows
+from servelab.report.sentences import interval_text
+from servelab.report.standing import Gain, Standing
+from servelab.report.verdict import VerdictKind
+from servelab.report.words import (
+    count,
+    duration,
+    listed,
+    load_text,
+    parameters_text,
+    percent,
+    signed,
+    value_text,
+    workload_text,
+)
+from servelab.spec.assess import goal_key
+from servelab.spec.errors import ServelabError
+from servelab.spec.metrics import format_metric
+
+_HEADLINES: dict[VerdictKind, tuple[str, str]] = {
+    "winner": ("A better configuration was found", "good"),
+    "baseline_infeasible_winner": ("A configuration that keeps the SLO was found", "good"),
+    "best": ("The best configuration measured", "good"),
+    "no_gain": ("Keep the default", "plain"),
+    "no_feasible": ("No configuration keeps the SLO", "bad"),
+    "unverified": ("Not settled", "caution"),
+    "nothing_measured": ("Nothing could be measured", "bad"),
+    "no_goal": ("Measurements, no verdict", "plain"),
+}
+
+_FORMS: dict[Form, str] = {
+    "docker": "docker run",
+    "compose": "docker compose",
+    "kubernetes": "Kubernetes Deployment and Service",
+    "env": "Environment file",
+}
+
+
+def report_html(found: Digest) -> str:
+    """The whole report of a study as an HTML document."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("servelab.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "parameters": parameters_text,
+        "value": value_text,
+        "metric": lambda value, name: format_metric(name, value),
+        "percent": percent,
+        "numbers": lambda items: listed([str(item) for item in items]),
+    }
+    return environment.get_template("report.html.j2").render(**_context(found))
+
+
+def _context(found: Digest) -> dict[str, Any]:
+    headline, tone = _HEADLINES[found.verdict.kind]
+    advice = _advice(found)
+    rows = trial_rows(found)
+    return {
+        "found": found,
+        "study": found.study,
+        "record": found.record,
+        "verdict": found.verdict,
+        "headline": headline,
+        "tone": tone,
+        "advice": advice,
+        "forms": _form_texts(advice),
+        "comparisons": comparisons(found),
+        "gain_line": gain_line(found),
+        "risk_line": risk_line(found),
+        "standings": [(standing, _gain_cell(found, standing)) for standing in found.verdict.standings],
+        "goals": [goal_key(goal) for goal in found.goals],
+        "changed": list(dict.fromkeys(name for row in rows for name in row.trial.parameters)),
+        "searched": [row for row in rows if row.trial.kind != "verification"],
+        "retested": [row for row in rows if row.trial.kind == "verification"],
+        "plots": all_plots(found),
+        "facts": _facts(found),
+        "untested": untested(found),
+        "document": _document(found),
+    }
+
+
+def _advice(found: Digest) -> Recommendation | None:
+    try:
+        return recommend_from(found)
+    except ServelabError:
+        return None
+
+
+def _form_texts(advice: Recommendation | None) -> dict[str, str]:
+    texts = {}
+    for form, title in _FORMS.items() if advice else ():
+        try:
+            texts[title] = advice.form(form) if advice else ""
+        except ServelabError:
+            continue  # this engine or platform has no such form
+    return texts
+
+
+def _gain_cell(found: Digest, standing: Standing) -> tuple[str, str]:
+    """Gain and interval of a standing, for two cells of a table."""
+    gain: Gain | None = standing.gain
+    if gain is None:
+        return ("-", "")
+    objective = found.study.objectives[0]
+    size = signed(gain.value) if gain.relative else format_metric(objective.metric, gain.value)
+    if gain.low is None or gain.high is None:
+        return (size, interval_text(objective, gain))
+    low, high = ((signed(b) if gain.relative else format_metric(objective.metric, b)) for b in (gain.low, gain.high))
+    return (size, f"{low} to {high}")
+
+
+def _facts(found: Digest) -> list[tuple[str, str]]:
+    """Under which conditions all this holds."""
+    study, provenance, counts = found.study, found.provenance, found.counts()
+    facts = [
+        ("Model", study.model.id),
+        ("Engine", f"{study.engine.name} {provenance.engine_version or '' if provenance else ''}".strip()),
+        ("Workload", workload_text(study.workload)),
+        ("Load", load_text(study)),
+        ("Objective", listed([str(objective) for objective in study.objectives])),
+        ("SLO", listed([str(constraint) for constraint in study.constraints])),
+        ("Fixed arguments", parameters_text(study.engine.arguments) if study.engine.arguments else ""),
+        ("Machine", machine_text(provenance.machine) if provenance else ""),
+        ("Measured by", f"{provenance.harness} {provenance.harness_version}" if provenance else ""),
+        ("servelab", provenance.servelab if provenance else ""),
+        ("Sampler", f"{study.sampler.name}, seed {study.sampler.seed}" if study.space else "explicit treatments"),
+        ("Trials", _counts_text(counts)),
+        ("Time", f"{duration(found.seconds)} of work" + _ended(found)),
+    ]
+    return [(name, text) for name, text in facts if text]
+
+
+def _counts_text(counts: dict[str, int]) -> str:
+    words = {"complete": "measured", "stopped": "stopped early", "failed": "failed", "unfinished": "unfinished"}
+    parts = [f"{counts[state]} {word}" for state, word in words.items() if counts[state]]
+    retests = [count(counts["verification"], "re-test")] if counts["verification"] else []
+    return ", ".join([*parts, *retests]) or "none"
+
+
+def _ended(found: Digest) -> str:
+    if found.record.finished_at is None:
+        return ""
+    return time.strftime(", ended %Y-%m-%d %H:%M UTC", time.gmtime(found.record.finished_at))
+
+
+def _document(found: Digest) -> str:
+    """The study's document, without what is default anyway."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    stream = StringIO()
+    yaml.dump(found.study.model_dump(mode="json", exclude_defaults=True), stream)
+    return stream.getvalue()

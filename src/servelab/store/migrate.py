@@ -1,0 +1,18 @@
+"""Bring a database's schema up to date with alembic."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine
+
+
+def migrate(engine: Engine) -> None:
+    """Run the migrations that the database has not seen, in one transaction each."""
+    with as_file(files("servelab.store") / "migrations") as scripts, engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
