@@ -15,7 +15,7 @@ from servelab.report.plots import all_plots
 from servelab.spec.deployment import Failure
 
 HOSTILE = "</style></svg><script>alert(1)</script>&\"'$\\alpha$ {{ 7*7 }}"
-VOID = {"meta", "br", "link", "img", "input", "hr"}
+VOID = {"meta", "br", "wbr", "link", "img", "input", "hr"}
 
 
 class Page(HTMLParser):

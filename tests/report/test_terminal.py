@@ -67,6 +67,7 @@ def test_compare_calls_repeats_beyond_noise_better_or_worse(generated, document)
     rows = {row.metric: row.values for row in found.rows}
     assert [difference.certainty for difference in rows["output_throughput"]] == [None, "better", "within noise"]
     assert rows["ttft_p95"][1].certainty == "worse"
+    assert any("of one deployment" in caution for caution in found.cautions)
     better = rows["output_throughput"][1]
     assert better.low < 0.3 < better.high
     text = printed(lambda console: print_comparison(found, console))

@@ -41,6 +41,6 @@ def _state(study: Study, trial: Trial) -> str:
 
 def metrics_text(study: Study, trial: Trial) -> str:
     """The values of the goal's metrics."""
-    goals = {goal_key(goal): goal.metric for goal in (*study.objectives, *study.constraints)}
+    goals = {goal_key(o): o.metric for o in study.objectives} | {goal_key(c): c.metric for c in study.constraints}
     known = [(key, metric, trial.outcome[key]) for key, metric in goals.items() if key in trial.outcome]
     return "  ".join(f"{key} {format_metric(metric, value)}" for key, metric, value in known)

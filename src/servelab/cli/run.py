@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import cyclopts
 import psutil
@@ -121,7 +121,7 @@ def _conclude(store: Store, record: StudyRecord, json: bool) -> int:
     return 0 if record.state == "complete" else EXIT_UNFINISHED
 
 
-def _interruptible(work: Callable[[], object]) -> bool:
+def _interruptible(work: Callable[[], Coroutine[Any, Any, StudyRecord]]) -> bool:
     """Run asynchronous ``work``; False when the person interrupted it.
 
     The first Ctrl-C (or SIGTERM) lets the running trial's clean-up finish, the second kills the engines at once.
@@ -130,7 +130,7 @@ def _interruptible(work: Callable[[], object]) -> bool:
 
     async def supervised() -> bool:
         loop = asyncio.get_running_loop()
-        task = asyncio.ensure_future(work())  # type: ignore[arg-type]
+        task = asyncio.ensure_future(work())
 
         def interrupt() -> None:
             if task.cancelling():

@@ -60,7 +60,7 @@ class Suggestions:
 def candidates(study: Study, trials: Sequence[Trial]) -> list[Trial]:
     """The trials to verify, best first: what the search recommends, without the default itself."""
     eligible = {t.number: t for t in trials if t.kind == "search" and t.state == "complete"}
-    ranked = recommend(problem(study), [observation(t) for t in trials if t.final and t.kind != "verification"], 0)
     baseline = [t.parameters for t in trials if t.kind == "baseline"]
-    chosen = [eligible[number] for number in ranked if number in eligible]
-    return [trial for trial in chosen if trial.parameters not in baseline][: study.budget.verification.top]
+    ranked = recommend(problem(study), [observation(t) for t in eligible.values()], len(eligible))
+    chosen = [eligible[number] for number in ranked if eligible[number].parameters not in baseline]
+    return chosen[: study.budget.verification.top]

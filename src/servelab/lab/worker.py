@@ -16,7 +16,7 @@ from servelab.lab.suggest import Suggestions
 from servelab.lab.verify import retests
 from servelab.spec.assess import assess, goal_metrics
 from servelab.spec.errors import StoreError
-from servelab.spec.trial import Measurement, Trial
+from servelab.spec.trial import Measurement, Timings, Trial
 
 HEARTBEAT = 2.0  # seconds between signs of life, and between looks for a cancellation
 POLL = 0.2  # seconds between looks for work while others finish theirs
@@ -57,7 +57,9 @@ class Worker:
                 begun = time.monotonic()
                 parameters = record.study.baseline if step.kind == "baseline" else self.suggestions.next(trials)
                 if parameters is not None:
-                    store.add_trial(record.id, parameters, kind=step.kind, suggest_seconds=time.monotonic() - begun)
+                    timings = Timings(suggest=time.monotonic() - begun)
+                    new = Trial(number=len(trials), parameters=parameters, kind=step.kind, timings=timings)
+                    store.add_trials(record.id, [new])
                     return True
                 step = next_step(record.study, trials, exhausted=True)
             if isinstance(step, Verify):

@@ -169,6 +169,8 @@ def _cautions(chosen: Sequence[tuple[StudyRecord, Trial]]) -> list[str]:
         found.append("they were measured on different machines")
     if len({report.provenance.simulated for _, trial in chosen for report in trial.reports}) > 1:
         found.append("some come from the simulated engine")
+    if any(len({r.load.label for r in trial.reports}) < len(trial.reports) for _, trial in chosen):
+        found.append("repeats are of one deployment: what a restart changes does not show in the intervals")
     found += [
         f"trial {trial.number} of {record.id} has measurements that cannot be trusted"
         for record, trial in chosen

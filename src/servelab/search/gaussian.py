@@ -61,7 +61,11 @@ class GaussianProcess:
         )
         self._spread = np.concatenate([np.full(width, 1.0), [beliefs.amplitude_spread, beliefs.noise_spread]])
         found = minimize(
-            self._loss, self._center, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS},
+            self._loss,
+            self._center,
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": ITERATIONS},
             bounds=[(c - 3 * s, c + 3 * s) for c, s in zip(self._center, self._spread, strict=True)],
         )
         self._theta: Array = found.x
@@ -108,7 +112,9 @@ class GaussianProcess:
         gradient = deviation / self._spread
         # d k / d log l_d = slope * d2_d / l_d^2, with k'(r)/r folded into slope
         gradient[:-2] += 0.5 * np.einsum("ij,ijd->d", inner * slope, self._d2) * np.exp(-2 * theta[:-2])
-        gradient[-2] += np.sum(inner * (kernel - np.diag(np.diag(kernel) - self._amplitude_diagonal(theta)) - self._beliefs.constant**2))
+        gradient[-2] += np.sum(
+            inner * (kernel - np.diag(np.diag(kernel) - self._amplitude_diagonal(theta)) - self._beliefs.constant**2)
+        )
         gradient[-1] += np.trace(inner) * np.exp(2 * theta[-1])
         return float(loss), gradient
 

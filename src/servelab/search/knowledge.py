@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from servelab.search.base import Problem
 from servelab.search.codes import Codes
@@ -78,7 +79,8 @@ def learn(
     if pending and measured:
         waiting = codes.rows(pending)
         imagined = {m: _mean(model, waiting, predictions.logs(waiting, m)) for m, model in models.items()}
-        rows, partial = np.concatenate([rows, waiting]), np.concatenate([partial, np.zeros(len(waiting), dtype=bool)])
+        rows = np.concatenate([rows, waiting])
+        partial = np.append(partial, [False] * len(waiting))
         logs = {m: np.concatenate([logs[m], imagined[m]]) for m in goal.keys}
         models = {m: _fit(rows, logs[m], partial, predictions.logs(rows, m), codes) for m in goal.keys}
     smooth = {m: _mean(model, rows, predictions.logs(rows, m)) for m, model in models.items()} if len(rows) else {}
@@ -100,7 +102,7 @@ def learn(
     )
 
 
-def _fit(rows: Array, logs: Array, partial: Array, prior: Array, codes: Codes) -> MetricModel | None:
+def _fit(rows: Array, logs: Array, partial: NDArray[np.bool_], prior: Array, codes: Codes) -> MetricModel | None:
     """A model of one metric: on the residual where the prior speaks of any row; None without rows."""
     if not len(rows):
         return None
@@ -118,22 +120,22 @@ def _mean(model: MetricModel | None, rows: Array, prior: Array) -> Array:
 
 def _standing(
     goal: Goal, logs: dict[str, Array], smooth: dict[str, Array]
-) -> tuple[Array, Array, float | None, float, Array]:
+) -> tuple[Array, Array, float | None, float, NDArray[np.intp]]:
     """Ideal point and span of the objectives, best value, least violation, and the rows from best to worst.
 
     Values are the models' means, which noise does not flatter; feasible is what was measured to be.
     """
     if not smooth:
-        return np.zeros(1), np.ones(1), None, np.inf, np.zeros(0, dtype=int)
+        return np.zeros(1), np.ones(1), None, np.inf, np.zeros(0, dtype=np.intp)
     signed = goal.signed(smooth)
     ideal, span = signed.max(axis=0), np.maximum(1e-6, np.ptp(signed, axis=0))
     value, violation = goal.value(smooth, ideal, span), goal.violation(logs)
     order = np.lexsort((-value, violation))
     feasible = violation <= 0
     if signed.shape[1] > 1 and feasible.any():
-        front = frontier(list(signed[feasible]))
+        front = frontier(signed[feasible])
         first = np.flatnonzero(feasible)[front]
-        order = np.concatenate([first, [index for index in order if index not in set(first)]])
+        order = np.concatenate([first, order[~np.isin(order, first)]])
     best = float(value[feasible].max()) if feasible.any() else None
     return ideal, span, best, float(np.minimum(violation, goal.violation(smooth)).min()), order
 

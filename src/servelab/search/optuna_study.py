@@ -6,7 +6,7 @@ import json
 import logging
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -26,7 +26,7 @@ TRIES = 20  # suggestions before an untried configuration is drawn at random
 class OptunaSearch:
     """Holds an optuna study that is fed from what we are told, and asked with a seed of each trial's own."""
 
-    name = "optuna"
+    name: ClassVar[str] = "optuna"
 
     def __init__(self, problem: Problem) -> None:
         optuna.logging.set_verbosity(logging.ERROR)
@@ -79,8 +79,7 @@ class OptunaSearch:
         told = {
             name: (distribution, _told(distribution, observation.parameters[name]))
             for name, distribution in distributions(self._space).items()
-            if name in observation.parameters
-            and self._space.parameters[name].contains(observation.parameters[name])
+            if name in observation.parameters and self._space.parameters[name].contains(observation.parameters[name])
         }
         found = values(problem, observation) if observation.cause is None else None
         missed = violations(problem, observation) if found is not None else []

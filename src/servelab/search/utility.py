@@ -21,11 +21,11 @@ class Goal:
     def __init__(self, problem: Problem, weights: Array) -> None:
         """``weights`` of the objectives, for this suggestion; they sum to one."""
         self._objectives = [(goal_key(o), 1.0 if o.direction == "maximize" else -1.0) for o in problem.objectives]
-        self._constraints = [
+        self.bounds = [
             (goal_key(c), 1.0 if c.max is not None else -1.0, np.log(c.bound)) for c in problem.constraints
         ]
         self._weights = weights
-        self.keys = tuple(dict.fromkeys([key for key, _ in self._objectives] + [key for key, *_ in self._constraints]))
+        self.keys = tuple(dict.fromkeys([key for key, _ in self._objectives] + [key for key, *_ in self.bounds]))
 
     def value(self, logs: Mapping[str, Array], ideal: Array, span: Array) -> Array:
         """What to maximise: the objective's logarithm, or the augmented Chebyshev sum of several (Knowles 2006)."""
@@ -41,7 +41,7 @@ class Goal:
 
     def violation(self, logs: Mapping[str, Array]) -> Array:
         """The sum of log ratios by which the constraints are missed; 0 where all hold."""
-        missed = [np.maximum(0.0, sign * (logs[key] - bound)) for key, sign, bound in self._constraints]
+        missed = [np.maximum(0.0, sign * (logs[key] - bound)) for key, sign, bound in self.bounds]
         return np.sum(missed, axis=0) if missed else np.zeros_like(next(iter(logs.values())))
 
 
@@ -63,8 +63,9 @@ def expected_improvement(value: Array, violation: Array, best: float | None, lea
     return np.asarray(np.mean(np.where(violation <= 0, np.maximum(0.0, value - best), 0.0), axis=1))
 
 
-def frontier(points: Sequence[Array]) -> NDArray[np.bool_]:
-    """Which of some points (more is better in each coordinate) no other dominates."""
-    table = np.array(points)
-    better = (table[None, :, :] >= table[:, None, :]).all(-1) & (table[None, :, :] > table[:, None, :]).any(-1)
-    return np.asarray(~better.any(axis=1))
+def frontier(points: Sequence[Sequence[float]] | Array) -> NDArray[np.bool_]:
+    """Which of some points (more is better in each coordinate) no other dominates, shape (n,)."""
+    table = np.asarray(points)
+    as_good = np.all(table[None, :, :] >= table[:, None, :], axis=-1)
+    better = np.any(table[None, :, :] > table[:, None, :], axis=-1)
+    return np.asarray(~np.any(as_good & better, axis=1))

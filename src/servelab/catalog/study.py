@@ -1,0 +1,63 @@
+"""Read a study document: names from the catalog are expanded, defaults from it filled in."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from servelab.catalog.engines import engine_arguments
+from servelab.catalog.models import find_model
+from servelab.catalog.workloads import preset_data
+from servelab.spec.base import Parameters
+from servelab.spec.document import parse_document
+from servelab.spec.errors import DocumentError, NotFoundError
+from servelab.spec.study import Study
+
+
+def load_study(text: str, source: str = "study.yaml") -> Study:
+    """Read a study; a model or workload may be a name that the catalog knows.
+
+    ``model: smollm2-135m`` and ``workload: chatsweep`` (or ``workload: {preset: chatsweep, seed: 3}``) stand for
+    what the catalog holds. Parameters of the space get the engine's defaults as the study's baseline.
+
+    Raises:
+        DocumentError: with one line per fault, each with file, line and column.
+    """
+    document = parse_document(text, source)
+    data = dict(document.data)
+    try:
+        data["workload"] = _workload(data.get("workload"))
+    except NotFoundError as error:
+        raise DocumentError((f"{document.where(('workload',))}: {error.message}",), error.remedy) from None
+    data["model"] = _model(data.get("model"))
+    data = {name: value for name, value in data.items() if value is not None or name in document.data}
+    study = dataclasses.replace(document, data=data).study()
+    return study.model_copy(update={"baseline": {**default_parameters(study), **study.baseline}})
+
+
+def default_parameters(study: Study) -> Parameters:
+    """The engine's own defaults of the parameters that a search changes, as far as the catalog knows them."""
+    if study.space is None:
+        return {}
+    known = engine_arguments(study.engine.name)
+    found: Parameters = {}
+    for name in study.space.parameters:
+        default = known[name].default if name in known else None
+        if default is not None and study.space.active(name, found):
+            found[name] = default
+    return found
+
+
+def _workload(raw: Any) -> Any:
+    if isinstance(raw, str):
+        return preset_data(raw)
+    if isinstance(raw, dict) and "preset" in raw:
+        return {**preset_data(str(raw["preset"])), **{name: value for name, value in raw.items() if name != "preset"}}
+    return raw
+
+
+def _model(raw: Any) -> Any:
+    if not isinstance(raw, str):
+        return raw
+    known = find_model(raw)
+    return {"id": known.id if known else raw}
