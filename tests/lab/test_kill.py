@@ -1,0 +1,91 @@
+"""Kill -9 is a normal event."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+
+import psutil
+import pytest
+
+from servelab.platforms.marked import marked_processes
+from servelab.store.store import Store
+from tests.lab.studies import servelab, small, start
+
+KILLS = 20
+
+
+def engines_of(study_id: str) -> list[int]:
+    return [found.pid for found in marked_processes() if found.mark.study == study_id]
+
+
+@pytest.mark.timeout(600)
+def test_a_study_killed_twenty_times_ends_as_an_undisturbed_one(store: Store, tmp_path):
+    undisturbed = store.create_study(small())
+    servelab("resume", undisturbed.id)
+
+    killed = store.create_study(small())
+    rng = random.Random(1)
+    kills = 0
+    while store.study_state(killed.id) not in ("complete", "failed"):
+        process = start("resume", killed.id, log=tmp_path / "resume.log")
+        if kills < KILLS:
+            # Anywhere: while Python starts, the engine starts, the load runs, the report is written.
+            time.sleep(rng.uniform(0.3, 3.5))
+        if kills < KILLS and process.poll() is None:
+            process.kill()
+            kills += 1
+        process.wait()
+    servelab("resume", killed.id)
+
+    expected, found = store.trials(undisturbed.id), store.trials(killed.id, with_reports=True)
+    assert [t.parameters for t in found] == [t.parameters for t in expected]
+    assert len(found) == 12
+    assert all(t.state == "complete" for t in found), [t.failure for t in found if t.failure]
+    measured = Counter(
+        (e.trial, e.data["phase"], e.data["point"], e.data["repeat"])
+        for e in store.events(0, killed.id)
+        if e.kind == "measured"
+    )
+    assert set(measured.values()) == {1}
+    assert len(measured) == sum(len(t.measurements) for t in found) == 12
+    assert engines_of(killed.id) == []
+    assert kills >= 10, f"only {kills} kills found it at work"
+
+
+def test_the_engine_of_a_killed_study_is_found_and_ended(store: Store, tmp_path):
+    record = store.create_study(small(load="{concurrency: 1, requests: 100000}"))
+    process = start("resume", record.id, log=tmp_path / "run.log")
+    deadline = time.monotonic() + 60
+    while not engines_of(record.id) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    process.kill()
+    process.wait()
+    (engine,) = [pid for pid in engines_of(record.id) if "llamacpp" in " ".join(psutil.Process(pid).cmdline())]
+    done = servelab("cleanup")
+    assert f"of study {record.id}" in done.stdout
+    assert not psutil.pid_exists(engine)
+    assert "nothing was left running" in servelab("cleanup").stdout
+
+
+def test_an_engine_killed_in_the_middle_is_an_observation(store: Store, tmp_path):
+    record = store.create_study(small(budget="{trials: 2, screening: 0, verification: {top: 0}}"))
+    process = start("resume", record.id, log=tmp_path / "run.log")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not any(e.kind == "claimed" and e.trial == 1 for e in store.events(0)):
+        time.sleep(0.02)
+    while time.monotonic() < deadline:
+        engines = [f.pid for f in marked_processes() if f.mark.study == record.id and f.mark.trial == 1]
+        if engines:
+            break
+    time.sleep(0.2)
+    psutil.Process(engines[0]).kill()
+    assert process.wait(120) == 0
+    baseline, second = store.trials(record.id)
+    assert baseline.state == "complete"
+    assert second.state == "failed"
+    assert second.failure is not None
+    assert second.failure.kind == "out_of_memory"
+    assert "SIGKILL" in second.failure.message
