@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from servelab.catalog.check import check_study
 from servelab.catalog.engines import engine_arguments
 from servelab.catalog.models import find_model
 from servelab.catalog.workloads import preset_data
@@ -32,6 +33,14 @@ def load_study(text: str, source: str = "study.yaml") -> Study:
     data["model"] = _model(data.get("model"))
     data = {name: value for name, value in data.items() if value is not None or name in document.data}
     study = dataclasses.replace(document, data=data).study()
+    fatal = tuple(f"{document.where(p.path)}: {p}" for p in check_study(study) if p.fatal)
+    if fatal:
+        raise DocumentError(fatal)
+    return with_defaults(study)
+
+
+def with_defaults(study: Study) -> Study:
+    """The study with the engine's defaults as its baseline, where it names none itself."""
     return study.model_copy(update={"baseline": {**default_parameters(study), **study.baseline}})
 
 

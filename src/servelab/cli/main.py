@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
+import traceback
 from importlib.metadata import version
 
 import cyclopts
 
+EXIT_FAULT = 70
 EXIT_INTERRUPTED = 130
 
 app = cyclopts.App(
@@ -61,7 +65,7 @@ app.register_install_completion_command(add_to_startup=False, group=MACHINE)
 
 
 def main() -> None:
-    """Run the command line; every expected error is a sentence and an exit code."""
+    """Run the command line; every error is a sentence and an exit code."""
     from servelab.spec.errors import ServelabError
 
     try:
@@ -72,8 +76,12 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output is gone, and so is the reason to complain
+        # The reader of our output is gone; Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except Exception as error:  # noqa: BLE001 - a fault of ours: the person gets a sentence, the file the details
+        print_error(*_unexpected(error))
+        sys.exit(EXIT_FAULT)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -82,3 +90,11 @@ def print_error(message: str, remedy: str) -> None:
     print(f"servelab: {message}", file=sys.stderr)
     if remedy:
         print(f"  {remedy}", file=sys.stderr)
+
+
+def _unexpected(error: Exception) -> tuple[str, str]:
+    """Write the traceback to a file; what to tell the person."""
+    with tempfile.NamedTemporaryFile("w", prefix="servelab-fault-", suffix=".txt", delete=False) as file:
+        traceback.print_exception(error, file=file)
+    message = f"an error that servelab did not expect: {type(error).__name__}: {error}"
+    return message, f"This is a fault of servelab. Please report it with {file.name}; the study can be resumed."

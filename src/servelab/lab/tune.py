@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from servelab.catalog.engines import get_engine
 from servelab.catalog.nearest import suggestion
-from servelab.catalog.study import default_parameters
+from servelab.catalog.study import with_defaults
 from servelab.catalog.workloads import get_preset
 from servelab.spec.budget import Budget
 from servelab.spec.errors import DocumentError
@@ -68,7 +68,7 @@ def tuning_study(request: TuneRequest) -> Study:
         )
     except ValueError as error:
         raise DocumentError((str(error),)) from None
-    return study.model_copy(update={"baseline": default_parameters(study)})
+    return with_defaults(study)
 
 
 def _space(request: TuneRequest) -> Space:

@@ -9,7 +9,7 @@ from servelab.spec.study import Study
 
 
 def require_valid(study: Study) -> tuple[str, ...]:
-    """Check a study before anything is started; returns warnings.
+    """Check a study before anything is started; returns what is only strange.
 
     Raises:
         DocumentError: with one line per fault.

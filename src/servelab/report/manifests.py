@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from io import StringIO
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.representer import SafeRepresenter
 
 from servelab.report.command import MODELS
 from servelab.report.forms import comment_lines, commented, container_notes
@@ -16,8 +18,26 @@ _CACHE = "/root/.cache/huggingface"
 _PROBE_PERIOD = 10
 
 
+_PLAIN = re.compile(r"[A-Za-z/][\w ./@-]*")
+_NOT_TEXT = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+"""Words that YAML 1.1, which Kubernetes reads, takes for something else than text."""
+
+
+class _Representer(SafeRepresenter):
+    """Quotes text that some version of YAML could take for something else."""
+
+    def represent_str(self, data: str) -> Any:
+        """A scalar, in quotes unless it is plain in every version."""
+        plain = _PLAIN.fullmatch(data) and data.lower() not in _NOT_TEXT
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if plain else '"')
+
+
+_Representer.add_representer(str, _Representer.represent_str)
+
+
 def _dump(*documents: dict[str, Any]) -> str:
     yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = _Representer
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.width = 120

@@ -71,7 +71,9 @@ class LoadPoint(Spec):
     level: float = Field(gt=0, description="streams in flight, or requests per second")
     requests: PositiveInt | None = None
     seconds: Seconds | None = Field(default=None, gt=0)
-    warmup: NonNegativeInt = Field(default=0, description="requests sent first and not counted")
+    warmup: NonNegativeInt = Field(
+        default=0, description="requests that are not counted, sent first; at a concurrency at least one per stream"
+    )
 
     @property
     def label(self) -> str:

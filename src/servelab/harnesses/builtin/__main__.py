@@ -48,7 +48,7 @@ async def measure(task: Task) -> Result:
         return Result(failure=f"the server does not answer a small request ({error})")
     generator = LoadGenerator(client, task.model, task.workload, prompts, task.max_concurrency, task.request_timeout)
     tally = Tally(task.request_slo)
-    lag = LagWatch(lambda: generator.in_flight)
+    lag = LagWatch(lambda: generator.in_flight if generator.start else None)
     server = ServerWatch(task.metrics_url, task.server_metrics) if task.metrics_url else None
     beside = [lag.watch(), _progress(generator, task.load), *([server.watch()] if server else [])]
     watchers = [asyncio.ensure_future(watcher) for watcher in beside]
@@ -70,7 +70,7 @@ async def measure(task: Task) -> Result:
             await asyncio.gather(*watchers, return_exceptions=True)
         client.close()
     return Result(
-        metrics=tally.metrics(),
+        metrics=tally.metrics(lag.concurrency),
         requests=tally.requests,
         duration=tally.last_end,
         errors=tally.errors,

@@ -53,17 +53,27 @@ class LoadGenerator:
         Raises:
             AllFailed: nothing succeeded.
         """
-        streams = int(load.level) if load.kind in ("concurrency", "throughput") else min(load.warmup, 4)
-        await self._closed(streams, iter(range(-1, -1 - load.warmup, -1)), lambda one, gaps: None)
+        if load.kind in ("concurrency", "throughput"):
+            await self._closed(int(load.level), self._numbers(load), keep)
+            return
+        await self._closed(1, iter(range(-1, -1 - load.warmup, -1)), keep)
+        self._begin()
+        await self._open(load, seed, keep)
+
+    def _begin(self) -> None:
+        """From now on requests count."""
         self.done = 0
         self.start = perf_counter()
-        if load.kind in ("concurrency", "throughput"):
-            await self._closed(streams, self._numbers(load), keep)
-        else:
-            await self._open(load, seed, keep)
 
     def _numbers(self, load: LoadPoint) -> Iterator[int]:
-        """Request numbers until the count is reached or the time is over."""
+        """Request numbers: negative ones to warm up, then those that count, until there are enough.
+
+        Streams start all at once, and their first requests meet a crowd that never comes again. So each stream
+        has at least one request of warm-up, if there is any, and counting begins without a pause.
+        """
+        warmup = max(load.warmup, int(load.level)) if load.warmup else 0
+        yield from range(-1, -1 - warmup, -1)
+        self._begin()
         number = 0
         while (load.requests is None or number < load.requests) and (
             load.seconds is None or perf_counter() - self.start < load.seconds
@@ -127,10 +137,12 @@ class LoadGenerator:
         finally:
             self.in_flight -= 1
         answer = read(exchange)
-        self.done += 1
         self._succeeded += answer.error is None
+        self.done += 1
         if not self._succeeded and self.done >= HOPELESS:
             raise AllFailed(answer)
+        if number < 0:
+            return  # warm-up
         keep(
             record(answer, self.start, intended, exchange.sent, exchange.end, prompt.prompt_tokens),
             token_intervals(answer),

@@ -66,8 +66,12 @@ class Tally:
         """Requests that were answered in full."""
         return len(self.ttft)
 
-    def metrics(self) -> dict[str, float]:
-        """The metrics of spec/metrics.py, as far as anything was measured."""
+    def metrics(self, concurrency: float | None = None) -> dict[str, float]:
+        """The metrics of spec/metrics.py, as far as anything was measured.
+
+        ``concurrency`` is the average number of requests in flight that was seen; without it, the requests' time
+        in flight over the duration (Little's law) has to do.
+        """
         duration = self.last_end
         if not self.requests or duration <= 0:
             return {}
@@ -78,7 +82,7 @@ class Tally:
             "total_throughput": (self.prompt_tokens + self.output_tokens) / duration,
             "goodput": self.good / duration,
             "goodput_ratio": self.good / self.requests,
-            "concurrency": self.busy / duration,
+            "concurrency": self.busy / duration if concurrency is None else concurrency,
         }
         for name, values in self._latencies().items():
             ordered = sorted(values)

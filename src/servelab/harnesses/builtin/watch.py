@@ -18,11 +18,15 @@ SCRAPE_TIMEOUT = 5.0  # seconds
 
 
 class LagWatch:
-    """Measures the event loop's lateness, the client's CPU share, and the requests in flight over time."""
+    """Measures the event loop's lateness, the client's CPU share, and the requests in flight over time.
 
-    def __init__(self, in_flight: Callable[[], int]) -> None:
+    ``in_flight`` says how many requests are; None while nothing counts yet.
+    """
+
+    def __init__(self, in_flight: Callable[[], int | None]) -> None:
         self.lags = array("d")
         self._in_flight = in_flight
+        self._flights = self._looks = 0
         self._cpu = process_time()
         self._wall = perf_counter()
 
@@ -37,6 +41,15 @@ class LagWatch:
             due = perf_counter() + LAG_EVERY
             await asyncio.sleep(LAG_EVERY)
             self.lags.append(max(0.0, perf_counter() - due))
+            flying = self._in_flight()
+            if flying is not None:
+                self._flights += flying
+                self._looks += 1
+
+    @property
+    def concurrency(self) -> float | None:
+        """Requests in flight on average while requests counted; None if nothing was seen of it."""
+        return self._flights / self._looks if self._looks else None
 
 
 class ServerWatch:
