@@ -47,7 +47,11 @@ def test_arguments_of_an_engine_hold_together(name):
         assert argument.help.endswith(".")
         assert argument.default is None or argument.fault(argument.default) is None, argument.flag
         if argument.tune is not None:
-            bounds = argument.tune.choices if argument.tune.type == "categorical" else (argument.tune.low, argument.tune.high)
+            bounds = (
+                argument.tune.choices
+                if argument.tune.type == "categorical"
+                else (argument.tune.low, argument.tune.high)
+            )
             assert all(argument.fault(value) is None for value in bounds), argument.flag
         for relation in (*argument.requires, *argument.conflicts):
             assert relation.argument in known.arguments

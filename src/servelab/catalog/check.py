@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from servelab.catalog.engines import Argument, Relation, find_engine
+from servelab.catalog.fit import misfit, uneven_heads
 from servelab.catalog.models import find_model
-from servelab.catalog.nearest import suggestion
+from servelab.catalog.nearest import mistyped
 from servelab.spec.base import Value
 from servelab.spec.study import Study
 
@@ -32,15 +33,16 @@ class Problem:
 def check_study(study: Study) -> list[Problem]:
     """All problems of a study; nothing is known of a plug-in engine, and nothing is said."""
     known = find_engine(study.engine.name)
-    problems = list(_lengths(study))
+    problems = [*_lengths(study), *_memory(study)]
     if known is None:
         return problems
     for path, name, values in _settings(study):
         argument = known.arguments.get(name)
         if argument is None:
-            hint = suggestion(name, known.arguments) or "; it is passed on as it is"
-            near = hint.startswith(", did")
-            problems.append(Problem(path, f"{known.title} has no argument `{name}` that servelab knows{hint}", near))
+            meant = mistyped(name, known.arguments)
+            hint = f", did you mean `{meant}`?" if meant else "; it is passed on as it is"
+            what = f"{known.title} has no argument `{name}` that servelab knows{hint}"
+            problems.append(Problem(path, what, fatal=meant is not None))
             continue
         faults = [fault for value in values if (fault := argument.fault(value))]
         problems += [Problem(path, f"`{name}` {fault}", True) for fault in faults[:1]]
@@ -66,23 +68,29 @@ def _settings(study: Study) -> Iterator[tuple[Path, str, tuple[Value, ...]]]:
 
 
 def _relations(study: Study, known: Mapping[str, Argument]) -> Iterator[Problem]:
-    """Requirements and conflicts among the arguments that stay fixed."""
+    """Requirements and conflicts among the arguments of each configuration that is known beforehand."""
     fixed = study.engine.arguments
-    changed = set(study.changed)
-    for name, value in fixed.items():
-        argument = known.get(name)
-        for relation, wanted in _related(argument):
-            if relation.argument in changed or not relation.applies(value):
-                continue
-            other = fixed.get(relation.argument, _default(known, relation.argument))
-            if other is not None and (other in relation.values) != wanted:
+    told: set[str] = set()
+    # In a space the sampler may combine values at will, so there only what stays fixed is judged.
+    for row in study.design or ({},):
+        for name, value in {**fixed, **row}.items():
+            for relation, wanted in _related(known.get(name)):
+                other = {**fixed, **row}.get(relation.argument, _default(known, relation.argument))
+                free = relation.argument in study.changed and relation.argument not in row
+                if free or other is None or not relation.applies(value) or (other in relation.values) == wanted:
+                    continue
                 verb = "needs" if wanted else "does not go with"
                 choices = " or ".join(str(v) for v in relation.values)
-                yield Problem(
-                    ("engine", "arguments", name),
-                    f"`{name}: {value}` {verb} `{relation.argument}: {choices}`: {relation.why}",
-                    True,
-                )
+                what = f"`{name}: {value}` {verb} `{relation.argument}: {choices}`: {relation.why}"
+                if what not in told:
+                    told.add(what)
+                    yield Problem(_place(study, name), what, True)
+
+
+def _place(study: Study, name: str) -> Path:
+    if name in study.engine.arguments:
+        return ("engine", "arguments", name)
+    return ("factors", name) if name in study.factors else ("treatments",)
 
 
 def _related(argument: Argument | None) -> list[tuple[Relation, bool]]:
@@ -101,7 +109,8 @@ def _lengths(study: Study) -> Iterator[Problem]:
     limits = [
         (f"`{name}` of the engine", value)
         for name in CONTEXT
-        if isinstance(value := study.engine.arguments.get(name), int) and not isinstance(value, bool)
+        # -1 lets vLLM choose.
+        if isinstance(value := study.engine.arguments.get(name), int) and not isinstance(value, bool) and value > 0
     ]
     model = find_model(study.model.id)
     if model is not None:
@@ -113,3 +122,11 @@ def _lengths(study: Study) -> Iterator[Problem]:
                 f"the longest request has {longest} tokens, {what} is {limit}: shorten it, or raise it",
                 True,
             )
+
+
+def _memory(study: Study) -> Iterator[Problem]:
+    """Models that no configuration of the study can hold or divide."""
+    if (why := misfit(study)) is not None:
+        yield Problem(("engine", "resources"), why, True)
+    if (why := uneven_heads(study)) is not None:
+        yield Problem(("model",), why, True)

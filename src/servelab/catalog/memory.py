@@ -28,6 +28,15 @@ def activations_gb(model: KnownModel, tokens_per_step: int, bytes_per_value: flo
     return tokens_per_step * model.hidden * ACTIVATIONS_PER_TOKEN * bytes_per_value / GB
 
 
+def kv_shards(model: KnownModel, devices: int) -> int:
+    """Parts that the KV cache of a token is cut into among ``devices``: whole heads, so no more than there are.
+
+    With more devices than KV heads, heads are held more than once; latent attention has one head, which every device
+    holds (vLLM: ``ModelConfig.get_num_kv_heads``).
+    """
+    return 1 if model.latent_kv is not None else min(devices, model.kv_heads)
+
+
 def kv_tokens(
     model: KnownModel,
     device_gb: float,
@@ -38,9 +47,8 @@ def kv_tokens(
 ) -> float:
     """Tokens of KV cache that fit: what weights, activations and runtime leave, over the bytes of a token.
 
-    Weights and cache are divided among ``devices`` (tensor parallelism), and ``utilization`` is the share of each
-    device's memory in use. Zero or negative: the model does not fit at all.
+    Weights are divided evenly among ``devices`` (tensor parallelism), the cache by heads; ``utilization`` is the share
+    of each device's memory in use. Zero or negative: the model does not fit at all.
     """
-    per_device = device_gb * utilization - RUNTIME_GB - activations_gb(model, tokens_per_step)
-    left = per_device * devices - weights_gb(model)
-    return left * GB / kv_bytes_per_token(model, kv_bytes_per_value)
+    left = device_gb * utilization - RUNTIME_GB - activations_gb(model, tokens_per_step) - weights_gb(model) / devices
+    return left * GB * kv_shards(model, devices) / kv_bytes_per_token(model, kv_bytes_per_value)

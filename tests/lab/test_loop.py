@@ -1,0 +1,215 @@
+"""The loop, on the simulated engine made fast: what a study does from its start to its verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+
+import pytest
+
+from servelab.lab.control import cancel_study, pause_study
+from servelab.lab.run import run_study
+from servelab.spec.errors import ServelabError
+from servelab.spec.study import Study
+from servelab.store.store import Store
+from tests.lab.studies import servelab, small, start
+
+SIMULATED = "{name: simulated, arguments: {max_model_len: 1024, time_scale: 0.05, startup_seconds: 0}}"
+SPACE = "{parameters: {max_num_seqs: [1, 2, 4, 8, 16, 32], enable_prefix_caching: [true, false]}}"
+
+
+def simulated(**changes: str) -> Study:
+    changes.setdefault("engine", SIMULATED)
+    changes.setdefault("space", SPACE)
+    return small(**changes)
+
+
+def faulty(fault: str) -> str:
+    return SIMULATED.replace("}}", f", fault: {fault}}}}}")
+
+
+async def finish(store: Store, study: Study):
+    return await run_study(store, store.create_study(study).id)
+
+
+async def test_baseline_first_then_the_search_then_verification(store):
+    budget = "{trials: 5, screening: 0, verification: {top: 2, rounds: 2}}"
+    record = await finish(store, simulated(budget=budget, baseline="{max_num_seqs: 2}"))
+    trials = store.trials(record.id)
+    assert record.state == "complete"
+    assert [t.kind for t in trials] == ["baseline"] + ["search"] * 4 + ["verification"] * 6
+    assert trials[0].parameters == {"max_num_seqs": 2, "enable_prefix_caching": True}
+    rounds = [t.round for t in trials[5:]]
+    assert rounds == [0, 0, 0, 1, 1, 1]
+    first, second = [t.verifies for t in trials[5:8]], [t.verifies for t in trials[8:]]
+    assert set(first) == set(second)
+    assert 0 in first
+    assert first != second, "the order turns from round to round"
+    ranked = sorted(trials[1:5], key=lambda t: -t.outcome["output_throughput"])
+    assert {t.number for t in ranked[:2]} == set(first) - {0}
+
+
+async def test_a_failed_default_ends_the_study_with_its_diagnosis(store):
+    record = await finish(store, simulated(baseline="{max_num_seqs: 4}", engine=faulty("die-at-start")))
+    (trial,) = store.trials(record.id)
+    assert record.state == "failed"
+    assert "the default configuration does not run" in record.message
+    assert trial.failure is not None
+    assert trial.failure.remedy
+
+
+async def test_an_impossible_configuration_is_an_observation(store):
+    space = "{parameters: {gpu_memory_utilization: [0.1, 0.9], max_num_seqs: [4, 8]}}"
+    record = await finish(
+        store,
+        simulated(space=space, baseline="{gpu_memory_utilization: 0.9}", budget="{trials: 5, verification: {top: 0}}"),
+    )
+    failed = [t for t in store.trials(record.id) if t.state == "failed"]
+    assert record.state == "complete"
+    assert failed
+    assert {t.failure.kind for t in failed if t.failure} == {"out_of_memory"}
+    assert all(t.parameters["gpu_memory_utilization"] == 0.1 for t in failed)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("error-429", "all_requests_failed"),
+        ("error-500", "all_requests_failed"),
+        ("garbage", "all_requests_failed"),
+        ("half-stream", "all_requests_failed"),
+        ("die-under-load", "crash"),
+        ("hang-at-start", "ready_timeout"),
+        ("hang-under-load", "measure_timeout"),
+    ],
+)
+async def test_bad_days_are_told_apart(store, fault, kind):
+    budget = "{trials: 2, retries: 0, timeouts: {ready: 3s, measure: 5s, stop: 2s}, verification: {top: 0}}"
+    record = await finish(store, simulated(engine=faulty(fault), budget=budget))
+    (trial,) = store.trials(record.id)
+    assert trial.failure is not None
+    assert trial.failure.kind == kind
+    assert trial.failure.message
+    assert trial.failure.remedy
+
+
+async def test_loads_are_inner_and_parameters_outer(store):
+    study = simulated(
+        load="{concurrency: [1, 2, 4], requests: 10}",
+        space="",
+        objectives="",
+        constraints="",
+        factors="{max_num_seqs: [4, 8]}",
+        budget="{repeats: 2}",
+    )
+    record = await finish(store, study)
+    starts = [e for e in store.events(0, record.id) if e.kind == "claimed"]
+    measured = [e for e in store.events(0, record.id) if e.kind == "measured"]
+    assert record.state == "complete"
+    assert len(starts) == 2
+    assert len(measured) == 2 * 3 * 2
+
+
+async def test_a_sweep_fills_in_between_its_extremes(store):
+    study = simulated(
+        load="{sweep: 4, requests: 12, max_concurrency: 8}", space="", objectives="", constraints="", budget="{}"
+    )
+    record = await finish(store, study)
+    (trial,) = store.trials(record.id, with_reports=True)
+    loads = [m.report.load for m in trial.measurements]
+    assert [load.kind for load in loads] == ["concurrency", "throughput", "constant", "constant"]
+    slow, fast = (m.report.metrics["request_throughput"] for m in trial.measurements[:2])
+    assert slow < loads[2].level < loads[3].level < fast
+
+
+async def test_hopeless_trials_are_stopped_after_screening(store):
+    study = simulated(
+        engine=SIMULATED.replace("0.05", "0.2"),
+        space="{parameters: {max_num_seqs: [1, 16]}}",
+        baseline="{max_num_seqs: 16}",
+        load="{concurrency: 8, requests: 80, warmup: 8}",
+        budget="{trials: 2, screening: 0.25, verification: {top: 0}}",
+    )
+    record = await finish(store, study)
+    stopped = store.trials(record.id, with_reports=True)[1]
+    assert stopped.parameters == {"max_num_seqs": 1}
+    assert stopped.state == "stopped"
+    assert "behind the best" in stopped.note
+    assert [m.phase for m in stopped.measurements] == ["screen"]
+
+
+async def test_parallel_trials_run_side_by_side(store):
+    study = simulated(
+        budget="{trials: 6, parallel: 2, screening: 0, verification: {top: 0}}", load="{concurrency: 1, requests: 40}"
+    )
+    record = await finish(store, study)
+    trials = store.trials(record.id)
+    assert len(trials) == 6
+    assert len({tuple(sorted(t.parameters.items())) for t in trials}) == 6
+    claims = [(e.kind, e.trial) for e in store.events(0, record.id) if e.kind in ("claimed", "finished")]
+    running = most = 0
+    for kind, _ in claims:
+        running += 1 if kind == "claimed" else -1
+        most = max(most, running)
+    assert most == 2
+
+
+async def test_pause_lets_the_trial_finish_and_resume_goes_on(store):
+    record = store.create_study(simulated(budget="{trials: 4, screening: 0, verification: {top: 0}}"))
+    running = asyncio.ensure_future(run_study(store, record.id))
+    while not any(t.state == "running" for t in store.trials(record.id)):
+        await asyncio.sleep(0.02)
+    pause_study(store, record.id)
+    paused = await running
+    assert paused.state == "paused"
+    assert all(t.state in ("complete", "waiting") for t in store.trials(record.id))
+    assert (await run_study(store, record.id)).state == "complete"
+    assert len(store.trials(record.id)) == 4
+
+
+async def test_cancel_stops_the_trial_and_ends_the_study(store):
+    record = store.create_study(simulated(load="{concurrency: 1, requests: 100000}"))
+    running = asyncio.ensure_future(run_study(store, record.id))
+    while not any(t.state == "running" for t in store.trials(record.id)):
+        await asyncio.sleep(0.02)
+    cancel_study(store, record.id)
+    assert (await asyncio.wait_for(running, 20)).state == "cancelled"
+    with pytest.raises(ServelabError, match="already ended"):
+        pause_study(store, record.id)
+
+
+def test_ctrl_c_leaves_a_study_that_can_be_resumed(store, tmp_path):
+    record = store.create_study(simulated(budget="{trials: 3, screening: 0, verification: {top: 0}}"))
+    process = start("resume", record.id, log=tmp_path / "log")
+    while not any(t.state == "running" for t in store.trials(record.id)):
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(30) == 130
+    assert "servelab resume" in (tmp_path / "log").read_text()
+    assert store.study_state(record.id) == "paused"
+    assert not [t for t in store.trials(record.id) if t.state == "running"]
+    servelab("resume", record.id)
+    assert store.study_state(record.id) == "complete"
+
+
+async def test_an_endpoint_is_measured_at_several_loads(store, unused_tcp_port):
+    served = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "servelab.engines.simulated", "m", "--port", str(unused_tcp_port), "--time-scale", "0.05"
+    )
+    try:
+        study = simulated(
+            model="{id: m}",
+            platform=f"{{name: endpoint, options: {{url: 'http://127.0.0.1:{unused_tcp_port}'}}}}",
+            load="{rate: [5, 10], requests: 20}",
+            space="",
+            objectives="",
+            constraints="",
+        )
+        record = await finish(store, study)
+        (trial,) = store.trials(record.id, with_reports=True)
+        assert record.state == "complete"
+        assert [m.report.load.level for m in trial.measurements] == [5, 10]
+    finally:
+        served.terminate()
+        await served.wait()
