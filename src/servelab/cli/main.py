@@ -6,9 +6,10 @@ import os
 import sys
 import tempfile
 import traceback
-from importlib.metadata import version
 
 import cyclopts
+
+from servelab import __version__
 
 EXIT_FAULT = 70
 EXIT_INTERRUPTED = 130
@@ -16,7 +17,7 @@ EXIT_INTERRUPTED = 130
 app = cyclopts.App(
     name="servelab",
     help="Say what model, workload and goal you have; servelab runs the experiments and tells you how to serve it.",
-    version=lambda: version("servelab"),
+    version=__version__,
     help_flags=["--help", "-h"],
     result_action="return_value",
 )

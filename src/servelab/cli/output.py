@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import cyclopts
-from pydantic import BaseModel
 from rich.console import Console
 
 from servelab.spec.errors import DocumentError
@@ -32,9 +31,8 @@ def print_json(data: Any) -> None:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    return str(value)
+    dump = getattr(value, "model_dump", None)
+    return str(value) if dump is None else dump(mode="json")
 
 
 def read_text(path: Path) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from servelab.cli.output import console, print_json
-from servelab.spec.trial import Event
 from servelab.store.store import Store
+
+if TYPE_CHECKING:
+    from servelab.spec.trial import Event
 
 SHOWN = 20  # trials in an overview; report and export hold all
 STEADY = ("complete", "failed", "cancelled", "paused")

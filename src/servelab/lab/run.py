@@ -42,6 +42,8 @@ async def work_on(store: Store, study_id: str, observe: Observer = lambda kind, 
         ServelabError: a plug-in, the model or the store is unusable.
     """
     record = store.get_study(study_id)
+    if record.state == "waiting":
+        store.set_study_state(record.id, "running", "")
     setup = await asyncio.to_thread(set_up, store, record, observe)
     store.release_dead(record.id, is_dead)
     for leftover in setup.platform.leftovers([record.id]):

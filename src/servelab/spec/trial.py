@@ -56,7 +56,7 @@ class Trial(Spec):
     outcome: dict[str, float] = Field(
         default_factory=dict, description="values of objectives and constraints, by goal_key; set when final"
     )
-    feasible: bool | None = Field(default=None, description="whether it keeps every constraint; None while unknown or in doubt")
+    feasible: bool | None = Field(default=None, description="whether it keeps every constraint; None while in doubt")
     note: str = Field(default="", description="why it was stopped, for people")
     command: tuple[str, ...] = ()
     created_at: float = 0.0

@@ -6,13 +6,15 @@ import contextlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, text, update
 
 from servelab.spec.errors import StoreError
-from servelab.spec.trial import Trial
 from servelab.store.tables import devices, events, studies, trials
+
+if TYPE_CHECKING:  # see store.py
+    from servelab.spec.trial import Trial
 
 LEASE = 60.0  # seconds a claim holds without a sign of life
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Row
 
-from servelab.spec.trial import Event, Measurement, StudyState, Trial
+if TYPE_CHECKING:  # see store.py
+    from servelab.spec.trial import Event, Measurement, StudyRecord, StudyState, Trial
 
 
 class StudyRow(NamedTuple):
@@ -55,8 +57,27 @@ def summary_from(
     )
 
 
+def study_from(row: StudyRow, document: str) -> StudyRecord:
+    """A study from its row and its document."""
+    from servelab.spec.study import Study
+    from servelab.spec.trial import StudyRecord
+
+    fields = {name: value for name, value in row._asdict().items() if name != "name"}
+    return StudyRecord(study=Study.model_validate_json(document), **fields)
+
+
+def measurement_from(row: Row[Any]) -> Measurement:
+    """A measurement from its row."""
+    from servelab.spec.trial import Measurement
+
+    place = {"phase": row.phase, "point": row.point, "repeat": row.repeat, "report": json.loads(row.report)}
+    return Measurement.model_validate(place)
+
+
 def trial_from(row: Row[Any], measurements: tuple[Measurement, ...]) -> Trial:
     """A trial from its row and measurements."""
+    from servelab.spec.trial import Trial
+
     return Trial.model_validate(
         {
             "number": row.number,
@@ -81,4 +102,6 @@ def trial_from(row: Row[Any], measurements: tuple[Measurement, ...]) -> Trial:
 
 def event_from(row: Row[Any]) -> Event:
     """An event from its row."""
+    from servelab.spec.trial import Event
+
     return Event(id=row.id, study=row.study, trial=row.trial, time=row.time, kind=row.kind, data=row.data)

@@ -10,20 +10,22 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_data_path
 from sqlalchemy import Connection, and_, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from servelab.spec.deployment import Failure
 from servelab.spec.errors import NotFoundError, StoreError
-from servelab.spec.study import Study
-from servelab.spec.trial import Event, Measurement, StudyRecord, StudyState, Timings, Trial, TrialState
 from servelab.store.claims import Claims
 from servelab.store.database import READS_ONLY, connect, parse_url, translated
-from servelab.store.rows import StudyRow, Summary, event_from, summary_from, trial_from
+from servelab.store.rows import StudyRow, Summary, event_from, measurement_from, study_from, summary_from, trial_from
 from servelab.store.tables import events, measurements, studies, trials
+
+if TYPE_CHECKING:  # the vocabulary takes longer to import than `servelab status` may take in all
+    from servelab.spec.deployment import Failure
+    from servelab.spec.study import Study
+    from servelab.spec.trial import Event, Measurement, StudyRecord, StudyState, Timings, Trial, TrialState
 
 RESTING: tuple[StudyState, ...] = ("complete", "failed", "cancelled")
 
@@ -111,8 +113,7 @@ class Store(Claims):
         row = self.find_study(name)
         with self._reading() as connection:
             document = connection.scalar(select(studies.c.document).where(studies.c.id == row.id))
-        study = Study.model_validate_json(document or "")
-        return StudyRecord(study=study, **{name: value for name, value in row._asdict().items() if name != "name"})
+        return study_from(row, document or "")
 
     def list_studies(self) -> list[StudyRow]:
         """All studies without their documents, the newest first."""
@@ -184,8 +185,7 @@ class Store(Claims):
             query = query.where(measurements.c.trial == number)
         found: dict[int, tuple[Measurement, ...]] = {}
         for row in connection.execute(query):
-            place = {"phase": row.phase, "point": row.point, "repeat": row.repeat, "report": json.loads(row.report)}
-            found[row.trial] = (*found.get(row.trial, ()), Measurement.model_validate(place))
+            found[row.trial] = (*found.get(row.trial, ()), measurement_from(row))
         return found
 
     def add_measurement(self, study_id: str, number: int, worker: str, measurement: Measurement) -> None:
