@@ -1,0 +1,155 @@
+"""Engines as processes: started, watched, ended, and found again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from servelab.platforms.base import ExitedError
+from servelab.platforms.endpoint import EndpointPlatform
+from servelab.platforms.logfile import cap, tail
+from servelab.platforms.marked import marked_processes
+from servelab.platforms.process import ProcessPlatform
+from servelab.spec.deployment import Launch, Mark
+from servelab.spec.errors import DeployError, DocumentError
+
+SERVE = (
+    "import http.server as h, sys\n"
+    "h.HTTPServer(('127.0.0.1', int(sys.argv[1])), h.SimpleHTTPRequestHandler).serve_forever()"
+)
+
+
+def mark(trial: int = 0) -> Mark:
+    return Mark(study=f"test-{os.getpid()}", trial=trial)
+
+
+async def started(tmp_path: Path, code: str, **launch):
+    platform = ProcessPlatform({})
+    address = platform.address()
+    made = Launch(command=(sys.executable, "-c", code, str(address.port)), address=address, ready_path="/", **launch)
+    return await platform.start(made, mark(), tmp_path / "engine.log", {})
+
+
+async def test_an_engine_becomes_ready_and_is_ended(tmp_path):
+    running = await started(tmp_path, SERVE)
+    await running.wait_ready(20)
+    assert psutil.pid_exists(running.pid)
+    await running.stop(5)
+    await running.stop(5)
+    assert not psutil.pid_exists(running.pid)
+
+
+async def test_an_engine_that_dies_at_start_says_why(tmp_path):
+    running = await started(tmp_path, "import sys; print('no such card'); sys.exit(3)")
+    with pytest.raises(ExitedError) as caught:
+        await running.wait_ready(20)
+    assert caught.value.exit.code == 3
+    assert "no such card" in caught.value.exit.log_tail
+    await running.stop(1)
+
+
+async def test_an_engine_that_never_is_ready(tmp_path):
+    running = await started(tmp_path, "import time; time.sleep(60)")
+    with pytest.raises(TimeoutError):
+        await running.wait_ready(0.5)
+    await running.stop(1)
+
+
+async def test_an_engine_that_ignores_the_request_to_end(tmp_path):
+    code = "import signal, time, pathlib; signal.signal(15, lambda *_: None); print('deaf', flush=True); time.sleep(60)"
+    running = await started(tmp_path, code)
+    while "deaf" not in running.log_tail():
+        await asyncio.sleep(0.05)
+    began = time.monotonic()
+    await running.stop(0.5)
+    assert time.monotonic() - began < 10
+    assert not psutil.pid_exists(running.pid)
+
+
+async def test_children_that_left_the_group_are_ended_too(tmp_path):
+    code = (
+        "import subprocess, sys, time\n"
+        "c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)\n"
+        "print(c.pid, flush=True); time.sleep(60)"
+    )
+    running = await started(tmp_path, code)
+    while not running.log_tail().strip():
+        await asyncio.sleep(0.05)
+    stray = int(running.log_tail().split()[0])
+    await running.stop(1)
+    assert not psutil.pid_exists(stray) or psutil.Process(stray).status() == psutil.STATUS_ZOMBIE
+    assert not [found for found in marked_processes() if found.mark == mark()]
+
+
+async def test_secrets_do_not_travel_unless_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("MY_API_KEY", "hush")
+    monkeypatch.setenv("HF_TOKEN", "hush too")
+    code = "import os; print(os.environ.get('MY_API_KEY'), os.environ.get('HF_TOKEN'), os.environ['X'])"
+    running = await started(tmp_path, code, environment={"X": "y"}, environment_from=("HF_TOKEN",))
+    await running.wait_exit()
+    assert running.log_tail().strip() == "None hush too y"
+    await running.stop(1)
+    with pytest.raises(DeployError, match="NOT_THERE, which is not set"):
+        await started(tmp_path, code, environment_from=("NOT_THERE",))
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core cannot be divided")
+async def test_the_last_core_is_left_to_the_load_generator(tmp_path):
+    running = await started(tmp_path, "import os, time; time.sleep(0.3); print(sorted(os.sched_getaffinity(0)))")
+    await running.wait_exit()
+    assert running.log_tail().strip() == str(sorted(os.sched_getaffinity(0))[:-1]) == str(list(running.cpus))
+    await running.stop(1)
+
+
+async def test_no_such_program(tmp_path):
+    platform = ProcessPlatform({})
+    launch = Launch(command=("no-such-engine",), address=platform.address())
+    with pytest.raises(DeployError, match="cannot start no-such-engine"):
+        await platform.start(launch, mark(), tmp_path / "log", {})
+
+
+async def test_a_live_owners_engine_is_no_leftover(tmp_path):
+    running = await started(tmp_path, SERVE)
+    assert ProcessPlatform({}).leftovers([mark().study]) == []
+    await running.stop(1)
+
+
+def test_a_log_is_cut_and_its_end_kept(tmp_path):
+    log = tmp_path / "engine.log"
+    log.write_text("".join(f"line {i}\n" for i in range(1000)))
+    assert tail(log, 2) == "line 998\nline 999"
+    cap(log, limit=100, kept=50)
+    assert log.read_text() == ""
+    assert (tmp_path / "engine.log.1").read_text().endswith("line 999\n")
+    assert tail(tmp_path / "none.log", 3) == ""
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "http://", "http://me:secret@host", "nonsense"])
+def test_urls_that_are_refused(url):
+    with pytest.raises(DocumentError) as caught:
+        EndpointPlatform({"url": url})
+    assert "secret" not in str(caught.value) or "credentials" in str(caught.value)
+
+
+async def test_parameters_reach_an_endpoint_by_the_users_command(tmp_path):
+    script = "import json, os, sys; print(json.load(sys.stdin), os.environ['SERVELAB_PARAMETER_N'])"
+    platform = EndpointPlatform({"url": "http://127.0.0.1:9", "apply_command": [sys.executable, "-c", script]})
+    launch = Launch(command=("unused",), address=platform.address())
+    running = await platform.start(launch, mark(), tmp_path / "log", {"n": 3})
+    assert running.log_tail().strip() == "{'n': 3} 3"
+    with pytest.raises(DeployError, match="did not answer"):
+        await running.wait_ready(0.6)
+    bare = EndpointPlatform({"url": "http://127.0.0.1:9"})
+    with pytest.raises(DeployError, match="apply_command"):
+        await bare.start(launch, mark(), tmp_path / "log", {"n": 3})
+    failing = EndpointPlatform(
+        {"url": "http://127.0.0.1:9", "apply_command": [sys.executable, "-c", "raise SystemExit('out of luck')"]}
+    )
+    with pytest.raises(DeployError, match="out of luck"):
+        await failing.start(launch, mark(), tmp_path / "log", {"n": 3})
