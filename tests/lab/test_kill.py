@@ -89,3 +89,20 @@ def test_an_engine_killed_in_the_middle_is_an_observation(store: Store, tmp_path
     assert second.failure is not None
     assert second.failure.kind == "out_of_memory"
     assert "SIGKILL" in second.failure.message
+
+
+def test_the_load_generator_of_a_killed_study_ends_by_itself(store: Store, tmp_path):
+    record = store.create_study(small(load="{concurrency: 1, requests: 100000}"))
+    process = start("resume", record.id, log=tmp_path / "run.log")
+    generators: list[psutil.Process] = []
+    deadline = time.monotonic() + 60
+    while not generators and time.monotonic() < deadline:
+        time.sleep(0.1)
+        children = psutil.Process(process.pid).children(recursive=True)
+        generators = [child for child in children if "servelab.harnesses.builtin" in child.cmdline()]
+    process.kill()
+    process.wait()
+    gone, alive = psutil.wait_procs(generators, timeout=10)
+    assert gone
+    assert not alive
+    servelab("cleanup")

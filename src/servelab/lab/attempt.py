@@ -15,6 +15,7 @@ from servelab.lab.measure import Measured, measure_trial
 from servelab.lab.setup import Setup
 from servelab.platforms.base import Running
 from servelab.spec.deployment import Address, Deployment, Failure, Launch, Mark
+from servelab.spec.errors import StoreError
 from servelab.spec.trial import Measurement, Timings, Trial, TrialState
 
 Save = Callable[[Measurement], None]
@@ -43,13 +44,14 @@ async def attempt_trial(
     Cancellation stops the engine and passes on. ``save`` stores each measurement as soon as it is made.
 
     Raises:
-        StoreError: the store refused a measurement.
+        StoreError: the store refused a measurement, or the trial's files cannot be written.
     """
     outcome = Outcome()
     begun = time.monotonic()
     stage: Stage = "launch"
     running: Running | None = None
     try:
+        directory.mkdir(parents=True, exist_ok=True)
         launch = _launch(setup, trial, setup.platform.address(), devices)
         outcome.command = launch.command
         mark = Mark(study=setup.record.id, trial=trial.number, attempt=attempt)
@@ -66,6 +68,11 @@ async def attempt_trial(
         outcome.state, outcome.note = measured.state, measured.note
     except Misfire as error:
         outcome.failure = explain(setup.engine, error, stage, running)
+    except OSError as error:
+        raise StoreError(
+            f"cannot keep the files of trial {trial.number} in {directory}: {error.strerror or error}",
+            "Free some space or set SERVELAB_HOME to another place; then: servelab resume",
+        ) from error
     finally:
         outcome.timings["measure"] = time.monotonic() - begun - outcome.timings.get("ready", 0.0)
         if running is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from typing import Literal
 
 from servelab.engines.base import Engine
@@ -61,11 +60,6 @@ def explain(engine: Engine, error: BaseException, stage: Stage, running: Running
         remedy="Raise budget.timeouts.ready if the model loads slowly; else read the engine's log.",
         evidence=_tail(log),
     )
-
-
-def disk_is_full(error: OSError) -> bool:
-    """Whether the machine has run out of space, which no other trial would survive either."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _how(code: int | None) -> str:

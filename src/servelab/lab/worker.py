@@ -128,7 +128,6 @@ class Worker:
         devices = await self._devices(trial)
         outcome = Outcome()
         for retry in range(self.setup.study.budget.retries + 1):
-            directory.mkdir(parents=True, exist_ok=True)
             number = trial.attempts * 100 + retry
             outcome = await attempt_trial(self.setup, trial, number, devices, directory, self._saver(trial))
             if outcome.failure is None or not outcome.failure.transient:

@@ -25,6 +25,7 @@ from servelab.harnesses.builtin.watch import LagWatch, ServerWatch
 from servelab.spec.workload import LoadPoint
 
 PROGRESS_EVERY = 0.25  # seconds
+EXIT_ORPHANED = 3
 
 
 def main() -> None:
@@ -50,7 +51,7 @@ async def measure(task: Task) -> Result:
     tally = Tally(task.request_slo)
     lag = LagWatch(lambda: generator.in_flight if generator.start else None)
     server = ServerWatch(task.metrics_url, task.server_metrics) if task.metrics_url else None
-    beside = [lag.watch(), _progress(generator, task.load), *([server.watch()] if server else [])]
+    beside = [lag.watch(), _progress(generator, task.load, task.parent), *([server.watch()] if server else [])]
     watchers = [asyncio.ensure_future(watcher) for watcher in beside]
     try:
         with RecordFile(Path(task.records)) as file:
@@ -85,10 +86,12 @@ async def measure(task: Task) -> Result:
     )
 
 
-async def _progress(generator: LoadGenerator, load: LoadPoint) -> None:
-    """Say how far the measurement is, until cancelled."""
+async def _progress(generator: LoadGenerator, load: LoadPoint, parent: int) -> None:
+    """Say how far the measurement is, until cancelled; end when servelab is gone and nobody listens."""
     while True:
         await asyncio.sleep(PROGRESS_EVERY)
+        if os.getppid() != parent:
+            os._exit(EXIT_ORPHANED)
         shares = [generator.done / load.requests] if load.requests and generator.start else []
         shares += [(perf_counter() - generator.start) / load.seconds] if load.seconds and generator.start else []
         say(Line(kind="progress", share=min(1.0, max(shares, default=0.0))))

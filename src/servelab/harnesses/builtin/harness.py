@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -58,6 +59,7 @@ class Builtin:
             cpus=job.cpus,
             request_timeout=self._options.request_timeout,
             records=str(job.directory / RECORDS),
+            parent=os.getpid(),
         )
 
     async def _run(self, task: Task, progress: Callable[[Progress], None]) -> Result:

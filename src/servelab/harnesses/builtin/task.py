@@ -36,6 +36,7 @@ class Task(Spec):
     cpus: tuple[int, ...]
     request_timeout: float
     records: str
+    parent: int = Field(description="process id of the servelab that listens")
 
 
 class Result(Spec):
