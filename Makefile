@@ -33,7 +33,7 @@ bench-loop: .venv/dev ## overhead of the loop, and status on 10,000 trials
 	$(BIN)/python -m benchmarks.loop --out docs/benchmarks/loop.md
 
 docs: .venv/dev ## build the documentation into site/, strictly
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean: ## remove what was built
 	rm -rf .venv site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage servelab-results

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from servelab.catalog.models import get_model
 from servelab.lab.fetch import fetch_model
 from servelab.store.store import Store, open_store
+
+# A busy machine is no fault of what is tested.
+settings.register_profile("servelab", deadline=None)
+settings.load_profile("servelab")
 
 
 @pytest.fixture(scope="session")
@@ -22,15 +25,14 @@ def model_file() -> Path:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_file: Path) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_file: Path) -> Path:
     """A servelab home of the test's own; the cache stays the user's, for the model's sake."""
     directory = tmp_path / "home"
     monkeypatch.setenv("SERVELAB_HOME", str(directory))
     monkeypatch.delenv("SERVELAB_STORE", raising=False)
     monkeypatch.setenv("SERVELAB_CACHE", str(model_file.parent.parent))
     monkeypatch.chdir(tmp_path)
-    yield directory
-    assert os.environ["SERVELAB_HOME"] == str(directory)
+    return directory
 
 
 @pytest.fixture
