@@ -64,7 +64,8 @@ class Surface:
         found = self.raw.measure(dict(parameters), rng)
         if not found["ok"]:
             cause = found["reason"]
-            return Observation(number=number, parameters=parameters, metrics={}, cause=cause, transient=cause == "infra")
+            passing = cause == "infra"
+            return Observation(number=number, parameters=parameters, metrics={}, cause=cause, transient=passing)
         return Observation(number=number, parameters=parameters, metrics=_metrics(found))
 
     def regret(self, parameters: Parameters | None) -> float:
@@ -74,7 +75,7 @@ class Surface:
         found = self.raw.truth(dict(parameters))
         if not found["ok"] or max(self.raw.viol(found)) > 0.05:
             return 1.0
-        return max(0.0, 1 - found["tput"] / self.optimum)
+        return max(0.0, 1 - float(found["tput"]) / self.optimum)
 
     def _prior(self, quality: str, seed: int) -> Callable[[Parameters], Prediction]:
         ask = self.module.make_prior(self.raw, quality, np.random.default_rng(1000 + seed))

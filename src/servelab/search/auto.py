@@ -15,19 +15,18 @@ from servelab.search.base import Problem
 from servelab.search.codes import Codes
 from servelab.search.draw import draw_new, key, rng_for
 from servelab.search.gaussian import Array
-from servelab.search.knowledge import Knowledge, learn
+from servelab.search.knowledge import Knowledge, Standing, learn
 from servelab.search.memory import Memory, searched_space
 from servelab.search.predictions import Predictions
-from servelab.search.utility import expected_improvement, samples
+from servelab.search.utility import log_improvement
 from servelab.spec.assess import Observation
 from servelab.spec.base import Parameters
 
 DRAWN = 400  # candidates from anywhere
-BRED = 60  # candidates around each promising configuration
-PARENTS = 8  # promising configurations that candidates are bred around
-ROUNDS = 2  # generations bred around the best candidates
-SURE = 0.6
-STEEP = 0.06  # how sharply that begins
+BRED = 128  # candidates in each generation bred from promising ones
+PARENTS = 8
+ROUNDS = 6
+CAUTION = 2.0  # a crash costs more than the trial: its cause must be understood, and the next may be the same
 
 
 class Auto:
@@ -48,31 +47,37 @@ class Auto:
     def ask(self, number: int, pending: Sequence[Parameters]) -> Parameters | None:
         """The most promising configuration that was not tried; None when none is left."""
         problem = self._memory.problem
+        if number == 0:
+            return problem.baseline
         rng = np.random.default_rng([problem.seed, number])
-        known = learn(problem, self._codes, self._predictions, self._memory.observations, pending, rng)
+        weights = rng.dirichlet(np.ones(max(1, len(problem.objectives))))
+        known, standing = learn(problem, self._codes, self._predictions, self._memory.observations, pending, weights)
         taken = self._memory.taken(pending)
         rows = self._codes.draw(DRAWN, rng)
-        if len(known.promising):
-            parents = np.repeat(known.promising[:PARENTS], BRED, axis=0)
+        if len(standing.promising):
+            parents = np.repeat(standing.promising[:PARENTS], BRED // PARENTS, axis=0)
             rows = np.concatenate([rows, self._codes.mutate(parents, rng)])
-        scores = self._scores(known, rows, rng)
+        scores = _scores(known, standing, rows, number)
         for _ in range(ROUNDS):
             best = rows[np.argsort(-scores, kind="stable")[:PARENTS]]
-            bred = self._codes.mutate(np.repeat(best, BRED // 2, axis=0), rng)
+            bred = self._codes.mutate(np.repeat(best, BRED // PARENTS, axis=0), rng)
             rows = np.concatenate([rows, bred])
-            scores = np.concatenate([scores, self._scores(known, bred, rng)])
+            scores = np.concatenate([scores, _scores(known, standing, bred, number)])
         for index in np.argsort(-scores, kind="stable"):
             found = self._codes.parameters(rows[index])
             if key(found) not in taken:
                 return found
         return draw_new(self._space, rng_for(problem.seed, number), taken)
 
-    def _scores(self, known: Knowledge, rows: Array, rng: np.random.Generator) -> Array:
-        """What each row is worth, shape (n,)."""
-        runs = known.runs(rows)
-        caution = 1 / (1 + np.exp(-(runs - SURE) / STEEP))
-        drawn = samples(known.beliefs(rows), np.random.default_rng(known.sampling_seed))
-        value = known.goal.value(drawn, known.ideal, known.span)
-        gain = expected_improvement(value, known.goal.violation(drawn), known.best, known.least)
-        # Where nothing promises anything, the likeliest to run goes first.
-        return (gain + 1e-12) * runs * caution
+
+def _scores(known: Knowledge, standing: Standing, rows: Array, number: int) -> Array:
+    """What each row is worth for trial ``number``, as a logarithm, shape (n,)."""
+    worth = np.asarray(CAUTION * np.log(np.maximum(1e-12, known.runs(rows))))
+    if not known.models:
+        return worth
+    beliefs = known.beliefs(rows)
+    worth = worth + known.goal.log_holds(beliefs)
+    if standing.best is None:
+        return worth
+    value = known.goal.believed_value(beliefs, standing.ideal, standing.span, number)
+    return worth + log_improvement(value, standing.best)

@@ -11,11 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from servelab.search.draw import from_unit, to_unit
+from servelab.search.draw import from_unit, scale, to_unit
+from servelab.search.gaussian import Points
 from servelab.spec.base import Parameters, Value
-from servelab.spec.space import CategoricalParameter, Condition, Space, same_value
+from servelab.spec.space import CategoricalParameter, Condition, FloatParameter, IntParameter, Space, same_value
 
 Rows = NDArray[np.float64]
+
+NEAREST, FARTHEST = 0.01, 0.25  # how far a mutation moves a number, as a share of its scale
 
 
 class Codes:
@@ -25,7 +28,7 @@ class Codes:
         self.space = space
         self.names = list(space.parameters)
         self.categorical = np.array([isinstance(p, CategoricalParameter) for p in space.parameters.values()])
-        self._steps = [self._step(name) for name in self.names]
+        self._ordered = np.array([_is_ordered(p) for p in space.parameters.values()])
 
     @property
     def width(self) -> int:
@@ -52,6 +55,16 @@ class Codes:
                     found[name] = from_unit(parameter, float(code))
         return found
 
+    def points(self, rows: Rows) -> Points:
+        """The rows as the models see them: choices that are ascending numbers, as 1, 2, 4, 8, are ranks in [0, 1]."""
+        ranks = np.array(
+            [
+                len(p.choices) - 1 if isinstance(p, CategoricalParameter) and ordered else 1
+                for p, ordered in zip(self.space.parameters.values(), self._ordered, strict=True)
+            ]
+        )
+        return Points(rows / ranks, self.categorical & ~self._ordered)
+
     def draw(self, count: int, rng: np.random.Generator) -> Rows:
         """Random rows, uniform over each parameter's scale; forbidden combinations and inactive parts removed."""
         drawn = rng.random((count, self.width))
@@ -65,8 +78,9 @@ class Codes:
         fresh = rng.random(rows.shape)
         for column, name in enumerate(self.names):
             fresh[:, column] = self._from_uniform(name, fresh[:, column])
-        near = np.clip(rows + rng.normal(0.0, 0.12, rows.shape), 0.0, 1.0)
-        moved = np.where(self.categorical | np.isnan(rows) | (rng.random(rows.shape) < 0.4), fresh, near)
+        reach = NEAREST * (FARTHEST / NEAREST) ** rng.random((count, 1))
+        near = np.clip(rows + reach * rng.standard_normal(rows.shape), 0.0, 1.0)
+        moved = np.where(self.categorical | np.isnan(rows) | (rng.random(rows.shape) < 0.3), fresh, near)
         ranks = np.argsort(np.argsort(rng.random(rows.shape), axis=1), axis=1)
         changed = ranks < rng.integers(1, 4, (count, 1))
         # An inactive parameter may become active by the change of another, and then needs a value.
@@ -75,9 +89,10 @@ class Codes:
     def legal(self, rows: Rows) -> Rows:
         """Numbers snapped to their steps, inactive parameters removed, rows with forbidden combinations left out."""
         rows = rows.copy()
-        for column, (name, step) in enumerate(zip(self.names, self._steps, strict=True)):
-            if step is not None:
-                rows[:, column] = step[np.clip((rows[:, column] * len(step)).astype(int), 0, len(step) - 1)]
+        for column, name in enumerate(self.names):
+            parameter = self.space.parameters[name]
+            if isinstance(parameter, IntParameter):
+                rows[:, column] = snap(parameter, rows[:, column])
             when = self.space.parameters[name].when
             if when:
                 rows[~self._holds(when, rows), column] = np.nan
@@ -106,9 +121,18 @@ class Codes:
             return np.floor(uniform * len(parameter.choices))
         return uniform
 
-    def _step(self, name: str) -> Rows | None:
-        """The places of a whole number's values on its scale, if they are few enough to matter."""
-        parameter = self.space.parameters[name]
-        if isinstance(parameter, CategoricalParameter) or parameter.values is None or len(parameter.values) > 256:
-            return None
-        return np.array([to_unit(parameter, float(value)) for value in parameter.values])
+
+def snap(parameter: IntParameter, units: Rows) -> Rows:
+    """The places on a whole number's scale that are nearest to its values; NaN stays."""
+    low, high = scale(parameter)
+    values = low * (high / low) ** units if parameter.log else low + (high - low) * units
+    steps = (parameter.high - parameter.low) // parameter.step
+    whole = parameter.low + parameter.step * np.clip(np.round((values - parameter.low) / parameter.step), 0, steps)
+    return np.asarray(np.log(whole / low) / np.log(high / low) if parameter.log else (whole - low) / (high - low))
+
+
+def _is_ordered(parameter: IntParameter | FloatParameter | CategoricalParameter) -> bool:
+    if not isinstance(parameter, CategoricalParameter) or len(parameter.choices) < 3:
+        return False
+    numbers = [c for c in parameter.choices if isinstance(c, int | float) and not isinstance(c, bool)]
+    return len(numbers) == len(parameter.choices) and numbers == sorted(numbers)

@@ -12,8 +12,8 @@ from servelab.spec.space import CategoricalParameter, FloatParameter, IntParamet
 
 Key = frozenset[tuple[str, Hashable]]
 
-ATTEMPTS = 2000  # draws before a space counts as exhausted
-ENUMERABLE = 20_000  # spaces up to this size are listed, so that exhaustion is known for certain
+ATTEMPTS = 1000  # draws before what is left is listed, or a space that is too large for that counts as exhausted
+ENUMERABLE = 20_000  # configurations
 
 
 def rng_for(seed: int, number: int) -> random.Random:
@@ -48,25 +48,28 @@ def draw_value(parameter: IntParameter | FloatParameter | CategoricalParameter, 
     return from_unit(parameter, rng.random())
 
 
-def from_unit(parameter: IntParameter | FloatParameter, unit: float) -> int | float:
-    """The value at ``unit`` in [0, 1] of the parameter's scale."""
+def scale(parameter: IntParameter | FloatParameter) -> tuple[float, float]:
+    """The ends of a parameter's scale; half a step is added to whole numbers, so that all are equally likely."""
     low, high = float(parameter.low), float(parameter.high)
     if isinstance(parameter, IntParameter):
-        low, high = low - 0.5 * parameter.step, high + 0.5 * parameter.step
-    value = low + (high - low) * unit
-    if parameter.log:
-        floor = float(parameter.low) if low <= 0 else low
-        value = math.exp(math.log(floor) + (math.log(high) - math.log(floor)) * unit)
+        half = 0.5 * parameter.step
+        low, high = (low - half if low > half or not parameter.log else low), high + half
+    return low, high
+
+
+def from_unit(parameter: IntParameter | FloatParameter, unit: float) -> int | float:
+    """The value at ``unit`` in [0, 1] of the parameter's scale."""
+    low, high = scale(parameter)
+    value = low * (high / low) ** unit if parameter.log else low + (high - low) * unit
     if isinstance(parameter, FloatParameter):
         return min(parameter.high, max(parameter.low, float(f"{value:.6g}")))
-    stepped = parameter.low + round((value - parameter.low) / parameter.step) * parameter.step
-    top = parameter.low + (parameter.high - parameter.low) // parameter.step * parameter.step
-    return min(top, max(parameter.low, stepped))
+    steps = (parameter.high - parameter.low) // parameter.step
+    return parameter.low + parameter.step * min(steps, max(0, round((value - parameter.low) / parameter.step)))
 
 
 def to_unit(parameter: IntParameter | FloatParameter, value: float) -> float:
     """Where ``value`` lies on the parameter's scale, in [0, 1]; values outside are clipped."""
-    low, high = float(parameter.low), float(parameter.high)
+    low, high = scale(parameter)
     if high == low:
         return 0.5
     clipped = min(high, max(low, value))
@@ -78,14 +81,14 @@ def to_unit(parameter: IntParameter | FloatParameter, value: float) -> float:
 def draw_new(space: Space, rng: random.Random, taken: Iterable[Key]) -> Parameters | None:
     """An allowed configuration that is not ``taken``, or None when there is none left."""
     used = set(taken)
-    if space.size <= ENUMERABLE:
-        left = [parameters for parameters in enumerate_space(space) if key(parameters) not in used]
-        return rng.choice(left) if left else None
     for _ in range(ATTEMPTS):
         found = draw(space, rng)
         if space.allowed(found) and key(found) not in used:
             return found
-    return None
+    if space.size > ENUMERABLE:
+        return None
+    left = [parameters for parameters in enumerate_space(space) if key(parameters) not in used]
+    return rng.choice(left) if left else None
 
 
 def enumerate_space(space: Space) -> list[Parameters]:

@@ -1,9 +1,13 @@
-"""Gaussian process regression for few, noisy points with mixed parameters.
+"""Gaussian process regression for few, noisy points with mixed parameters: main effects, pairs, noise.
 
-Kernel: sigma^2 * Matern-5/2 of the scaled distance r, r^2 = sum_d (delta_d / l_d)^2, where delta is the difference of
-numbers, and 0 or 1 for choices (equal or not). Plus a constant of variance 1 and white noise. Hyperparameters by
-maximum a posteriori: the marginal likelihood (Rasmussen and Williams 2006, eq. 5.8) with log-normal priors; the
-lengthscales' prior grows with the square root of the dimension (Hvarfner et al. 2024).
+Logarithms of serving metrics are nearly sums of one effect per parameter, plus what pairs of parameters do together:
+the covariance is an additive one of order two (Duvenaud et al. 2011),
+
+    k(x, x') = c^2 + sum_d z_d + q^2 sum_{d<e} z_d z_e,   z_d = a_d^2 k_d(x_d, x'_d),
+
+where k_d is Matern-5/2 for numbers and equality for choices. It learns from a dozen points what one kernel over all
+dimensions needs a hundred for. Hyperparameters (a_d, lengthscales, q, noise) are set by maximum a posteriori: the
+marginal likelihood (Rasmussen and Williams 2006, eq. 5.8 and 5.9) under log-normal priors.
 """
 
 from __future__ import annotations
@@ -17,106 +21,170 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
-ITERATIONS = 30
-JITTER = 1e-8
+ITERATIONS = 40
+JITTER = 1e-6
 SQRT5 = math.sqrt(5.0)
+FITTED = 120  # points that hyperparameters are fitted to; predictions use all
 
-
-def differences(a: Array, b: Array, categorical: NDArray[np.bool_]) -> Array:
-    """Squared differences of rows, shape (len(a), len(b), width); NaN (inactive) differs from any value by 1."""
-    gap = a[:, None, :] - b[None, :, :]
-    nan = np.isnan(a)[:, None, :] != np.isnan(b)[None, :, :]
-    squared = np.where(categorical, (gap != 0).astype(float), gap * gap)
-    squared = np.where(nan, 1.0, squared)
-    return np.where(np.isnan(a)[:, None, :] & np.isnan(b)[None, :, :], 0.0, squared)
+LENGTH = 0.5
+LENGTH_SPREAD = 0.7  # of a number's scale
+EFFECT_SPREAD = 0.6  # how unequal the parameters' effects may be
+PAIRS, PAIRS_SPREAD = 0.5, 0.7
+NOISE_SPREAD = 0.7
 
 
 @dataclass(frozen=True)
-class Beliefs:
-    """Log-normal priors: medians and spreads of the amplitude and the noise, in units of the (scaled) data."""
+class Points:
+    """Rows (n, width), NaN where a parameter is inactive, and which columns are choices."""
 
-    amplitude: float = 1.0
-    amplitude_spread: float = 0.7
-    noise: float = 0.1
-    noise_spread: float = 1.0
-    constant: float = 1.0
-    """Standard deviation of the constant mean."""
+    rows: Array
+    choices: Mask
+
+    def to(self, other: Points) -> Gaps:
+        """How far each of these is from each of the others."""
+        a, b = self.rows.T[:, :, None], other.rows.T[:, None, :]
+        choices = self.choices[:, None, None]
+        missing = np.isnan(a) | np.isnan(b)
+        apart = np.abs(a - b)
+        both_missing = np.isnan(a) & np.isnan(b)
+        alike = np.where(missing, both_missing, ~choices | (apart == 0))
+        return Gaps(np.where(missing | choices, 0.0, apart), alike.astype(float))
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Between two sets of points, per column, shape (width, n, m)."""
+
+    apart: Array
+    """Distance of numbers; 0 for choices."""
+    alike: Array
+    """1 where choices are equal and numbers comparable, else 0."""
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Logarithms of effects and lengthscales, shape (width,), of the pairs' weight and of the noise."""
+
+    effects: Array
+    lengths: Array
+    pairs: float
+    noise: float
+
+    @classmethod
+    def unpack(cls, theta: Array) -> Hyperparameters:
+        """From one vector."""
+        width = (len(theta) - 2) // 2
+        return cls(theta[:width], theta[width : 2 * width], float(theta[-2]), float(theta[-1]))
 
 
 class GaussianProcess:
     """A fitted process; predicts mean and standard deviation of the noise-free function."""
 
-    def __init__(self, x: Array, y: Array, categorical: NDArray[np.bool_], beliefs: Beliefs, extra: Array) -> None:
-        """``extra``: additional noise variance of each point, shape (n,)."""
-        self._x, self._categorical, self._beliefs = x, categorical, beliefs
-        self._d2 = differences(x, x, categorical)
-        self._y, self._extra = y, extra
-        width = x.shape[1]
+    def __init__(self, gaps: Gaps, y: Array, noise: float, extra: Array, trend: Array | None = None) -> None:
+        """Fit to ``gaps`` of the points among themselves and their values ``y`` (n,), of about unit spread.
+
+        ``noise``: the median of what is believed of its deviation; ``extra``: further noise variance per point (n,);
+        ``trend``: columns (n, k) with a linear effect on top, of coefficients of unit spread.
+        """
+        width = len(gaps.apart)
+        self._trend = trend
         self._center = np.concatenate(
             [
-                np.full(width, 0.5 * math.log(width) + 0.2),
-                [math.log(beliefs.amplitude), math.log(beliefs.noise)],
+                np.full(width, -0.5 * math.log(width)),
+                np.full(width, math.log(LENGTH)),
+                [math.log(PAIRS), math.log(noise)],
             ]
         )
-        self._spread = np.concatenate([np.full(width, 1.0), [beliefs.amplitude_spread, beliefs.noise_spread]])
-        found = minimize(
-            self._loss,
-            self._center,
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": ITERATIONS},
-            bounds=[(c - 3 * s, c + 3 * s) for c, s in zip(self._center, self._spread, strict=True)],
+        self._spread = np.concatenate(
+            [np.full(width, EFFECT_SPREAD), np.full(width, LENGTH_SPREAD), [PAIRS_SPREAD, NOISE_SPREAD]]
         )
-        self._theta: Array = found.x
-        kernel, _ = self._kernel(self._theta)
+        linear = np.zeros((len(y), len(y))) if trend is None else trend @ trend.T
+        base = 1.0 + linear + np.diag(extra + JITTER)
+        theta = self._fit(gaps, base, y)
+        self._hyper = Hyperparameters.unpack(theta)
+        kernel = base + self._covariance(gaps)
+        kernel[np.diag_indices_from(kernel)] += np.exp(2 * self._hyper.noise)
         self._factor = cho_factor(kernel, lower=True)
         self._weights = cho_solve(self._factor, y)
 
     @property
     def noise(self) -> float:
         """Standard deviation of the noise."""
-        return float(np.exp(self._theta[-1]))
+        return float(np.exp(self._hyper.noise))
 
-    def predict(self, x: Array) -> tuple[Array, Array]:
-        """Mean and standard deviation at rows ``x``, shapes (n,)."""
-        cross = self._covariance(differences(x, self._x, self._categorical), self._theta)[0]
-        cross = cross + self._beliefs.constant**2
-        mean = cross @ self._weights
+    def predict(self, gaps: Gaps, trend: Array | None = None) -> tuple[Array, Array]:
+        """Mean and standard deviation at points, shapes (m,), from their gaps to the points of the fit."""
+        cross = 1.0 + self._covariance(gaps)
+        variance = self._variance()
+        if trend is not None and self._trend is not None:
+            cross = cross + trend @ self._trend.T
+            variance = variance + np.sum(trend * trend, axis=1)
         solved = solve_triangular(self._factor[0], cross.T, lower=True)
-        prior = np.exp(2 * self._theta[-2]) + self._beliefs.constant**2
-        return mean, np.sqrt(np.maximum(prior - np.sum(solved * solved, axis=0), 1e-10))
+        variance = variance - np.sum(solved * solved, axis=0)
+        return cross @ self._weights, np.sqrt(np.maximum(variance, 1e-8))
 
-    def _covariance(self, d2: Array, theta: Array) -> tuple[Array, Array]:
-        """The kernel, and what its gradient with respect to the squared distance needs."""
-        r = np.sqrt(np.maximum(d2 @ np.exp(-2 * theta[:-2]), 1e-20))
-        decay = np.exp(2 * theta[-2]) * np.exp(-SQRT5 * r)
-        return decay * (1 + SQRT5 * r + 5 / 3 * r * r), decay * (1 + SQRT5 * r) * (5 / 3)
+    def _variance(self) -> Array:
+        effects = np.exp(2 * self._hyper.effects)
+        total = effects.sum()
+        pairs = 0.5 * np.exp(2 * self._hyper.pairs) * (total**2 - np.sum(effects**2))
+        return np.asarray(1.0 + total + pairs)
 
-    def _kernel(self, theta: Array) -> tuple[Array, Array]:
-        covariance, slope = self._covariance(self._d2, theta)
-        noise = np.exp(2 * theta[-1]) + self._extra + JITTER
-        return covariance + self._beliefs.constant**2 + np.diag(noise), slope
+    def _covariance(self, gaps: Gaps) -> Array:
+        z, _ = _effects(gaps, self._hyper)
+        total = z.sum(axis=0)
+        return np.asarray(total + _pairs(z, total, self._hyper))
 
-    def _loss(self, theta: Array) -> tuple[float, Array]:
+    def _fit(self, gaps: Gaps, base: Array, y: Array) -> Array:
+        chosen = np.unique(np.linspace(0, len(y) - 1, min(len(y), FITTED)).astype(int))
+        square = np.ix_(chosen, chosen)
+        every = np.arange(len(gaps.apart))
+        cube = np.ix_(every, chosen, chosen)
+        fewer = Gaps(gaps.apart[cube], gaps.alike[cube])
+        found = minimize(
+            self._loss,
+            self._center,
+            args=(fewer, base[square], y[chosen]),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": ITERATIONS},
+            bounds=[(c - 4 * s, c + 4 * s) for c, s in zip(self._center, self._spread, strict=True)],
+        )
+        return np.asarray(found.x)
+
+    def _loss(self, theta: Array, gaps: Gaps, base: Array, y: Array) -> tuple[float, Array]:
         """Negative log posterior of the hyperparameters, and its gradient."""
-        kernel, slope = self._kernel(theta)
+        hyper = Hyperparameters.unpack(theta)
+        z, slope = _effects(gaps, hyper)
+        weight, noise = np.exp(2 * hyper.pairs), np.exp(2 * hyper.noise)
+        total = z.sum(axis=0)
+        pairs = _pairs(z, total, hyper)
+        kernel = base + total + pairs
+        kernel[np.diag_indices_from(kernel)] += noise
         try:
             factor = cho_factor(kernel, lower=True)
         except np.linalg.LinAlgError:
             return 1e10, np.zeros_like(theta)
-        weights = cho_solve(factor, self._y)
+        weights = cho_solve(factor, y)
         deviation = (theta - self._center) / self._spread
-        loss = 0.5 * self._y @ weights + np.log(np.diag(factor[0])).sum() + 0.5 * deviation @ deviation
-        inner = cho_solve(factor, np.eye(len(self._y))) - np.outer(weights, weights)
-        gradient = deviation / self._spread
-        # d k / d log l_d = slope * d2_d / l_d^2, with k'(r)/r folded into slope
-        gradient[:-2] += 0.5 * np.einsum("ij,ijd->d", inner * slope, self._d2) * np.exp(-2 * theta[:-2])
-        gradient[-2] += np.sum(
-            inner * (kernel - np.diag(np.diag(kernel) - self._amplitude_diagonal(theta)) - self._beliefs.constant**2)
-        )
-        gradient[-1] += np.trace(inner) * np.exp(2 * theta[-1])
-        return float(loss), gradient
+        loss = 0.5 * y @ weights + np.log(np.diag(factor[0])).sum() + 0.5 * deviation @ deviation
+        inner = 0.5 * (cho_solve(factor, np.eye(len(y))) - np.outer(weights, weights))
+        # d k / d z_d = 1 + q^2 (sum of the other z)
+        by_z = inner * (1.0 + weight * total) - weight * inner * z
+        by_effect = 2.0 * np.einsum("dij,dij->d", z, by_z)
+        by_length = np.einsum("dij,dij->d", slope, by_z)
+        ends = [2 * np.sum(inner * pairs), 2 * noise * np.trace(inner)]
+        return float(loss), np.concatenate([by_effect, by_length, ends]) + deviation / self._spread
 
-    def _amplitude_diagonal(self, theta: Array) -> Array:
-        return np.full(len(self._y), np.exp(2 * theta[-2]) + self._beliefs.constant**2)
+
+def _effects(gaps: Gaps, hyper: Hyperparameters) -> tuple[Array, Array]:
+    """z_d per column, shape (width, n, m), and its derivative by the logarithm of the lengthscale."""
+    r = SQRT5 * gaps.apart * np.exp(-hyper.lengths)[:, None, None]
+    decay = gaps.alike * np.exp(2 * hyper.effects)[:, None, None] * np.exp(-r)
+    return decay * (1.0 + r + r * r / 3.0), decay * (1.0 + r) * r * r / 3.0
+
+
+def _pairs(z: Array, total: Array, hyper: Hyperparameters) -> Array:
+    """The sum over pairs of columns, by Newton's identity."""
+    return np.asarray(0.5 * np.exp(2 * hyper.pairs) * (total * total - np.einsum("dij,dij->ij", z, z)))

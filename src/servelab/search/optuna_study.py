@@ -24,7 +24,7 @@ TRIES = 20  # suggestions before an untried configuration is drawn at random
 
 
 class OptunaSearch:
-    """Holds an optuna study that is fed from what we are told, and asked with a seed of each trial's own."""
+    """Asks an optuna study that holds what we were told, with a seed of each trial's own."""
 
     name: ClassVar[str] = "optuna"
 
@@ -32,7 +32,6 @@ class OptunaSearch:
         optuna.logging.set_verbosity(logging.ERROR)
         self._memory = Memory(problem)
         self._space = searched_space(problem, self.name)
-        self._study, self._added = self._empty()
 
     def sampler(self, seed: int) -> BaseSampler:
         """Optuna's sampler, seeded for one suggestion."""
@@ -49,29 +48,25 @@ class OptunaSearch:
 
     def ask(self, number: int, pending: Sequence[Parameters]) -> Parameters | None:
         """What optuna suggests, unless it was tried; None when nothing is left."""
-        self._add_observations()
+        if number == 0:
+            return self._memory.problem.baseline
+        study = self._study()
         taken = self._memory.taken(pending)
         seed = self._memory.problem.seed
         for attempt in range(TRIES):
-            self._study.sampler = self.sampler(zlib.crc32(f"{seed}/{number}/{attempt}".encode()))
-            asked = self._study.ask()
+            study.sampler = self.sampler(zlib.crc32(f"{seed}/{number}/{attempt}".encode()))
+            asked = study.ask()
             found = suggest(asked, self._space)
-            self._study.tell(asked, state=TrialState.FAIL)
+            study.tell(asked, state=TrialState.FAIL)
             if self._space.allowed(found) and key(found) not in taken:
                 return found
         return draw_new(self._space, rng_for(seed, number), taken)
 
-    def _empty(self) -> tuple[optuna.Study, list[int]]:
-        return optuna.create_study(directions=["maximize"] * max(1, len(self._memory.problem.objectives))), []
-
-    def _add_observations(self) -> None:
-        """Add what is new; anew from the start when it came out of order, so that order does not matter."""
-        known = [observation for observation in self._memory.observations if not observation.transient]
-        if [observation.number for observation in known[: len(self._added)]] != self._added:
-            self._study, self._added = self._empty()
-        for observation in known[len(self._added) :]:
-            self._study.add_trial(self._frozen(observation))
-            self._added.append(observation.number)
+    def _study(self) -> optuna.Study:
+        """A study of what was told; made anew each time, since samplers leave notes in theirs."""
+        study = optuna.create_study(directions=["maximize"] * max(1, len(self._memory.problem.objectives)))
+        study.add_trials([self._frozen(o) for o in self._memory.observations if not o.transient])
+        return study
 
     def _frozen(self, observation: Observation) -> FrozenTrial:
         """The observation as optuna's trial. A crash breaks a constraint of its own, and so needs no value."""
@@ -87,7 +82,7 @@ class OptunaSearch:
         return create_trial(
             params={name: value for name, (_, value) in told.items()},
             distributions={name: distribution for name, (distribution, _) in told.items()},
-            values=found if found is not None else [0.0] * len(self._study.directions),
+            values=found if found is not None else [0.0] * max(1, len(problem.objectives)),
             constraints={"runs": -1.0 if found is not None else 1.0, **named},
             system_attrs=self.marks(observation.number),
         )
@@ -103,9 +98,14 @@ def _distribution(parameter: IntParameter | FloatParameter | CategoricalParamete
         return CategoricalDistribution([json.dumps(choice) for choice in parameter.choices])
     if isinstance(parameter, FloatParameter):
         return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
-    high = parameter.low + (parameter.high - parameter.low) // parameter.step * parameter.step
-    step = 1 if parameter.log else parameter.step
-    return IntDistribution(parameter.low, high, log=parameter.log, step=step)
+    return IntDistribution(
+        parameter.low, _top(parameter), log=parameter.log, step=1 if parameter.log else parameter.step
+    )
+
+
+def _top(parameter: IntParameter) -> int:
+    """The largest value; optuna wants it to be a whole number of steps away."""
+    return parameter.low + (parameter.high - parameter.low) // parameter.step * parameter.step
 
 
 def _told(distribution: BaseDistribution, value: Any) -> Any:
@@ -125,6 +125,6 @@ def suggest(trial: optuna.Trial, space: Space) -> Parameters:
             found[name] = min(parameter.high, max(parameter.low, float(f"{value:.6g}")))
         else:
             step = 1 if parameter.log else parameter.step
-            value = trial.suggest_int(name, parameter.low, parameter.high, log=parameter.log, step=step)
+            value = trial.suggest_int(name, parameter.low, _top(parameter), log=parameter.log, step=step)
             found[name] = parameter.low + (value - parameter.low) // parameter.step * parameter.step
     return found

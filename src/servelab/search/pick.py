@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import norm
 
 from servelab.search.base import Problem
 from servelab.search.codes import Codes
@@ -48,20 +47,19 @@ def _eligible(problem: Problem, observation: Observation) -> bool:
 def _expected(
     problem: Problem, observations: Sequence[Observation], eligible: Sequence[Observation]
 ) -> tuple[Array, Array]:
-    """Of each eligible trial: the objectives' logarithms, more is better, shape (n, k); log P(constraints hold), (n,)."""
-    goal = Goal(problem, np.ones(max(1, len(problem.objectives))))
+    """Per eligible trial: the objectives' logarithms, more is better, (n, k), and log P(constraints hold), (n,)."""
+    equal = np.ones(max(1, len(problem.objectives)))
+    goal = Goal(problem, equal)
     if problem.space is None:
         measured = {metric: log([o.metrics[metric] for o in eligible]) for metric in goal.keys}
         return goal.signed(measured), np.zeros(len(eligible))
     codes = Codes(problem.space)
-    rng = np.random.default_rng(problem.seed)
-    known = learn(problem, codes, Predictions(problem.prior, codes), observations, [], rng)
+    known, _ = learn(
+        problem, codes, Predictions(problem.prior, codes), sorted(observations, key=lambda o: o.number), [], equal
+    )
     beliefs = known.beliefs(codes.rows([o.parameters for o in eligible]))
-    hold = [
-        norm.logcdf(sign * (bound - beliefs[key].mean) / beliefs[key].deviation) for key, sign, bound in goal.bounds
-    ]
     means = {metric: belief.mean for metric, belief in beliefs.items()}
-    return goal.signed(means), np.sum(hold, axis=0) if hold else np.zeros(len(eligible))
+    return goal.signed(means), goal.log_holds(beliefs) + np.zeros(len(eligible))
 
 
 def _rank(expected: Array, hold: Array) -> Array:

@@ -27,4 +27,6 @@ class Random:
 
     def ask(self, number: int, pending: Sequence[Parameters]) -> Parameters | None:
         """A configuration that was not tried; None when there is none left."""
+        if number == 0:
+            return self._memory.problem.baseline
         return draw_new(self._space, rng_for(self._memory.problem.seed, number), self._memory.taken(pending))

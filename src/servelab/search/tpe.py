@@ -16,4 +16,4 @@ class TPE(OptunaSearch):
 
     def sampler(self, seed: int) -> BaseSampler:
         """Optuna's sampler, seeded for one suggestion."""
-        return TPESampler(seed=seed, multivariate=True, group=True)
+        return TPESampler(seed=seed, multivariate=True)

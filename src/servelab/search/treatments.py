@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar
 
 from servelab.search.base import Problem
+from servelab.search.draw import key
 from servelab.spec.assess import Observation
 from servelab.spec.base import Parameters
 
@@ -25,9 +27,9 @@ class Treatments:
 
     def ask(self, number: int, pending: Sequence[Parameters]) -> Parameters | None:
         """The first treatment that was tried less often than it is listed before and at its place."""
-        spent = [*self._told, *pending]
+        spent = Counter(key(parameters) for parameters in [*self._told, *pending])
         for treatment in self._treatments:
-            if treatment not in spent:
+            if not spent[key(treatment)]:
                 return treatment
-            spent.remove(treatment)
+            spent[key(treatment)] -= 1
         return None
