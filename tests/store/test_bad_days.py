@@ -171,7 +171,9 @@ def test_devices_are_leased_all_or_none(tmp_path):
     assert store.acquire_devices("s", 0, "a", ("0", "1", "2"), 2) == ("0", "1")
     assert store.acquire_devices("s", 1, "b", ("0", "1", "2"), 2) is None
     assert store.acquire_devices("s", 1, "b", ("0", "1", "2"), 1) == ("2",)
-    store.release_devices("s", 0)
+    store.release_devices("s", 0, "b")
+    assert store.acquire_devices("s", 2, "b", ("0", "1", "2"), 2) is None
+    store.release_devices("s", 0, "a")
     assert store.acquire_devices("s", 2, "b", ("0", "1", "2"), 2) == ("0", "1")
 
 

@@ -14,7 +14,6 @@ from servelab.store.store import Store
 if TYPE_CHECKING:
     from servelab.spec.trial import Event
 
-SHOWN = 20  # trials in an overview; report and export hold all
 STEADY = ("complete", "failed", "cancelled", "paused")
 
 
@@ -48,7 +47,7 @@ def _age(since: float) -> str:
 
 
 def study_overview(store: Store, name: str, json: bool) -> None:
-    """One study: its counts, the best so far, and its last trials."""
+    """One study: its counts and the best so far."""
     row = store.find_study(name)
     summary = store.summary(row.id)
     if json:
@@ -56,6 +55,8 @@ def study_overview(store: Store, name: str, json: bool) -> None:
         return
     console.print(f"[bold]{row.id}[/]  {row.state}  {escape(row.message)}")
     console.print("  " + ", ".join(f"{count} {state}" for state, count in summary.counts.items()))
+    if summary.verifications:
+        console.print("  verification: " + ", ".join(f"{n} {state}" for state, n in summary.verifications.items()))
     if summary.best is not None:
         console.print(f"  best so far: {summary.objective} {summary.best:.6g} (trial {summary.best_trial})")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Coroutine
@@ -11,6 +12,7 @@ from typing import Annotated, Any
 
 import cyclopts
 import psutil
+from rich.markup import escape
 
 from servelab.catalog.study import load_study
 from servelab.cli.live import Live
@@ -81,13 +83,15 @@ def worker(study: str, *, store: StoreUrl = None, json: Json = False) -> int:
     opened = open_store(store)
     record = opened.get_study(study)
     with Live(opened, record, quiet=json) as live:
-        _interruptible(lambda: work_on(opened, record.id, live.observe))
+        finished = _interruptible(lambda: work_on(opened, record.id, live.observe))
+    if not finished:
+        return EXIT_INTERRUPTED
     return _conclude(opened, opened.get_study(record.id), json)
 
 
 def _create_and_run(study: Study, store: str | None, output: Path | None, json: bool) -> int:
     for warning in require_valid(study):
-        notes.print(f"[yellow]warning:[/] {warning}")
+        notes.print(f"[yellow]warning:[/] {escape(warning)}")
     opened = open_store(store)
     return _run(opened, opened.create_study(study), output, json)
 
@@ -104,7 +108,7 @@ def _run(store: Store, record: StudyRecord, output: Path | None, json: bool) -> 
     if record.state in ("complete", "failed"):
         files = finish_report(store, record, output or results_directory(record.id))
         if not json:
-            notes.print(f"report: {files[0]}")
+            notes.print(f"report: {escape(str(files[0]))}")
     return _conclude(store, record, json)
 
 
@@ -152,4 +156,5 @@ def _interruptible(work: Callable[[], Coroutine[Any, Any, StudyRecord]]) -> bool
 
 def _kill_children() -> None:
     for child in psutil.Process().children(recursive=True):
-        child.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from rich.markup import escape
+
 from servelab.catalog.study import load_study
 from servelab.cli.lines import parameters_text
 from servelab.cli.output import Json, console, notes, print_json, read_text
@@ -27,8 +29,8 @@ def validate(study: Path, *, json: Json = False) -> None:
         print_json({"valid": True, "warnings": warnings, "study": loaded})
         return
     for warning in warnings:
-        notes.print(f"[yellow]warning:[/] {warning}")
-    console.print(f"{study}: a valid study, [bold]{loaded.name}[/]")
+        notes.print(f"[yellow]warning:[/] {escape(warning)}")
+    console.print(f"{escape(str(study))}: a valid study, [bold]{loaded.name}[/]")
 
 
 def plan(study: Path, *, json: Json = False) -> None:
@@ -55,8 +57,8 @@ def plan(study: Path, *, json: Json = False) -> None:
     else:
         console.print("  its length depends on the engine's speed, since the load is given in requests")
     for planned in made.first:
-        console.print(f"\n  [bold]{parameters_text(planned.parameters)}[/]")
-        console.print(f"  {shlex.join(planned.command) or '(the endpoint runs already)'}", soft_wrap=True)
+        console.print(f"\n  [bold]{escape(parameters_text(planned.parameters))}[/]")
+        console.print(f"  {escape(shlex.join(planned.command)) or '(the endpoint runs already)'}", soft_wrap=True)
 
 
 def schema() -> None:

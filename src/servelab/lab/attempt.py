@@ -62,7 +62,7 @@ async def attempt_trial(
         await running.wait_ready(setup.study.budget.timeouts.ready)
         outcome.timings["ready"] = time.monotonic() - begun
         stage = "measure"
-        setup.observe("ready", {"trial": trial.number, "seconds": outcome.timings["ready"]})
+        setup.observe("ready", {"trial": trial.number, "seconds": round(outcome.timings["ready"], 1)})
         deployment = _deployment(setup, launch, running)
         measured = await _unless_it_ends(running, measure_trial(setup, trial, deployment, directory, save))
         outcome.state, outcome.note = measured.state, measured.note

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from servelab.lab.screening import hopeless, shortened
 from servelab.lab.seeds import measurement_seed
 from servelab.lab.setup import Setup
 from servelab.spec.deployment import Deployment
+from servelab.spec.errors import MeasureError
 from servelab.spec.report import Report
 from servelab.spec.trial import Measurement, Phase, Trial, TrialState
 from servelab.spec.workload import LoadPoint
@@ -53,12 +55,12 @@ class _Bench:
         # Left by an attempt that died before its report was stored.
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        fresh = self.setup.platform.starts_engine
+        attempt = "" if self.setup.platform.starts_engine else secrets.token_hex(8)
         job = Job(
             deployment=self.deployment,
             workload=study.workload,
             load=load,
-            seed=measurement_seed(study, self.trial, phase, point, repeat, fresh),
+            seed=measurement_seed(study, self.trial, phase, point, repeat, attempt),
             directory=directory,
             request_slo=study.request_slo,
             parameters=self.trial.parameters,
@@ -94,12 +96,13 @@ async def measure_trial(
         reason = await _screen(bench)
         if reason is not None:
             return Measured("stopped", reason)
+    loads = list(setup.study.load.points)
     for repeat in range(setup.study.budget.repeats):
-        reports = [
-            await bench.report("full", index, repeat, load) for index, load in enumerate(setup.study.load.points)
-        ]
-        for index, load in _sweep(setup, reports):
-            await bench.report("full", index, repeat, load)
+        reports = [await bench.report("full", index, repeat, load) for index, load in enumerate(loads)]
+        if repeat == 0 and setup.study.load.sweep:
+            loads += _inner_levels(setup, reports)
+            for index, load in list(enumerate(loads))[len(reports) :]:
+                await bench.report("full", index, repeat, load)
     return Measured("complete")
 
 
@@ -107,19 +110,27 @@ async def _screen(bench: _Bench) -> str | None:
     """Measure briefly; the reason to stop here, or None."""
     study = bench.setup.study
     short = [shortened(load, study.budget.screening) for load in study.load.points]
-    if study.design or any(load is None for load in short):
+    # A sweep's levels depend on its extremes; a short one is not comparable with a whole one.
+    if study.design or study.load.sweep or any(load is None for load in short):
         return None
     reports = [await bench.report("screen", i, 0, load) for i, load in enumerate(short) if load is not None]
     best = bench.setup.store.summary(bench.setup.record.id).best
     return hopeless(study, reports, best)
 
 
-def _sweep(setup: Setup, extremes: list[Report]) -> Iterator[tuple[int, LoadPoint]]:
-    """The inner levels of a sweep, which lie between what its extremes reached."""
-    if setup.study.load.sweep:
-        slowest, fastest = (report.metrics.get("request_throughput", 0.0) for report in extremes)
-        if fastest > slowest > 0:
-            yield from enumerate(setup.study.load.between(slowest, fastest), start=len(extremes))
+def _inner_levels(setup: Setup, extremes: list[Report]) -> tuple[LoadPoint, ...]:
+    """The levels of a sweep between what its extremes reached.
+
+    Raises:
+        MeasureError: more streams were not faster than one, so there is nothing in between.
+    """
+    slowest, fastest = (report.metrics.get("request_throughput", 0.0) for report in extremes)
+    if not fastest > slowest > 0:
+        raise MeasureError(
+            f"a sweep has nothing between {slowest:.3g} and {fastest:.3g} requests/s",
+            "One stream is already all this server can take; measure at concurrency levels or rates instead.",
+        )
+    return setup.study.load.between(slowest, fastest)
 
 
 def client_cpus(deployment: Deployment) -> tuple[int, ...]:

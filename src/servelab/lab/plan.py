@@ -8,7 +8,7 @@ from servelab.engines.base import engine
 from servelab.lab.fetch import model_path
 from servelab.lab.screening import shortened
 from servelab.lab.setup import local_model
-from servelab.lab.steps import has_baseline
+from servelab.lab.steps import has_baseline, planned_trials
 from servelab.lab.suggest import Suggestions
 from servelab.platforms.base import platform
 from servelab.spec.base import Parameters, Spec
@@ -49,9 +49,7 @@ def make_plan(study: Study) -> Plan:
         NotFoundError: the engine, platform or sampler is not installed.
         DeployError: the engine cannot be started with the first configurations.
     """
-    trials = study.budget.trials
-    if study.space is None:
-        trials = min(trials, len(study.design) + has_baseline(study))
+    trials = planned_trials(study)
     verification = study.budget.verification
     retests = (verification.top + 1) * verification.rounds if study.objectives and verification.top else 0
     levels = study.load.sweep or len(study.load.points)

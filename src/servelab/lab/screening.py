@@ -38,7 +38,7 @@ def hopeless(study: Study, reports: Sequence[Report], best: float | None) -> str
     for constraint, violation in zip(study.constraints, found.violations, strict=True):
         if violation is not None and violation > HOPELESS_VIOLATION:
             return f"{constraint} is missed by {violation:.0%}"
-    if best is None or len(study.objectives) != 1 or found.values[0] is None:
+    if not best or len(study.objectives) != 1 or found.values[0] is None:
         return None
     objective, value = study.objectives[0], found.values[0]
     loss = (best - value) / abs(best) if objective.direction == "maximize" else (value - best) / abs(best)

@@ -8,14 +8,14 @@ from servelab.spec.study import Study
 from servelab.spec.trial import Phase, Trial
 
 
-def measurement_seed(study: Study, trial: Trial, phase: Phase, point: int, repeat: int, fresh_engine: bool) -> int:
+def measurement_seed(study: Study, trial: Trial, phase: Phase, point: int, repeat: int, server: str) -> int:
     """The seed of one measurement.
 
     Configurations are compared under the same prompts and arrivals (common random numbers), which takes the
     workload's chance out of the comparison. An engine that is not started afresh keeps a prefix cache, so there
-    the trial and its attempt enter too, lest a prompt come back.
+    what tells this attempt from all others (``server``; empty for a fresh engine) enters too, lest a prompt come back.
     """
-    parts = [study.workload.seed, phase, point, repeat, trial.round]
-    if not fresh_engine:
-        parts += [trial.number, trial.attempts]
+    parts: list[str | int | None] = [study.workload.seed, phase, point, repeat, trial.round]
+    if server:
+        parts.append(server)
     return zlib.crc32("/".join(map(str, parts)).encode())

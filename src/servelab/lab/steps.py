@@ -89,7 +89,7 @@ def _hopeless(study: Study, searched: Sequence[Trial]) -> str | None:
 def _limit_reached(study: Study, searched: Sequence[Trial]) -> str | None:
     """Which limit of the budget is used up, or None."""
     budget = study.budget
-    planned = min(budget.trials, len(study.design) + has_baseline(study)) if study.space is None else budget.trials
+    planned = planned_trials(study)
     if len(searched) >= planned:
         return f"all {planned} trials are done"
     if budget.wall_time is not None and wall_time(study, searched) >= budget.wall_time:
@@ -98,6 +98,14 @@ def _limit_reached(study: Study, searched: Sequence[Trial]) -> str | None:
     if budget.accelerator_minutes is not None and minutes >= budget.accelerator_minutes:
         return f"{minutes:.0f} of {budget.accelerator_minutes:g} accelerator-minutes are used up"
     return None
+
+
+def planned_trials(study: Study) -> int:
+    """Trials of the search: the budget's; for a design all of it, unless the study says otherwise."""
+    if study.space is not None:
+        return study.budget.trials
+    whole = len(study.design) + has_baseline(study)
+    return min(whole, study.budget.trials) if "trials" in study.budget.model_fields_set else whole
 
 
 def wall_time(study: Study, trials: Sequence[Trial]) -> float:

@@ -13,7 +13,7 @@ from servelab.spec.errors import DocumentError
 from servelab.spec.goal import Constraint, Objective
 from servelab.spec.model import EngineConfig, Model, Resources
 from servelab.spec.space import Space
-from servelab.spec.study import Study
+from servelab.spec.study import SamplerConfig, Study
 from servelab.spec.workload import Load
 
 
@@ -64,6 +64,7 @@ def tuning_study(request: TuneRequest) -> Study:
             space=_space(request),
             objectives=(Objective.model_validate(request.objective),),
             constraints=tuple(Constraint.model_validate(slo) for slo in request.slo),
+            sampler=SamplerConfig(seed=request.seed),
             budget=Budget(trials=request.trials),
         )
     except ValueError as error:

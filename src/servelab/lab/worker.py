@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -59,14 +60,12 @@ class Worker:
                 if parameters is not None:
                     timings = Timings(suggest=time.monotonic() - begun)
                     new = Trial(number=len(trials), parameters=parameters, kind=step.kind, timings=timings)
-                    store.add_trials(record.id, [new])
-                    return True
+                    return store.add_trials(record.id, [new])
                 step = next_step(record.study, trials, exhausted=True)
             if isinstance(step, Verify):
                 return self._start_verification(trials, step.reason)
             if isinstance(step, End):
-                store.set_study_state(record.id, step.state, step.reason)
-                return True
+                return store.advance_study(record.id, step.state, step.reason)
             assert isinstance(step, Wait)
             return False
 
@@ -84,10 +83,8 @@ class Worker:
             for place, retest in enumerate(retests(record.study, trials))
         ]
         if plan:
-            store.add_trials(record.id, plan, "verifying", reason)
-        else:
-            store.set_study_state(record.id, "complete", reason)
-        return True
+            return store.add_trials(record.id, plan, "verifying", reason)
+        return store.advance_study(record.id, "complete", reason)
 
     async def _run(self, trial: Trial) -> None:
         """Run a claimed trial to its end; give it back when interrupted, by a person or by an error of ours.
@@ -108,7 +105,7 @@ class Worker:
             watching.cancel()
             await asyncio.gather(running, watching, return_exceptions=True)
             self.setup.store.release(self.setup.record.id, trial.number, self.name)
-            self.setup.store.release_devices(self.setup.record.id, trial.number)
+            self.setup.store.release_devices(self.setup.record.id, trial.number, self.name)
 
     async def _watch(self, trial: Trial) -> None:
         """Show signs of life until the study is cancelled.
@@ -127,23 +124,28 @@ class Worker:
         directory = trial_directory(self.setup.record.id, trial.number)
         devices = await self._devices(trial)
         outcome = Outcome()
+        spent = 0.0
         for retry in range(self.setup.study.budget.retries + 1):
             number = trial.attempts * 100 + retry
             outcome = await attempt_trial(self.setup, trial, number, devices, directory, self._saver(trial))
+            spent += outcome.timings["total"]
             if outcome.failure is None or not outcome.failure.transient:
                 break
             self._tell("retry", trial, {"failure": outcome.failure.message})
             trial = self.setup.store.trial(self.setup.record.id, trial.number)
+        outcome.timings["total"] = spent  # what earlier attempts took counts towards the budget too
         return outcome
 
     async def _devices(self, trial: Trial) -> tuple[str, ...]:
         """Hold the accelerators the trial needs, waiting until enough of them are free."""
         count = accelerator_count(self.setup.study, trial.parameters)
         pool = local_accelerators() if count and self.setup.platform.name == "process" else ()
+        here = f"{socket.gethostname()}/"
         while pool and count <= len(pool):
-            held = self.setup.store.acquire_devices(self.setup.record.id, trial.number, self.name, pool, count)
+            names = tuple(here + device for device in pool)
+            held = self.setup.store.acquire_devices(self.setup.record.id, trial.number, self.name, names, count)
             if held is not None:
-                return held
+                return tuple(name.removeprefix(here) for name in held)
             await asyncio.sleep(POLL)
         return ()
 

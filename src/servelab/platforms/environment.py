@@ -8,7 +8,9 @@ import re
 from servelab.spec.deployment import Launch
 from servelab.spec.errors import DeployError
 
-_SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL|_KEY$", re.IGNORECASE)
+_SECRET = re.compile(
+    r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL|_KEY$|SERVELAB_STORE|DATABASE_URL|DSN", re.IGNORECASE
+)
 
 
 def engine_environment(launch: Launch) -> dict[str, str]:

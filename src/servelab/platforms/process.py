@@ -74,7 +74,13 @@ class ProcessPlatform:
                 f"cannot start the engine with its log at {log}: {error.strerror}",
                 "Free some space, or set SERVELAB_HOME to another place.",
             ) from error
-        return RunningProcess(child, launch, mark, log, _bind(child.pid, cpus))
+        try:
+            bound = _bind(child.pid, cpus)
+        except DeployError:
+            child.kill()
+            await child.wait()
+            raise
+        return RunningProcess(child, launch, mark, log, bound)
 
     def leftovers(self, studies: Sequence[str]) -> list[Leftover]:
         """Processes that carry the mark of one of these studies and whose starter is dead."""

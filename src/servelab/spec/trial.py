@@ -94,4 +94,3 @@ class StudyRecord(Spec):
     created_at: float
     finished_at: float | None = None
     message: str = Field(default="", description="why it ended or waits, for people")
-    active_seconds: float = 0.0

@@ -133,10 +133,14 @@ class Claims(ABC):
             connection.execute(insert(devices), [{"device": device, **lease} for device in free])
             return tuple(free)
 
-    def release_devices(self, study_id: str, number: int) -> None:
-        """Give back the accelerators of a trial."""
+    def release_devices(self, study_id: str, number: int, worker: str) -> None:
+        """Give back the accelerators that a worker holds for a trial."""
         with self._writing() as connection:
-            connection.execute(delete(devices).where(devices.c.study == study_id, devices.c.trial == number))
+            connection.execute(
+                delete(devices).where(
+                    devices.c.study == study_id, devices.c.trial == number, devices.c.worker == worker
+                )
+            )
 
     def _lock_study(self, connection: Connection, study_id: str) -> None:
         """Keep others from numbering trials of this study until the transaction ends."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # the vocabulary takes longer to import than `servelab status
     from servelab.spec.trial import Event, Measurement, StudyRecord, StudyState, Timings, Trial, TrialState
 
 RESTING: tuple[StudyState, ...] = ("complete", "failed", "cancelled")
+AT_WORK: tuple[StudyState, ...] = ("running", "verifying")
 
 
 def default_location() -> str:
@@ -134,6 +135,21 @@ class Store(Claims):
         with self._writing() as connection:
             self._set_study_state(connection, study_id, state, message, finished)
 
+    def advance_study(self, study_id: str, state: StudyState, message: str) -> bool:
+        """Change the state of a study at work; False, and no change, when a pause or cancel came first."""
+        finished = time.time() if state in RESTING else None
+        with self._writing() as connection:
+            if not self._at_work(connection, study_id):
+                return False
+            self._set_study_state(connection, study_id, state, message, finished)
+            return True
+
+    def _at_work(self, connection: Connection, study_id: str) -> bool:
+        """Whether the study is at work; holds it so until the transaction ends."""
+        self._lock_study(connection, study_id)
+        state = connection.scalar(select(studies.c.state).where(studies.c.id == study_id))
+        return state in AT_WORK
+
     def _set_study_state(
         self, connection: Connection, study_id: str, state: StudyState, message: str, finished: float | None
     ) -> None:
@@ -145,9 +161,15 @@ class Store(Claims):
 
     def add_trials(
         self, study_id: str, new: Sequence[Trial], state: StudyState | None = None, message: str = ""
-    ) -> None:
-        """Add trials in one transaction, numbered on from the last; with ``state``, the study changes to it too."""
+    ) -> bool:
+        """Add trials in one transaction, numbered on from the last.
+
+        With ``state``, the study changes to it too; then nothing is done, and False returned, when it is not at
+        work any more.
+        """
         with self._writing() as connection:
+            if state is not None and not self._at_work(connection, study_id):
+                return False
             self._lock_study(connection, study_id)
             last = connection.scalar(select(func.max(trials.c.number)).where(trials.c.study == study_id))
             for number, trial in enumerate(new, start=0 if last is None else last + 1):
@@ -155,6 +177,7 @@ class Store(Claims):
                 self._append(connection, study_id, number, "added", {"kind": trial.kind})
             if state is not None:
                 self._set_study_state(connection, study_id, state, message, None)
+            return True
 
     def trials(self, study_id: str, with_reports: bool = False) -> list[Trial]:
         """All trials of a study in order; their measurements only if asked for."""

@@ -49,8 +49,10 @@ async def measure(task: Task) -> Result:
         return Result(failure=f"the server does not answer a small request ({error})")
     generator = LoadGenerator(client, task.model, task.workload, prompts, task.max_concurrency, task.request_timeout)
     tally = Tally(task.request_slo)
-    lag = LagWatch(lambda: generator.in_flight if generator.start else None)
+    lag = LagWatch(generator.flying)
     server = ServerWatch(task.metrics_url, task.server_metrics) if task.metrics_url else None
+    if server is not None:
+        generator.on_begin = server.begin
     beside = [lag.watch(), _progress(generator, task.load, task.parent), *([server.watch()] if server else [])]
     watchers = [asyncio.ensure_future(watcher) for watcher in beside]
     try:
@@ -61,6 +63,8 @@ async def measure(task: Task) -> Result:
                 file.write(one)
 
             await generator.run(task.load, task.seed, keep)
+        if server is not None:
+            await server.look()
     except AllFailed as error:
         detail = f": {error.answer.detail}" if error.answer.detail else ""
         return Result(failure=f"the first {generator.done} requests all failed ({error.answer.error}{detail})")
@@ -71,7 +75,7 @@ async def measure(task: Task) -> Result:
             await asyncio.gather(*watchers, return_exceptions=True)
         client.close()
     return Result(
-        metrics=tally.metrics(lag.concurrency),
+        metrics=tally.metrics(lag.concurrency, generator.window, generator.busy_until - generator.start),
         requests=tally.requests,
         duration=tally.last_end,
         errors=tally.errors,

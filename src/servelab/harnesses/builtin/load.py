@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 from collections.abc import Callable, Iterator
 from time import perf_counter
@@ -12,8 +13,10 @@ from servelab.harnesses.builtin.http import Client
 from servelab.harnesses.builtin.prompts import Prompts, request_body, request_path
 from servelab.harnesses.builtin.record import Record, record, token_intervals
 from servelab.harnesses.builtin.stream import Answer, read
+from servelab.harnesses.builtin.window import Window
 from servelab.spec.workload import LoadPoint, Workload
 
+FILL = 4  # requests per stream, at least, that a load as fast as possible needs to be one
 HOPELESS = 10  # requests that all fail before anything succeeds: the measurement is given up
 
 Keep = Callable[[Record, list[float]], None]
@@ -37,6 +40,8 @@ class LoadGenerator:
         self.in_flight = 0
         self.start = 0.0
         """When the counted part began, on ``time.perf_counter``."""
+        self.busy_until = math.inf
+        """When the last counted request was sent: until then every stream was busy, or arrivals kept coming."""
         self.done = 0
         self._client = client
         self._model = model
@@ -45,7 +50,14 @@ class LoadGenerator:
         self._prompts = prompts
         self._max_concurrency = max_concurrency
         self._timeout = timeout
+        self.window = Window()
+        self.on_begin: Callable[[], None] = lambda: None
         self._succeeded = 0
+
+    def flying(self) -> int | None:
+        """Requests in flight, while the load is whole; None before and after."""
+        whole = self.start and perf_counter() <= self.busy_until
+        return self.in_flight if whole else None
 
     async def run(self, load: LoadPoint, seed: int, keep: Keep) -> None:
         """Warm up, then hold the load until its requests or seconds are over and all answers are in.
@@ -54,7 +66,8 @@ class LoadGenerator:
             AllFailed: nothing succeeded.
         """
         if load.kind in ("concurrency", "throughput"):
-            await self._closed(int(load.level), self._numbers(load), keep)
+            streams = _streams(load)
+            await self._closed(streams, self._numbers(load, streams), keep)
             return
         await self._closed(1, iter(range(-1, -1 - load.warmup, -1)), keep)
         self._begin()
@@ -62,16 +75,17 @@ class LoadGenerator:
 
     def _begin(self) -> None:
         """From now on requests count."""
+        self.on_begin()
         self.done = 0
         self.start = perf_counter()
 
-    def _numbers(self, load: LoadPoint) -> Iterator[int]:
+    def _numbers(self, load: LoadPoint, streams: int) -> Iterator[int]:
         """Request numbers: negative ones to warm up, then those that count, until there are enough.
 
         Streams start all at once, and their first requests meet a crowd that never comes again. So each stream
         has at least one request of warm-up, if there is any, and counting begins without a pause.
         """
-        warmup = max(load.warmup, int(load.level)) if load.warmup else 0
+        warmup = max(load.warmup, streams) if load.warmup else 0
         yield from range(-1, -1 - warmup, -1)
         self._begin()
         number = 0
@@ -80,6 +94,7 @@ class LoadGenerator:
         ):
             yield number
             number += 1
+        self.busy_until = min(self.busy_until, perf_counter())
 
     async def _closed(self, streams: int, numbers: Iterator[int], keep: Keep) -> None:
         """Each stream sends its next request when its last one has ended."""
@@ -117,6 +132,7 @@ class LoadGenerator:
             task = asyncio.ensure_future(one(number, due))
             tasks.add(task)
             task.add_done_callback(ended)
+        self.busy_until = perf_counter()
         await _all(tasks)
         if failures:
             raise failures[0]
@@ -141,12 +157,20 @@ class LoadGenerator:
         self.done += 1
         if not self._succeeded and self.done >= HOPELESS:
             raise AllFailed(answer)
+        self.window.add(answer, exchange.end, self.start, self.busy_until)
         if number < 0:
             return  # warm-up
         keep(
             record(answer, self.start, intended, exchange.sent, exchange.end, prompt.prompt_tokens),
             token_intervals(answer),
         )
+
+
+def _streams(load: LoadPoint) -> int:
+    """Streams of a closed loop: as asked, but `as fast as possible` keeps to what its requests can fill."""
+    if load.kind == "throughput" and load.requests is not None:
+        return max(1, min(int(load.level), load.requests // FILL))
+    return int(load.level)
 
 
 async def _all(tasks: Iterator[asyncio.Task[None]] | set[asyncio.Task[None]]) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from servelab.harnesses.builtin.record import Record
+from servelab.harnesses.builtin.window import Window
 from servelab.spec.goal import RequestSLO
 from servelab.spec.report import ClientHealth
 
 PERCENTS = {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "max": 100}
 
+MIN_BUSY_SHARE = 0.3  # of a measurement, for the time of whole load to speak for it
 MAX_ERROR_RATE = 0.05  # beyond it, the survivors' latencies are no longer the service's
 MIN_REQUESTS = 10  # fewer found no percentile
 MAX_CPU = 0.9  # share of the client's core
@@ -66,21 +68,33 @@ class Tally:
         """Requests that were answered in full."""
         return len(self.ttft)
 
-    def metrics(self, concurrency: float | None = None) -> dict[str, float]:
+    def metrics(
+        self, concurrency: float | None = None, window: Window | None = None, busy: float = 0.0
+    ) -> dict[str, float]:
         """The metrics of spec/metrics.py, as far as anything was measured.
 
-        ``concurrency`` is the average number of requests in flight that was seen; without it, the requests' time
-        in flight over the duration (Little's law) has to do.
+        ``window`` is what arrived in the first ``busy`` seconds, while the load was whole; where that was too short
+        a part of the measurement, all of it has to do. ``concurrency`` is the average number of requests in flight
+        that was seen; without it, the requests' time in flight over the duration (Little's law).
         """
         duration = self.last_end
         if not self.requests or duration <= 0:
             return {}
-        found = {
-            "error_rate": 1 - self.succeeded / self.requests,
+        rates = {
             "request_throughput": self.succeeded / duration,
             "output_throughput": self.output_tokens / duration,
             "total_throughput": (self.prompt_tokens + self.output_tokens) / duration,
-            "goodput": self.good / duration,
+        }
+        if window is not None and window.answers and busy > MIN_BUSY_SHARE * duration:
+            rates = {
+                "request_throughput": window.answers / busy,
+                "output_throughput": window.output_tokens / busy,
+                "total_throughput": (window.prompt_tokens + window.output_tokens) / busy,
+            }
+        found = {
+            **rates,
+            "error_rate": 1 - self.succeeded / self.requests,
+            "goodput": rates["request_throughput"] * self.good / max(1, self.succeeded),
             "goodput_ratio": self.good / self.requests,
             "concurrency": self.busy / duration if concurrency is None else concurrency,
         }

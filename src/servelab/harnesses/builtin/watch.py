@@ -66,6 +66,11 @@ class ServerWatch:
         self._metrics = metrics
         self._seen: dict[str, list[float]] = {name: [] for name in metrics}
 
+    def begin(self) -> None:
+        """From now on looks count; the last one before stays, as what counters grow from."""
+        for name, values in self._seen.items():
+            self._seen[name] = values[-1:]
+
     async def watch(self) -> None:
         """Look at once, and then until cancelled."""
         try:
@@ -87,7 +92,7 @@ class ServerWatch:
     def summary(self) -> dict[str, float]:
         """Our name -> mean of a gauge, or growth of a counter; only what the server has."""
         return {
-            name: values[-1] - values[0] if self._metrics[name].endswith("_total") else fmean(values)
+            name: values[-1] - values[0] if self._metrics[name].endswith("_total") else fmean(values[1:] or values)
             for name, values in self._seen.items()
             if values
         }
