@@ -26,6 +26,7 @@ DRAWN = 400  # candidates from anywhere
 BRED = 128  # candidates in each generation bred from promising ones
 PARENTS = 8
 ROUNDS = 6
+TOLERATED = 0.1  # share of trials that crash; beyond it, caution grows in proportion
 CAUTION = 2.0  # a crash costs more than the trial: its cause must be understood, and the next may be the same
 
 
@@ -72,7 +73,8 @@ class Auto:
 
 def _scores(known: Knowledge, standing: Standing, rows: Array, number: int) -> Array:
     """What each row is worth for trial ``number``, as a logarithm, shape (n,)."""
-    worth = np.asarray(CAUTION * np.log(np.maximum(1e-12, known.runs(rows))))
+    caution = CAUTION * max(1.0, known.crash_share / TOLERATED)
+    worth = np.asarray(caution * np.log(np.maximum(1e-12, known.runs(rows))))
     if not known.models:
         return worth
     beliefs = known.beliefs(rows)

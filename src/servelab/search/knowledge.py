@@ -33,6 +33,8 @@ class Knowledge:
     """What the models were fitted to."""
     crashes: RunsModel
     predictions: Predictions
+    crash_share: float
+    """Of all trials so far, how many did not run."""
     doubt: float
     """The probability that a configuration runs which the prior says cannot."""
 
@@ -96,6 +98,7 @@ def learn(
             [o.cause or "" for o in failed],
         ),
         predictions=predictions,
+        crash_share=len(failed) / max(1, len(telling)),
         doubt=_doubt(predictions, rows, crashed),
     )
     return knowledge, _standing(knowledge, rows, logs)

@@ -1,0 +1,141 @@
+"""What auto learns: crashes, priors good and bad, several objectives."""
+
+from __future__ import annotations
+
+from collections import Counter
+from statistics import mean
+
+import numpy as np
+import pytest
+
+from servelab.search.base import sampler
+from servelab.search.utility import frontier
+from servelab.spec.assess import Observation, Prediction
+from servelab.spec.base import Parameters
+from servelab.spec.space import Space
+from tests.search.problems import ITL_SLO, LATENCY, THROUGHPUT, best_true, measure, problem, search, truth
+
+
+def test_auto_beats_random_under_a_constraint():
+    reached = {
+        name: [best_true(problem(seed=seed), search(name, problem(seed=seed), 22)) for seed in range(4)]
+        for name in ("auto", "random")
+    }
+    assert mean(reached["auto"]) > 1.1 * mean(reached["random"])
+    assert min(reached["auto"]) > 0
+
+
+def test_auto_crashes_less_than_random():
+    crashes = {
+        name: sum(o.cause is not None for seed in range(3) for o in search(name, problem(seed=seed), 20))
+        for name in ("auto", "random")
+    }
+    assert crashes["auto"] <= 0.5 * crashes["random"]
+
+
+def test_a_cause_that_is_plain_is_met_at_most_once_more():
+    def crash_when_fast(number: int, parameters: Parameters) -> Observation:
+        if parameters["mode"] == "fast":
+            return Observation(number=number, parameters=parameters, metrics={}, cause="crash: fast is broken")
+        return Observation(
+            number=number, parameters=parameters, metrics={"output_throughput": 100 + float(parameters["size"])}
+        )
+
+    space = Space.model_validate(
+        {"parameters": {"mode": ["slow", "fast", "middling"], "size": {"low": 1, "high": 100}, "other": [1, 2, 3]}}
+    )
+    task = problem(space=space, baseline={"mode": "slow", "size": 50, "other": 1}, constraints=())
+    found = search("auto", task, 20, outcome=crash_when_fast)
+    assert Counter(o.cause for o in found)["crash: fast is broken"] <= 2
+    assert max(float(o.parameters["size"]) for o in found) > 90
+
+
+def test_a_good_prior_is_used_from_the_first_suggestion():
+    with_prior = [o for seed in range(4) for o in search("auto", problem(seed=seed, prior=knowing), 3)[1:]]
+    without = [o for seed in range(4) for o in search("auto", problem(seed=seed), 3)[1:]]
+    assert mean(map(worth, with_prior)) > mean(map(worth, without))
+    assert all(o.cause is None for o in with_prior)
+    assert mean(worth(o) > 0 for o in with_prior) > 0.7
+
+
+def test_a_wrong_prior_is_outvoted():
+    misled = [best_true(task, search("auto", task, 30)) for task in (problem(seed=s, prior=inverted) for s in range(3))]
+    best = max(best_true(problem(seed=s), search("auto", problem(seed=s), 30)) for s in range(3))
+    assert np.median(misled) > 0.8 * best
+
+
+def test_a_prior_that_says_no_too_often_is_doubted():
+    def pessimist(parameters: Parameters) -> Prediction:
+        return Prediction(runs=parameters == problem().baseline, metrics={})
+
+    task = problem(prior=pessimist)
+    assert best_true(task, search("auto", task, 25)) > 0
+
+
+def test_several_objectives_give_a_front_that_is_spread():
+    task = problem(objectives=(THROUGHPUT, LATENCY), constraints=())
+    ran = [o.metrics for o in search("auto", task, 30) if o.cause is None]
+    points = np.log([[m["output_throughput"], 1 / m["itl_mean"]] for m in ran])
+    front = points[frontier(list(points))]
+    assert len(front) >= 4
+    assert (np.ptp(front, axis=0) > 0.5 * np.ptp(points, axis=0)).all()
+
+
+def test_parallel_suggestions_differ_from_one_another():
+    task = problem()
+    searcher = sampler("auto", task)
+    for observation in search("random", task, 12):
+        searcher.tell(observation)
+    pending: list[Parameters] = []
+    for number in range(12, 16):
+        found = searcher.ask(number, pending)
+        assert found is not None
+        pending.append(found)
+    changed = [sum(a.get(name) != b.get(name) for name in a) for i, a in enumerate(pending) for b in pending[:i]]
+    assert min(changed) >= 1
+    assert max(changed) >= 2
+
+
+def test_a_thousand_observations_are_bearable():
+    task = problem()
+    searcher = sampler("auto", task)
+    drawn = search("random", task, 60)
+    for number in range(1000):
+        old = drawn[number % 60]
+        moved = {**old.parameters, "memory": 0.5 + 0.48 * number / 1000}
+        searcher.tell(measure(number, moved))
+    assert searcher.ask(1000, []) is not None
+
+
+def knowing(parameters: Parameters) -> Prediction:
+    """The truth, 10 % off."""
+    found = truth(parameters)
+    if isinstance(found, str):
+        return Prediction(runs=False, metrics={})
+    return Prediction(metrics={metric: 1.1 * value for metric, value in found.items()})
+
+
+def inverted(parameters: Parameters) -> Prediction:
+    """Says that the worst is the best."""
+    found = truth(parameters)
+    if isinstance(found, str):
+        return Prediction(metrics={"output_throughput": 1e5, "itl_mean": 0.02})
+    return Prediction(
+        metrics={"output_throughput": 1e8 / found["output_throughput"], "itl_mean": 0.001 / found["itl_mean"]}
+    )
+
+
+def worth(observation: Observation) -> float:
+    """Measured throughput; 0 for a crash or a missed SLO."""
+    if observation.cause is not None or ITL_SLO.violation(observation.metrics["itl_mean"]) > 0:
+        return 0.0
+    return observation.metrics["output_throughput"]
+
+
+def test_worth_counts_only_what_keeps_the_slo():
+    slow = measure(0, problem().baseline)
+    assert slow.metrics["itl_mean"] > 0.05
+    assert worth(slow) == 0.0
+    assert pytest.approx(worth(measure(1, {**problem().baseline, "batch": 100}, noise=0)), rel=0.01) == float(
+        truth({**problem().baseline, "batch": 100})["output_throughput"]  # type: ignore[index]
+    )
