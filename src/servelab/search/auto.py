@@ -26,7 +26,7 @@ DRAWN = 400  # candidates from anywhere
 BRED = 128  # candidates in each generation bred from promising ones
 PARENTS = 8
 ROUNDS = 6
-TOLERATED = 0.1  # share of trials that crash; beyond it, caution grows in proportion
+TOLERATED = 0.15  # share of trials that crash; beyond it, caution grows in proportion
 CAUTION = 2.0  # a crash costs more than the trial: its cause must be understood, and the next may be the same
 
 
