@@ -33,7 +33,6 @@ def load(engine="vllm", arguments="", model=EIGHT, more=""):
     [
         "enable_log_requests",
         "enable_auto_tool_choice",
-        "max_num_partial_prefills",
         "max_num_active_seqs",
         "max_num_queued_tokens",
         "performance_mode",

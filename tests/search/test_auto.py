@@ -25,7 +25,6 @@ def test_auto_beats_random_under_a_constraint():
     assert min(reached["auto"]) > 0
 
 
-@pytest.mark.xfail(strict=True, reason="auto does not reach this yet")
 def test_auto_crashes_less_than_random():
     crashes = {
         name: sum(o.cause is not None for seed in range(3) for o in search(name, problem(seed=seed), 20))
@@ -34,7 +33,6 @@ def test_auto_crashes_less_than_random():
     assert crashes["auto"] <= 0.5 * crashes["random"]
 
 
-@pytest.mark.xfail(strict=True, reason="auto does not reach this yet")
 def test_a_cause_that_is_plain_is_met_at_most_once_more():
     def crash_when_fast(number: int, parameters: Parameters) -> Observation:
         if parameters["mode"] == "fast":

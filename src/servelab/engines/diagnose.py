@@ -13,7 +13,9 @@ from ruamel.yaml import YAML
 from servelab.spec.base import Spec
 from servelab.spec.deployment import Failure, FailureKind
 
-EVIDENCE = 400  # characters of a log line that are kept
+MATCHES = 3  # of a rule that are kept as evidence, the last ones
+WIDEST = 400  # characters of a line that are kept as evidence
+LOOKED_AT = 2000  # characters of a line that are searched: no log can make a search long
 
 
 def _compiles(pattern: str) -> str:
@@ -22,19 +24,19 @@ def _compiles(pattern: str) -> str:
 
 
 class Rule(Spec):
-    """What a line of a log, or an exit code, says of a failure."""
+    """What a log, or an exit code, says of a failure.
+
+    ``pattern`` is searched in the whole log without regard to case, ``.`` stays in its line. ``{1}`` in ``message``
+    and ``remedy`` is its first group.
+    """
 
     pattern: Annotated[str, AfterValidator(_compiles)] | None = None
-    exit: int | None = None
+    exit: tuple[int, ...] = ()
     engines: tuple[str, ...] = ()
     kind: FailureKind
     message: str
     remedy: str
     transient: bool = False
-
-    def matches(self, line: str) -> re.Match[str] | None:
-        """The match of the pattern in a line of the log."""
-        return re.search(self.pattern, line, re.IGNORECASE) if self.pattern else None
 
 
 @cache
@@ -46,27 +48,32 @@ def rules() -> tuple[Rule, ...]:
 
 def diagnose(engine: str, log: str, exit_code: int | None) -> Failure | None:
     """The failure that the first matching rule describes; None when no rule matches."""
-    lines = log.splitlines()
-    for rule in rules():
-        if rule.engines and engine not in rule.engines:
-            continue
-        for line in reversed(lines):
-            found = rule.matches(line)
-            if found:
-                return _failure(rule, found, line)
-    for rule in rules():
-        if rule.exit is not None and rule.exit == exit_code:
-            return _failure(rule, None, "\n".join(lines[-5:]))
+    log = "\n".join(line[:LOOKED_AT] for line in log.splitlines())
+    known = [rule for rule in rules() if not rule.engines or engine in rule.engines]
+    for rule in known:
+        found = list(re.finditer(rule.pattern, log, re.IGNORECASE)) if rule.pattern else []
+        if found:
+            return _failure(rule, found[-1], _lines(log, found[-MATCHES:]))
+    for rule in known:
+        if exit_code in rule.exit:
+            return _failure(rule, None, log.splitlines()[-5:])
     return None
 
 
-def _failure(rule: Rule, found: re.Match[str] | None, evidence: str) -> Failure:
-    groups = ("", *(group or "" for group in found.groups())) if found else ()
+def _lines(log: str, found: list[re.Match[str]]) -> list[str]:
+    """The whole lines in which a rule matched, each once."""
+    spans = [(log.rfind("\n", 0, one.start()) + 1, log.find("\n", one.end())) for one in found]
+    lines = [line for start, end in spans for line in log[start : end if end >= 0 else None].splitlines()]
+    return list(dict.fromkeys(line.strip() for line in lines))
+
+
+def _failure(rule: Rule, found: re.Match[str] | None, evidence: list[str]) -> Failure:
+    groups = ("", *(group or "" for group in found.groups())) if found else ("",)
     return Failure(
         kind=rule.kind,
         stage="ready",
-        message=rule.message.format(*groups) if groups else rule.message,
-        remedy=rule.remedy.format(*groups) if groups else rule.remedy,
-        evidence=evidence.strip()[:EVIDENCE],
+        message=rule.message.format(*groups),
+        remedy=rule.remedy.format(*groups),
+        evidence="\n".join(line[:WIDEST] for line in evidence),
         transient=rule.transient,
     )

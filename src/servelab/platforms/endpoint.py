@@ -30,10 +30,14 @@ def check_url(url: str) -> str:
         ValueError: it is not one.
     """
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is not an http:// or https:// URL")
     if parts.username or parts.password:
         raise ValueError("a URL with credentials would be stored; set SERVELAB_API_KEY in the environment instead")
+    try:
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is no number, or too large for one
+        valid = False
+    if not valid:
+        raise ValueError(f"{url!r} is not an http:// or https:// URL")
     return url.rstrip("/")
 
 

@@ -9,7 +9,7 @@ from servelab.spec.deployment import Launch
 from servelab.spec.errors import DeployError
 
 _SECRET = re.compile(
-    r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL|_KEY$|SERVELAB_STORE|DATABASE_URL|DSN", re.IGNORECASE
+    r"TOKEN(?!IZER)|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL|_KEY$|SERVELAB_STORE|DATABASE_URL|DSN", re.IGNORECASE
 )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, text, update
 
-from servelab.spec.errors import StoreError
+from servelab.spec.errors import NotFoundError, StoreError
 from servelab.store.tables import devices, events, studies, trials
 
 if TYPE_CHECKING:  # see store.py
@@ -75,17 +75,22 @@ class Claims(ABC):
             held = select(trials.c.number, trials.c.worker).where(
                 trials.c.study == study_id, trials.c.state == "running"
             )
-            for number, worker in connection.execute(held).all():
-                if worker and is_dead(worker):
-                    given = {"state": "waiting", "worker": None, "lease_until": None}
-                    connection.execute(update(trials).where(_held(study_id, number, worker)).values(given))
-                    self._append(connection, study_id, number, "released", {"worker": worker})
+            given = {"state": "waiting", "worker": None, "lease_until": None}
+            released = [
+                (number, worker)
+                for number, worker in connection.execute(held.order_by(trials.c.number)).all()
+                if worker
+                and is_dead(worker)
+                and connection.execute(update(trials).where(_held(study_id, number, worker)).values(given)).rowcount
+            ]
             suggester = connection.scalar(select(studies.c.suggester).where(studies.c.id == study_id))
             if suggester and is_dead(suggester):
                 connection.execute(update(studies).where(studies.c.id == study_id).values(suggester=None))
             for (worker,) in connection.execute(select(devices.c.worker).where(devices.c.study == study_id)).all():
                 if is_dead(worker):
                     connection.execute(delete(devices).where(devices.c.worker == worker))
+            for number, worker in released:
+                self._append(connection, study_id, number, "released", {"worker": worker})
 
     def _require_claim(self, connection: Connection, study_id: str, number: int, worker: str) -> None:
         query = select(trials.c.number).where(_held(study_id, number, worker)).with_for_update()
@@ -143,8 +148,14 @@ class Claims(ABC):
             )
 
     def _lock_study(self, connection: Connection, study_id: str) -> None:
-        """Keep others from numbering trials of this study until the transaction ends."""
-        connection.execute(select(studies.c.id).where(studies.c.id == study_id).with_for_update()).one()
+        """Keep others from numbering trials of this study until the transaction ends.
+
+        Raises:
+            NotFoundError: there is no such study.
+        """
+        query = select(studies.c.id).where(studies.c.id == study_id).with_for_update()
+        if connection.execute(query).one_or_none() is None:
+            raise no_study(study_id)
 
     def _lock_devices(self, connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
@@ -153,11 +164,20 @@ class Claims(ABC):
     def _append(
         self, connection: Connection, study_id: str, trial: int | None, kind: str, data: Mapping[str, Any]
     ) -> None:
-        """Add an event. Ids must become visible in order, or a reader that remembers the last would miss one."""
+        """Add an event. Ids must become visible in order, or a reader that remembers the last would miss one.
+
+        The lock is kept until the transaction ends, so append when every row is locked: two transactions that
+        lock rows and events in different orders wait for each other.
+        """
         if connection.dialect.name == "postgresql":
             connection.execute(text("LOCK TABLE events IN EXCLUSIVE MODE"))
         row = {"study": study_id, "trial": trial, "time": time.time(), "kind": kind, "data": dict(data)}
         connection.execute(insert(events).values(row))
+
+
+def no_study(study_id: str) -> NotFoundError:
+    """What to raise for an id that no study has."""
+    return NotFoundError(f"there is no study {study_id!r}", "List them: servelab status")
 
 
 def _now(connection: Connection) -> float:

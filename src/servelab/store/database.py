@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from servelab.spec.errors import StoreError
 from servelab.store.tables import SCHEMA, schema_version
 
 BUSY_TIMEOUT = 15.0  # seconds to wait for another process's transaction
+CONNECT_TIMEOUT = 10  # seconds to wait for PostgreSQL, unless its URL has a connect_timeout of its own
 _KINDS = "Use SQLite (a file's path) or postgresql://user@host/database."
 READS_ONLY = "servelab_reads_only"  # execution option: this connection writes nothing
 
@@ -40,10 +42,13 @@ def parse_url(url: str) -> URL:
         StoreError: it is neither.
     """
     if "://" not in url:
-        return URL.create("sqlite", database=str(Path(url).expanduser()))
+        try:
+            return URL.create("sqlite", database=str(Path(url).expanduser()))
+        except RuntimeError:  # what pathlib raises for the home of nobody
+            raise StoreError(f"the store {url} is in the home of a user that does not exist", _KINDS) from None
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise StoreError(
             "the store's URL cannot be read", "Write a file's path, or postgresql://user@host/database."
         ) from None
@@ -52,6 +57,13 @@ def parse_url(url: str) -> URL:
     if parsed.drivername == "sqlite":
         return parsed
     raise StoreError(f"a store in {parsed.drivername} is not supported", _KINDS)
+
+
+def shown(url: URL) -> str:
+    """``url`` for people: a file's path, or a URL without what may hold a password, its query included."""
+    if url.drivername == "sqlite":
+        return url.database or ""
+    return url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
 
 
 def _sqlite(url: URL) -> Engine:
@@ -69,7 +81,7 @@ def _sqlite(url: URL) -> Engine:
     def _prepare(connection: sqlite3.Connection, _: Any) -> None:
         # SQLAlchemy, not the driver, says when a transaction begins: see _immediate below.
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
         # With WAL, NORMAL loses nothing to a killed process; only a power cut may take the last transactions.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -83,10 +95,24 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on. While another process does, SQLite says it is locked without waiting."""
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
+
+
 def _postgresql(url: URL) -> Engine:
     try:
-        return create_engine(url, pool_pre_ping=True)
-    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        patience = {"connect_timeout": url.query.get("connect_timeout", CONNECT_TIMEOUT)}
+        return create_engine(url, pool_pre_ping=True, connect_args=patience)
+    except (ImportError, NoSuchModuleError) as error:
         raise StoreError(
             "the PostgreSQL driver is not installed", "Install it: pip install 'servelab[postgres]'"
         ) from error
@@ -96,7 +122,7 @@ def _bring_up_to_date(engine: Engine, url: URL) -> None:
     version = _version(engine)
     if version > SCHEMA:
         raise StoreError(
-            f"the store {url.render_as_string()} is of schema {version}, this servelab knows {SCHEMA}",
+            f"the store {shown(url)} is of schema {version}, this servelab knows {SCHEMA}",
             "Upgrade servelab, or give another store.",
         )
     if version < SCHEMA:
@@ -125,30 +151,38 @@ def translated(url: URL) -> Iterator[None]:
     except IntegrityError:
         raise
     except (DBAPIError, sqlite3.Error) as error:
-        raise _explained(error, url.render_as_string(hide_password=True)) from error
+        raise _explained(error, shown(url)) from error
 
 
 _OTHER = "give another with --store or SERVELAB_STORE"
 
 _EXPLANATIONS = (
-    ("database is locked", "{where} is locked by another process", "Wait for it to end, or find it: fuser {where}"),
-    ("disk is full", "the disk of {where} is full", "Free some space, then: servelab resume"),
-    ("readonly database", "{where} cannot be written", f"Check its permissions, or {_OTHER}."),
-    ("unable to open", "{where} cannot be opened", f"Check its directory's permissions, or {_OTHER}."),
-    ("not a database", "{where} is not a database", f"Move it away, or {_OTHER}."),
-    ("malformed", "{where} is damaged", "Restore a backup, or move it away and start anew."),
-    ("disk i/o error", "{where} cannot be written (I/O error)", "Check the disk and its free space."),
-    ("authentication", "{where} does not let you in", "Check user and password (PGPASSWORD or ~/.pgpass)."),
-    ("does not exist", "the database {where} does not exist", "Create it: createdb NAME"),
-    ("connection", "{where} cannot be reached", "Check that PostgreSQL runs there and lets you in."),
+    ("database is locked", "the store {where} is locked by another process", "Wait for it, or find it: fuser {where}"),
+    ("disk is full", "the disk of the store {where} is full", "Free some space, then: servelab resume"),
+    ("no space left", "the disk of the store {where} is full", "Free some space, then: servelab resume"),
+    ("readonly database", "the store {where} cannot be written", f"Check its permissions, or {_OTHER}."),
+    ("read-only transaction", "the store {where} is for reading only", f"Name the primary server, or {_OTHER}."),
+    ("unable to open", "the store {where} cannot be opened", f"Check its directory's permissions, or {_OTHER}."),
+    ("not a database", "the store {where} is not a database", f"Move it away, or {_OTHER}."),
+    ("malformed", "the store {where} is damaged", "Restore a backup, or move it away and start anew."),
+    ("disk i/o error", "the store {where} cannot be written (I/O error)", "Check the disk and its free space."),
+    ("already exists", "{where} holds the tables of another program", f"Give it a database of its own: {_OTHER}."),
+    ("no such table", "the store {where} was emptied or replaced while in use", "Put it back, then: servelab resume"),
+    ("permission denied", "this user may not write to {where}", "As its owner: ALTER DATABASE NAME OWNER TO USER"),
+    ("too many c", "the store {where} has no connection left", "End some of its clients, or raise its limit."),
+    ("connection slots", "the store {where} has no connection left", "End some of its clients, or raise its limit."),
+    ("authentication", "the store {where} does not let you in", "Check user and password (PGPASSWORD or ~/.pgpass)."),
+    ("no password", "the store {where} asks for a password", "Give it in PGPASSWORD or ~/.pgpass."),
+    ('role "', "the store {where} does not know this user", "Create it: createuser NAME; or name another in the URL."),
+    ("does not exist", "the database of the store {where} does not exist", "Create it: createdb NAME"),
+    ("connection", "the store {where} cannot be reached", "Check that PostgreSQL runs there and lets you in."),
 )
 """What the database says -> what happened, and what to do next."""
 
 
 def _explained(error: Exception, where: str) -> StoreError:
-    place = where.removeprefix("sqlite:///")
     text = str(getattr(error, "orig", error))
     for pattern, message, remedy in _EXPLANATIONS:
         if pattern in text.lower():
-            return StoreError("the store " + message.format(where=place), remedy.format(where=place))
-    return StoreError(f"the store {place} failed: {text.splitlines()[0] if text else type(error).__name__}")
+            return StoreError(message.format(where=where), remedy.format(where=where))
+    return StoreError(f"the store {where} failed: {text.splitlines()[0] if text else type(error).__name__}")

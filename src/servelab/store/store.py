@@ -17,8 +17,8 @@ from sqlalchemy import Connection, and_, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from servelab.spec.errors import NotFoundError, StoreError
-from servelab.store.claims import Claims
-from servelab.store.database import READS_ONLY, connect, parse_url, translated
+from servelab.store.claims import Claims, no_study
+from servelab.store.database import READS_ONLY, connect, parse_url, shown, translated
 from servelab.store.rows import StudyRow, Summary, event_from, measurement_from, study_from, summary_from, trial_from
 from servelab.store.tables import events, measurements, studies, trials
 
@@ -60,7 +60,7 @@ class Store(Claims):
     @property
     def location(self) -> str:
         """Where the store is, without any password."""
-        return self._url.render_as_string(hide_password=True).removeprefix("sqlite:///")
+        return shown(self._url)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -124,15 +124,22 @@ class Store(Claims):
             return [StudyRow(*row) for row in rows]
 
     def study_state(self, study_id: str) -> StudyState:
-        """The state of a study, cheaply."""
+        """The state of a study, cheaply.
+
+        Raises:
+            NotFoundError: there is no such study.
+        """
         with self._reading() as connection:
-            state: StudyState = connection.execute(select(studies.c.state).where(studies.c.id == study_id)).scalar_one()
-            return state
+            state: StudyState | None = connection.scalar(select(studies.c.state).where(studies.c.id == study_id))
+        if state is None:
+            raise no_study(study_id)
+        return state
 
     def set_study_state(self, study_id: str, state: StudyState, message: str) -> None:
         """Change the state of a study, saying why."""
         finished = time.time() if state in RESTING else None
         with self._writing() as connection:
+            self._lock_study(connection, study_id)
             self._set_study_state(connection, study_id, state, message, finished)
 
     def advance_study(self, study_id: str, state: StudyState, message: str) -> bool:

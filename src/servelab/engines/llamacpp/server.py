@@ -1,9 +1,6 @@
 """llama.cpp's own HTTP server, from the ``xllamacpp`` wheel, with llama-server's flags.
 
-Run as ``python -m servelab.engines.llamacpp.server --model FILE --port N``. Only the flags that matter for
-serving are here; they are named, and mean, what they do in llama-server. One default differs: ``--threads`` is
-the number of cores this process may run on, where llama-server counts all cores of the machine, since more
-threads than cores spin against each other.
+Run as ``python -m servelab.engines.llamacpp.server --model FILE --port N``.
 """
 
 from __future__ import annotations
@@ -17,14 +14,18 @@ from typing import NoReturn
 
 import xllamacpp as llama
 
-ON_OFF_AUTO = {
+from servelab.engines.llamacpp.options import parser
+
+FLASH_ATTENTION = {
     "on": llama.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED,
     "off": llama.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED,
     "auto": llama.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_AUTO,
 }
-CACHE_TYPES = {
-    name: getattr(llama.ggml_type, f"GGML_TYPE_{name.upper()}")
-    for name in ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
+LOADING = {  # (mmap, mlock)
+    (True, False): llama.llama_load_mode.LLAMA_LOAD_MODE_MMAP,
+    (True, True): llama.llama_load_mode.LLAMA_LOAD_MODE_MMAP_MLOCK,
+    (False, True): llama.llama_load_mode.LLAMA_LOAD_MODE_MLOCK,
+    (False, False): llama.llama_load_mode.LLAMA_LOAD_MODE_NONE,
 }
 
 
@@ -46,35 +47,6 @@ def main() -> NoReturn:
         signal.pause()
 
 
-def parser() -> argparse.ArgumentParser:
-    """The flags, as llama-server names them."""
-    cores = len(os.sched_getaffinity(0))
-    flags = argparse.ArgumentParser(prog="llama-server (xllamacpp)", allow_abbrev=False)
-    flags.add_argument("--model", "-m", required=True)
-    flags.add_argument("--alias", "-a")
-    flags.add_argument("--host", default="127.0.0.1")
-    flags.add_argument("--port", type=int, default=8080)
-    flags.add_argument("--ctx-size", "-c", type=int, default=0)
-    flags.add_argument("--parallel", "-np", type=int, default=4)
-    flags.add_argument("--threads", "-t", type=int, default=cores)
-    flags.add_argument("--threads-batch", "-tb", type=int)
-    flags.add_argument("--threads-http", type=int, default=-1)
-    flags.add_argument("--batch-size", "-b", type=int, default=2048)
-    flags.add_argument("--ubatch-size", "-ub", type=int, default=512)
-    flags.add_argument("--flash-attn", "-fa", choices=ON_OFF_AUTO, default="auto")
-    flags.add_argument("--cache-type-k", "-ctk", choices=CACHE_TYPES, default="f16")
-    flags.add_argument("--cache-type-v", "-ctv", choices=CACHE_TYPES, default="f16")
-    flags.add_argument("--n-predict", "-n", type=int, default=-1)
-    flags.add_argument("--n-gpu-layers", "-ngl", type=int)
-    flags.add_argument("--cache-ram", type=int, default=8192)
-    flags.add_argument("--poll", type=int, default=50)
-    flags.add_argument("--cont-batching", action=argparse.BooleanOptionalAction, default=True)
-    flags.add_argument("--cache-prompt", action=argparse.BooleanOptionalAction, default=True)
-    flags.add_argument("--kv-unified", action=argparse.BooleanOptionalAction, default=False)
-    flags.add_argument("--warmup", action=argparse.BooleanOptionalAction, default=True)
-    return flags
-
-
 def parameters(options: argparse.Namespace) -> llama.CommonParams:
     """llama.cpp's parameters for these flags."""
     found = llama.CommonParams()
@@ -83,26 +55,32 @@ def parameters(options: argparse.Namespace) -> llama.CommonParams:
     found.hostnames = [options.host]
     found.port = options.port
     found.n_ctx = options.ctx_size
+    found.n_predict = options.n_predict
     found.n_parallel = options.parallel
-    found.cpuparams.n_threads = options.threads
-    found.cpuparams.poll = options.poll
-    found.cpuparams_batch.n_threads = options.threads_batch or options.threads
-    found.n_threads_http = options.threads_http
+    found.cont_batching = options.cont_batching
     found.n_batch = options.batch_size
     found.n_ubatch = min(options.ubatch_size, options.batch_size)
-    found.flash_attn_type = ON_OFF_AUTO[options.flash_attn]
-    found.cache_type_k = CACHE_TYPES[options.cache_type_k]
-    found.cache_type_v = CACHE_TYPES[options.cache_type_v]
-    found.n_predict = options.n_predict
+    for processor, threads in (
+        (found.cpuparams, options.threads),
+        (found.cpuparams_batch, options.threads_batch or options.threads),
+    ):
+        processor.n_threads = threads
+        processor.priority = llama.ggml_sched_priority(options.prio)
+        processor.poll = options.poll
+    found.n_threads_http = options.threads_http
+    found.flash_attn_type = FLASH_ATTENTION[options.flash_attn]
+    found.cache_type_k = getattr(llama.ggml_type, f"GGML_TYPE_{options.cache_type_k.upper()}")
+    found.cache_type_v = getattr(llama.ggml_type, f"GGML_TYPE_{options.cache_type_v.upper()}")
+    found.kv_unified = options.kv_unified
+    found.cache_prompt = options.cache_prompt
+    found.cache_ram_mib = options.cache_ram
     if options.n_gpu_layers is not None:
         found.n_gpu_layers = options.n_gpu_layers
-    found.cache_ram_mib = options.cache_ram
-    found.cont_batching = options.cont_batching
-    found.cache_prompt = options.cache_prompt
-    found.kv_unified = options.kv_unified
+    found.load_mode = LOADING[options.mmap, options.mlock]
     found.warmup = options.warmup
+    found.endpoint_metrics = options.metrics
+    found.endpoint_slots = options.slots
     found.fit_params = False  # would change the parameters under test to fit the memory
-    found.endpoint_metrics = True
     found.ui = False
     return found
 

@@ -10,6 +10,7 @@ import time
 
 from aiohttp import web
 
+from servelab.engines.simulated.memory import OutOfMemoryError
 from servelab.engines.simulated.options import ConfigurationError, Settings, read_settings
 from servelab.engines.simulated.server import Server
 
@@ -21,9 +22,14 @@ def main() -> int:
     try:
         settings = read_settings()
         log(f"SIMULATED engine: plays {settings.profile.title}; nothing here is a measurement of a real engine")
+        if settings.without_effect:
+            log(f"accepted, but not simulated: {', '.join(settings.without_effect)}")
         server = Server(settings)
     except ConfigurationError as error:
         log(f"ValueError: {error}")
+        return EXIT_REFUSED
+    except OutOfMemoryError as error:
+        log(str(error))
         return EXIT_REFUSED
     time.sleep(settings.startup)
     if settings.fault == "die-at-start":
@@ -41,7 +47,7 @@ def main() -> int:
 
 async def serve(server: Server, settings: Settings) -> None:
     """Listen until told to end."""
-    runner = web.AppRunner(server.application(), access_log=None)
+    runner = web.AppRunner(server.application(), access_log=None, handler_cancellation=True)
     await runner.setup()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -3,59 +3,63 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import perf_counter
 
-from servelab.engines.simulated.options import Settings, kv_blocks
+from servelab.engines.simulated.memory import kv_blocks, require_batch_fits
+from servelab.engines.simulated.metrics import Latencies
+from servelab.engines.simulated.options import Settings
+from servelab.engines.simulated.pace import Execution, Pace
 from servelab.engines.simulated.scheduler import Limits, Request, Scheduler
 
-NOISE = 0.02  # standard deviation of a step's length, as a share
-EAGER_S = 0.003  # what a step costs more without captured graphs
-TIGHT_GB = 1.0  # with less memory than this left over, a large batch runs out of it
-TIGHT_SEQS = 48
+FORGIVEN = 0.25  # seconds of lateness that are made good; a longer standstill of the machine is let go
 
 
-class OutOfMemory(Exception):
-    """The batch needed more memory than was left."""
+@dataclass
+class _Client:
+    deliver: Callable[[], None]
+    arrived: float
+    last: float | None = None
 
 
 class StepLoop:
     """Steps the scheduler on an absolute time line, so that a late wake-up is made good by the next step."""
 
     def __init__(self, settings: Settings) -> None:
+        plan = settings.memory
         self._settings = settings
+        self._pace = Pace(settings.profile, Execution(plan.devices, plan.kv_bytes, plan.eager), settings.seed)
+        self.latencies = Latencies()
         self.scheduler = Scheduler(
             Limits(
-                max_num_seqs=settings.max_num_seqs,
-                max_num_batched_tokens=settings.max_num_batched_tokens,
-                block_size=settings.block_size,
-                kv_blocks=kv_blocks(settings),
+                max_num_seqs=plan.max_num_seqs,
+                max_num_batched_tokens=plan.max_num_batched_tokens,
+                block_size=plan.block_size,
+                kv_blocks=kv_blocks(settings.profile, plan),
                 prefix_caching=settings.prefix_caching,
                 chunked_prefill=settings.chunked_prefill,
             )
         )
-        self._rng = random.Random(settings.seed)
-        self._deliver: dict[Request, Callable[[], None]] = {}
+        self._clients: dict[Request, _Client] = {}
         self._work = asyncio.Event()
 
     def submit(self, request: Request, deliver: Callable[[], None]) -> None:
         """Queue a request; ``deliver`` is called for each of its tokens."""
-        self._deliver[request] = deliver
+        self._clients[request] = _Client(deliver, perf_counter())
         self.scheduler.add(request)
         self._work.set()
 
     def withdraw(self, request: Request) -> None:
         """Forget a request whose client went away or that is finished."""
-        self._deliver.pop(request, None)
+        self._clients.pop(request, None)
         self.scheduler.remove(request)
 
     async def run(self) -> None:
         """Step for ever.
 
         Raises:
-            OutOfMemory: the batch outgrew the memory left over by a high gpu_memory_utilization.
+            OutOfMemoryError: the batch outgrew the memory left over by a high gpu_memory_utilization.
         """
         due = perf_counter()
         while True:
@@ -65,20 +69,22 @@ class StepLoop:
                 await self._work.wait()
                 due = perf_counter()
                 continue
-            self._require_memory(len(step.work))
-            due += self._seconds(step.prefill, step.decode, step.context)
+            require_batch_fits(self._settings.profile, self._settings.memory, len(step.work))
+            due = max(due, perf_counter() - FORGIVEN) + self._pace.seconds(step) * self._settings.time_scale
             await asyncio.sleep(max(0.0, due - perf_counter()))
             for request in self.scheduler.commit(step):
-                deliver = self._deliver.get(request)
-                if deliver is not None:
-                    deliver()
+                self._hand_over(request)
 
-    def _seconds(self, prefill: int, decode: int, context: int) -> float:
-        s = self._settings
-        seconds = s.profile.step_seconds(prefill, decode, context, s.devices, s.kv_bytes) + EAGER_S * s.eager
-        return seconds * math.exp(self._rng.gauss(0.0, NOISE)) * s.time_scale
-
-    def _require_memory(self, sequences: int) -> None:
-        s = self._settings
-        if sequences > TIGHT_SEQS and s.profile.device_gb * (1 - s.gpu_memory_utilization) < TIGHT_GB:
-            raise OutOfMemory
+    def _hand_over(self, request: Request) -> None:
+        client = self._clients.get(request)
+        if client is None:
+            return
+        now = perf_counter()
+        if client.last is None:
+            self.latencies.ttft.observe(now - client.arrived)
+        else:
+            self.latencies.itl.observe(now - client.last)
+        if request.finished:
+            self.latencies.e2e.observe(now - client.arrived)
+        client.last = now
+        client.deliver()

@@ -8,14 +8,13 @@ from typing import ClassVar
 
 from servelab.engines.diagnose import diagnose
 from servelab.engines.flags import flags
-from servelab.engines.simulated.profile import profiles
+from servelab.engines.simulated.api import VERSION
+from servelab.engines.simulated.profile import DEFAULT_PROFILE, profiles
 from servelab.engines.vllm import SERVER_METRICS
 from servelab.spec.base import Parameters
 from servelab.spec.deployment import Address, Failure, Launch
 from servelab.spec.errors import DeployError
 from servelab.spec.model import EngineConfig, Model
-
-VERSION = "simulated-1"
 
 
 class Simulated:
@@ -27,7 +26,7 @@ class Simulated:
 
     def version(self, config: EngineConfig) -> str | None:
         """A version that says what it is."""
-        return f"{VERSION} ({config.profile or 'default profile'})"
+        return f"{VERSION} ({config.profile or DEFAULT_PROFILE})"
 
     def launch(self, model: Model, config: EngineConfig, parameters: Parameters, address: Address) -> Launch:
         """The server's command.
