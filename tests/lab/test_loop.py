@@ -9,8 +9,9 @@ import time
 import pytest
 
 from servelab.lab.control import cancel_study, pause_study
+from servelab.lab.paths import trial_directory
 from servelab.lab.run import run_study
-from servelab.spec.errors import ServelabError
+from servelab.spec.errors import ServelabError, StoreError
 from servelab.spec.study import Study
 from servelab.store.store import Store
 from tests.lab.studies import servelab, small, start
@@ -48,6 +49,17 @@ async def test_baseline_first_then_the_search_then_verification(store):
     assert first != second, "the order turns from round to round"
     ranked = sorted(trials[1:5], key=lambda t: -t.outcome["output_throughput"])
     assert {t.number for t in ranked[:2]} == set(first) - {0}
+
+
+async def test_a_log_that_cannot_be_written_pauses_the_study(store):
+    record = store.create_study(simulated(budget="{trials: 1, screening: 0, verification: {top: 0}}"))
+    blocked = trial_directory(record.id, 0) / "engine-100.log"
+    blocked.mkdir(parents=True)
+    with pytest.raises(StoreError, match="cannot write the engine's log"):
+        await run_study(store, record.id)
+    assert store.study_state(record.id) == "paused"
+    assert store.trials(record.id)[0].failure is None
+    assert (await run_study(store, record.id)).state == "complete"
 
 
 async def test_a_failed_default_ends_the_study_with_its_diagnosis(store):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import sys
 import threading
 import time
@@ -15,7 +18,7 @@ import pytest
 from servelab.platforms.endpoint import EndpointPlatform, RunningEndpoint
 from servelab.platforms.process import ProcessPlatform
 from servelab.spec.deployment import Launch, Mark
-from servelab.spec.errors import DeployError, DocumentError
+from servelab.spec.errors import DeployError, DocumentError, StoreError
 
 MARK = Mark(study="s", trial=4, attempt=2)
 
@@ -85,14 +88,39 @@ async def test_a_dead_port_is_not_ready(tmp_path):
         await running.wait_ready(0.2)
 
 
-async def test_the_command_gets_parameters_and_mark(tmp_path):
+async def test_the_command_gets_parameters(tmp_path):
     given = {"max_num_seqs": 8, "eager": True, "share": 0.5, "dtype": "auto"}
     running = await start(tmp_path, given, apply_command=python(SHOW))
     document, named = json.loads(running.log_tail())
     assert document == given
     assert named["SERVELAB_PARAMETER_MAX_NUM_SEQS"] == "8"
     assert named["SERVELAB_PARAMETER_DTYPE"] == "auto"
-    assert (named["SERVELAB_STUDY"], named["SERVELAB_TRIAL"], named["SERVELAB_ATTEMPT"]) == ("s", "4", "2")
+
+
+async def test_a_server_that_the_command_starts_is_the_users(tmp_path, monkeypatch):
+    monkeypatch.setenv("SERVELAB_STUDY", "s")  # a mark around us is none of the server's either
+    monkeypatch.setenv("SERVELAB_TRIAL", "1")
+    monkeypatch.setenv("SERVELAB_OWNER", "1/1")
+    code = (
+        "import subprocess, sys\n"
+        "sleep = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
+        "print(subprocess.Popen(sleep, stdin=subprocess.DEVNULL, start_new_session=True).pid)"
+    )
+    running = await start(tmp_path, {"n": 1}, apply_command=python(code))
+    server = int(running.log_tail())
+    try:
+        assert b"SERVELAB_PARAMETER_N=1" in Path(f"/proc/{server}/environ").read_bytes()
+        assert all(left.id.split("/")[0] != str(server) for left in ProcessPlatform({}).leftovers(["s"]))
+        assert b"SERVELAB_STUDY" not in Path(f"/proc/{server}/environ").read_bytes()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(server, signal.SIGKILL)
+
+
+async def test_a_log_that_cannot_be_written_is_no_fault_of_the_command(tmp_path):
+    (tmp_path / "log").mkdir()
+    with pytest.raises(StoreError, match=f"cannot write the engine's log {tmp_path / 'log'}: Is a directory"):
+        await start(tmp_path, {"n": 1}, apply_command=python("pass"))
 
 
 async def test_a_command_that_does_not_read_is_no_fault(tmp_path):

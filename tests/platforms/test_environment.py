@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -13,7 +14,7 @@ from servelab.platforms.environment import engine_environment
 from servelab.platforms.logfile import cap, tail
 from servelab.platforms.process import ProcessPlatform
 from servelab.spec.deployment import Address, Launch, Mark
-from servelab.spec.errors import DeployError, DocumentError
+from servelab.spec.errors import DeployError, DocumentError, StoreError
 
 
 def launch(**changes) -> Launch:
@@ -66,11 +67,30 @@ async def test_an_engine_runs_on_the_cores_it_is_given(tmp_path):
     await running.stop(1)
 
 
+async def test_an_engine_is_bound_before_its_first_instruction(tmp_path):
+    ours = os.sched_getaffinity(0)
+    cores = [min(ours), max(ours)] * 10
+    command = ("grep", "Cpus_allowed_list", "/proc/self/status")  # ends about as soon as a program can
+    started = [
+        ProcessPlatform({"cpus": [core]}).start(
+            launch(command=command), Mark(study="c", trial=i), tmp_path / f"{i}", {}
+        )
+        for i, core in enumerate(cores)
+    ]
+    for core, running in zip(cores, await asyncio.gather(*started), strict=True):
+        await running.wait_exit()
+        assert running.log_tail().split() == ["Cpus_allowed_list:", str(core)]
+        await running.stop(1)
+    assert os.sched_getaffinity(0) == ours
+
+
 async def test_cores_that_are_not_there_are_refused_and_nothing_stays(tmp_path):
     before = {child.pid for child in psutil.Process().children()}
     made = launch(command=(sys.executable, "-c", "import time; time.sleep(60)"))
-    with pytest.raises(DeployError, match="cannot bind the engine to cores"):
-        await ProcessPlatform({"cpus": [4000]}).start(made, Mark(study="c", trial=0), tmp_path / "log", {})
+    for cpus in ([4000], [0, 4000], [-1], [10**30]):
+        with pytest.raises(DeployError, match="cannot bind the engine to cores") as caught:
+            await ProcessPlatform({"cpus": cpus}).start(made, Mark(study="c", trial=0), tmp_path / "log", {})
+        assert str(sorted(os.sched_getaffinity(0))) in caught.value.remedy
     assert {child.pid for child in psutil.Process().children()} <= before
     with pytest.raises(DocumentError):
         ProcessPlatform({"cpus": "all"})
@@ -91,9 +111,30 @@ async def test_an_engine_that_was_killed_says_by_what(tmp_path):
     await running.stop(1)
 
 
-def test_free_ports_are_free():
-    ports = [ProcessPlatform({}).address().port for _ in range(5)]
-    assert all(port >= 1024 for port in ports)
+async def test_a_program_that_is_none(tmp_path):
+    program = tmp_path / "engine"
+    program.write_bytes(b"\x7fELF nonsense")
+    program.chmod(0o755)
+    with pytest.raises(DeployError, match=f"cannot start {program}: Exec format error"):
+        await ProcessPlatform({}).start(launch(command=(str(program),)), Mark(study="c", trial=0), tmp_path / "l", {})
+
+
+@pytest.mark.parametrize(
+    ("log", "why"),
+    [
+        ("{tmp}", "Is a directory"),
+        ("{tmp}/file/log", "File exists"),
+        ("/proc/none/log", "No such file or directory"),
+    ],
+)
+async def test_a_log_that_cannot_be_written_is_no_fault_of_the_engine(log, why, tmp_path):
+    (tmp_path / "file").touch()
+    path = Path(log.format(tmp=tmp_path))
+    made = launch(command=(sys.executable, "-c", "pass"))
+    with pytest.raises(StoreError) as caught:
+        await ProcessPlatform({}).start(made, Mark(study="c", trial=0), path, {})
+    assert caught.value.message == f"cannot write the engine's log {path}: {why}"
+    assert "SERVELAB_HOME" in caught.value.remedy
 
 
 def test_the_tail_of_a_log_survives_odd_bytes(tmp_path):

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 
 from servelab.platforms.base import Leftover
 from servelab.platforms.marked import is_alive
@@ -86,6 +87,16 @@ def test_only_the_dead_owners_engine_of_this_study_is_left_over(tmp_path):
         assert platform.leftovers([ours]) == []
         assert psutil.pid_exists(decoy)
         assert psutil.pid_exists(living)
+
+
+@pytest.mark.parametrize("mark", [{"SERVELAB_TRIAL": "1"}, {"SERVELAB_OWNER": "1/1"}])
+def test_what_no_platform_started_is_left_alone(mark):
+    study = f"stranger-{os.getpid()}"
+    with subprocess.Popen(["sleep", "60"], env={**os.environ, "SERVELAB_STUDY": study, **mark}) as stranger:
+        try:
+            assert ProcessPlatform({}).leftovers([study]) == []
+        finally:
+            stranger.kill()
 
 
 def test_an_owner_that_was_not_reaped_is_dead(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from servelab.platforms.base import ExitedError
 from servelab.platforms.endpoint import EndpointPlatform
 from servelab.platforms.logfile import cap, tail
 from servelab.platforms.marked import marked_processes
+from servelab.platforms.proc import group_runs
 from servelab.platforms.process import ProcessPlatform
 from servelab.spec.deployment import Launch, Mark
 from servelab.spec.errors import DeployError, DocumentError
@@ -70,6 +72,52 @@ async def test_an_engine_that_ignores_the_request_to_end(tmp_path):
     await running.stop(0.5)
     assert time.monotonic() - began < 10
     assert not psutil.pid_exists(running.pid)
+
+
+def with_worker(at_sigterm: str) -> str:
+    """An engine that ends at once when asked, and its worker, which does ``at_sigterm``."""
+    worker = f"import signal, sys, time; signal.signal(15, lambda *_: {at_sigterm}); print('up', flush=True)\n"
+    worker += "while True: time.sleep(60)"
+    return f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {worker!r}]); time.sleep(60)"
+
+
+async def stopped(tmp_path: Path, at_sigterm: str, timeout: float) -> float:
+    """Seconds to stop an engine with a worker."""
+    running = await started(tmp_path, with_worker(at_sigterm))
+    while "up" not in running.log_tail():
+        await asyncio.sleep(0.05)
+    began = time.monotonic()
+    await running.stop(timeout)
+    assert not group_runs(running.pid)
+    assert not [found for found in marked_processes() if found.mark == mark()]
+    return time.monotonic() - began
+
+
+async def test_workers_have_time_to_end(tmp_path):
+    assert await stopped(tmp_path, "(time.sleep(1), print('saved', flush=True), sys.exit())", 30) < 15
+    assert "saved" in (tmp_path / "engine.log").read_text()
+
+
+async def test_workers_that_do_not_end_are_ended(tmp_path):
+    assert 0.5 <= await stopped(tmp_path, "None", 0.5) < 10
+
+
+async def test_workers_of_an_engine_that_died_are_ended(tmp_path):
+    running = await started(tmp_path, with_worker("sys.exit()").replace("time.sleep(60)", "input()"))
+    await asyncio.wait_for(running.wait_exit(), 20)
+    await running.stop(30)
+    assert not group_runs(running.pid)
+
+
+def test_a_zombie_does_not_run():
+    with subprocess.Popen(["sleep", "60"], process_group=0) as child:
+        assert group_runs(child.pid)
+        child.kill()
+        while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        os.killpg(child.pid, 0)
+        assert not group_runs(child.pid)
+    assert not group_runs(child.pid)
 
 
 async def test_children_that_left_the_group_are_ended_too(tmp_path):

@@ -52,7 +52,10 @@ class Running(Protocol):
         ...
 
     async def stop(self, timeout: float) -> None:
-        """End it: gracefully, and by force after ``timeout`` seconds. Idempotent; leaves no process."""
+        """End it with all it started: gracefully, and by force after ``timeout`` seconds.
+
+        Idempotent; leaves no process.
+        """
         ...
 
 
@@ -72,7 +75,11 @@ class Platform(Protocol):
     """False for ``endpoint``: the engine is somebody else's, and only loads vary."""
 
     def address(self) -> Address:
-        """Where the next engine is to listen: a port that is free now."""
+        """Where the next engine is to listen: a port that is free now, and was not handed out lately.
+
+        Raises:
+            DeployError: there is none.
+        """
         ...
 
     async def start(self, launch: Launch, mark: Mark, log: Path, parameters: Parameters) -> Running:
@@ -80,6 +87,7 @@ class Platform(Protocol):
 
         Raises:
             DeployError: it cannot be started (no such program, no permission).
+            StoreError: its log cannot be written.
         """
         ...
 

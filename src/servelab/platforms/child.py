@@ -6,24 +6,27 @@ import asyncio
 import contextlib
 import os
 import signal
-from asyncio.subprocess import Process
+import threading
 from pathlib import Path
+from subprocess import Popen
 
 from servelab.platforms.base import Exit, ExitedError
 from servelab.platforms.logfile import cap, tail
-from servelab.platforms.marked import identity, kill, marked_processes
+from servelab.platforms.marked import KILL_WAIT, identity, kill, marked_processes
+from servelab.platforms.proc import group_runs
 from servelab.platforms.ready import answers
 from servelab.spec.deployment import Launch, Mark
 
 FIRST_LOOK = 0.02  # seconds between looks at the ready path: at first, and at most
 SLOWEST_LOOK = 0.25
+GROUP_LOOK = 0.05  # and between looks at what is left of the group
 LOG_CHECK = 10.0  # seconds between looks at the size of the log
 
 
 class RunningProcess:
     """An engine in a process group of its own."""
 
-    def __init__(self, child: Process, launch: Launch, mark: Mark, log: Path, cpus: tuple[int, ...]) -> None:
+    def __init__(self, child: Popen[bytes], launch: Launch, mark: Mark, log: Path, cpus: tuple[int, ...]) -> None:
         self.url = launch.address.url
         self.pid: int | None = child.pid
         self.cpus = cpus
@@ -33,6 +36,8 @@ class RunningProcess:
         self._ready_url = launch.address.url + launch.ready_path
         self._mark = mark
         self._capping = asyncio.ensure_future(self._cap_log())
+        self._ended = asyncio.Event()
+        threading.Thread(target=self._watch, args=(asyncio.get_running_loop(),), daemon=True).start()
 
     async def wait_ready(self, timeout: float) -> None:
         """Return when the engine answers on its ready path.
@@ -43,18 +48,18 @@ class RunningProcess:
         """
         pause = FIRST_LOOK
         async with asyncio.timeout(timeout):
-            while True:
-                if self._child.returncode is not None:
-                    raise ExitedError(self._exit(self._child.returncode))
+            while not self._ended.is_set():
                 if await answers(self._ready_url):
                     return
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._child.wait(), pause)
+                    await asyncio.wait_for(self._ended.wait(), pause)
                 pause = min(SLOWEST_LOOK, pause * 1.5)
+        raise ExitedError(self._exit())
 
     async def wait_exit(self) -> Exit:
         """Return when the engine has ended by itself."""
-        return self._exit(await self._child.wait())
+        await self._ended.wait()
+        return self._exit()
 
     def log_tail(self, lines: int = 50) -> str:
         """The last lines of the log."""
@@ -63,13 +68,23 @@ class RunningProcess:
     async def stop(self, timeout: float) -> None:
         """End the engine and everything it started: asked first, and by force after ``timeout`` seconds."""
         self._capping.cancel()
-        if self._child.returncode is None:
-            self._signal(signal.SIGTERM)
+        for number, patience in ((signal.SIGTERM, timeout), (signal.SIGKILL, KILL_WAIT)):
+            self._signal(number)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._child.wait(), timeout)
-        self._signal(signal.SIGKILL)
-        await self._child.wait()
+                await asyncio.wait_for(self._group_end(), patience)
+        await self._ended.wait()
         await asyncio.to_thread(self._kill_strays)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._child.wait()
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
+            loop.call_soon_threadsafe(self._ended.set)
+
+    async def _group_end(self) -> None:
+        """Return when the engine has ended, and with it the workers it started, which may take longer."""
+        await self._ended.wait()
+        while group_runs(self._child.pid):
+            await asyncio.sleep(GROUP_LOOK)
 
     def _kill_strays(self) -> None:
         """End what left the process group; it still carries the mark of this attempt."""
@@ -82,8 +97,8 @@ class RunningProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, number)
 
-    def _exit(self, code: int) -> Exit:
-        return Exit(code=code, log_tail=self.log_tail())
+    def _exit(self) -> Exit:
+        return Exit(code=self._child.returncode, log_tail=self.log_tail())
 
     async def _cap_log(self) -> None:
         while True:

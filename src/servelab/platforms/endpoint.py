@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from servelab.platforms.base import Exit, Leftover
-from servelab.platforms.logfile import tail
+from servelab.platforms.logfile import open_log, tail
+from servelab.platforms.marked import unmarked
 from servelab.platforms.ready import answers
 from servelab.spec.base import Parameters, Seconds, Spec
 from servelab.spec.deployment import Address, Launch, Mark
@@ -76,10 +77,11 @@ class EndpointPlatform:
 
         Raises:
             DeployError: there are, and no way is given; or the user's command failed.
+            StoreError: the command's log cannot be written.
         """
-        del launch
+        del launch, mark  # the command may start a server, and that is the user's
         if self._options.apply_command:
-            await self._apply(mark, log, parameters)
+            await self._apply(log, parameters)
         elif parameters:
             raise DeployError(
                 "this endpoint runs already, and the study does not say how to change its parameters",
@@ -87,20 +89,20 @@ class EndpointPlatform:
             )
         return RunningEndpoint(self._options.url, self._options.url + self._options.ready_path, log)
 
-    async def _apply(self, mark: Mark, log: Path, parameters: Parameters) -> None:
+    async def _apply(self, log: Path, parameters: Parameters) -> None:
         command = self._options.apply_command
         named = {f"SERVELAB_PARAMETER_{name.upper()}": str(value) for name, value in parameters.items()}
-        try:
-            with log.open("ab") as sink:
+        with open_log(log) as sink:
+            try:
                 child = await asyncio.create_subprocess_exec(
                     *command,
-                    env={**os.environ, **named, **mark.environment},
+                    env=unmarked(os.environ) | named,
                     stdin=asyncio.subprocess.PIPE,
                     stdout=sink,
                     stderr=sink,
                 )
-        except OSError as error:
-            raise DeployError(f"cannot run {command[0]}: {error.strerror}", "Mend apply_command.") from error
+            except OSError as error:
+                raise DeployError(f"cannot run {command[0]}: {error.strerror}", "Mend apply_command.") from error
         try:
             async with asyncio.timeout(self._options.apply_timeout):
                 await child.communicate(json.dumps(parameters).encode())

@@ -8,10 +8,29 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
+
+from servelab.spec.errors import StoreError
 
 LIMIT = 64 * 1024 * 1024  # bytes at which a log is cut
 KEPT = 4 * 1024 * 1024  # bytes of it that are kept, in a file beside it
 TAIL = 256 * 1024  # bytes looked at for the last lines
+
+
+def open_log(log: Path) -> BinaryIO:
+    """Open a log for an engine to append to; makes its folder.
+
+    Raises:
+        StoreError: it cannot be written, which is no fault of the engine or its parameters.
+    """
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log.open("ab")
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the engine's log {log}: {error.strerror}",
+            "Free some space, mend its permissions, or set SERVELAB_HOME to another place; then: servelab resume",
+        ) from error
 
 
 def tail(log: Path, lines: int) -> str:

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 import psutil
 
+from servelab.platforms.proc import stat
 from servelab.spec.deployment import Mark
 
 OWNER = "SERVELAB_OWNER"
 """Environment variable with the process that started the engine, as ``pid/start``."""
+
+_NAMES = frozenset({*Mark(study="", trial=0).environment, OWNER})
 
 KILL_WAIT = 5.0  # seconds for the kernel to end a killed process
 
@@ -30,25 +33,28 @@ class Marked:
 
 def identity(pid: int) -> str:
     """``pid/start`` of a process; the start is in ticks since boot, which no step of the clock changes."""
-    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:  # noqa: PTH123 - a hot path
-        # The name, in parentheses, may hold anything; the fields after it are numbers. See proc_pid_stat(5).
-        return f"{pid}/{stat.read().rpartition(')')[2].split()[19]}"
+    return f"{pid}/{stat(pid)[19]}"
 
 
 def marked_processes() -> Iterator[Marked]:
-    """All processes of this user that carry a mark."""
+    """All processes of this user that carry a mark, with its owner: without one, no platform of ours started them."""
     for pid in psutil.pids():
         # Processes come and go, and other users' are closed to us.
-        with contextlib.suppress(OSError, psutil.Error, ValueError, IndexError):
+        with contextlib.suppress(OSError, psutil.Error, ValueError, LookupError):
             environment = psutil.Process(pid).environ()
             if "SERVELAB_STUDY" in environment:
                 yield Marked(
                     pid=pid,
                     start=identity(pid),
                     mark=_mark(environment),
-                    owner=environment.get(OWNER, ""),
+                    owner=environment[OWNER],
                     command=" ".join(psutil.Process(pid).cmdline())[:200],
                 )
+
+
+def unmarked(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without a mark, for what is not ours to end."""
+    return {name: value for name, value in environment.items() if name not in _NAMES}
 
 
 def _mark(environment: Mapping[str, str]) -> Mark:

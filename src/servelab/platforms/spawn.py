@@ -1,0 +1,57 @@
+"""Start an engine's process: in a group of its own, on cores of its own, with its log in a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from subprocess import DEVNULL, Popen
+from typing import BinaryIO
+
+from servelab.platforms.logfile import open_log
+from servelab.spec.errors import DeployError
+
+
+def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path, cpus: tuple[int, ...]) -> Popen[bytes]:
+    """Start ``command``, bound to ``cpus`` from its first instruction; to none in particular when that is empty.
+
+    Raises:
+        DeployError: the cores are not there, or the program cannot be run.
+        StoreError: the log cannot be written.
+    """
+    # Linux binds threads, and a child inherits the cores of the thread that starts it. A thread that does nothing
+    # else leaves the cores of all others, and of what they start meanwhile, as they are.
+    with open_log(log) as sink, ThreadPoolExecutor(1) as thread:
+        return thread.submit(_spawn, command, environment, sink, cpus).result()
+
+
+def _spawn(
+    command: Sequence[str], environment: Mapping[str, str], sink: BinaryIO, cpus: tuple[int, ...]
+) -> Popen[bytes]:
+    if cpus:
+        _bind(cpus)
+    try:
+        return Popen(command, env=environment, stdin=DEVNULL, stdout=sink, stderr=sink, start_new_session=True)
+    except (FileNotFoundError, PermissionError) as error:
+        raise DeployError(
+            f"cannot start {command[0]}: {error.strerror}",
+            "Install the engine, or name its program in engine.executable.",
+        ) from error
+    except OSError as error:
+        raise DeployError(f"cannot start {command[0]}: {error.strerror}", "Try its command by hand.") from error
+
+
+def _bind(cpus: tuple[int, ...]) -> None:
+    """Bind this thread, and what it starts, to exactly these cores."""
+    ours = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, cpus)
+        missing = set(cpus) - os.sched_getaffinity(0)  # the kernel passes over some that are not there
+    except (OSError, ValueError, OverflowError):
+        missing = set(cpus) - ours
+    if missing:
+        raise DeployError(
+            f"cannot bind the engine to cores {cpus}: {sorted(missing)} cannot be used here",
+            f"Name some of {sorted(ours)} in platform.options.cpus.",
+        )
