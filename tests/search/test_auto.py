@@ -25,12 +25,28 @@ def test_auto_beats_random_under_a_constraint():
     assert min(reached["auto"]) > 0
 
 
-def test_auto_crashes_less_than_random():
-    crashes = {
-        name: sum(o.cause is not None for seed in range(3) for o in search(name, problem(seed=seed), 20))
+def test_no_cause_of_crashes_is_met_a_third_time():
+    causes = {
+        name: [Counter(o.cause for o in search(name, problem(seed=seed), 20, brittle) if o.cause) for seed in range(3)]
         for name in ("auto", "random")
     }
-    assert crashes["auto"] <= 0.5 * crashes["random"]
+    assert max(max(found.values()) for found in causes["auto"]) <= 2
+    assert sum(found.total() for found in causes["auto"]) < 0.7 * sum(found.total() for found in causes["random"])
+
+
+def brittle(number: int, parameters: Parameters) -> Observation:
+    """A trial of an engine with undocumented incompatibilities, which a third of all configurations meet."""
+    x = parameters
+    clashes = {
+        "crash: eight ranks cannot speculate": x["tp"] == 8 and x["speculative"],
+        "crash: fp8 on four ranks": x["tp"] == 4 and x["cache"] == "fp8",
+        "crash: deep speculation": float(x.get("depth", 0)) > 4,
+        "crash: large batches need room": float(x["batch"]) > 60 and float(x["memory"]) < 0.6,
+    }
+    cause = next((cause for cause, met in clashes.items() if met), None)
+    if cause is None:
+        return measure(number, parameters)
+    return Observation(number=number, parameters=parameters, metrics={}, cause=cause)
 
 
 def test_a_cause_that_is_plain_is_met_at_most_once_more():

@@ -6,6 +6,7 @@ See docs/search.md for the reasons, and benchmarks/search for what it reaches.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -26,8 +27,9 @@ DRAWN = 400  # candidates from anywhere
 BRED = 128  # candidates in each generation bred from promising ones
 PARENTS = 8
 ROUNDS = 6
-TOLERATED = 0.15  # share of trials that crash; beyond it, caution grows in proportion
 CAUTION = 2.0  # a crash costs more than the trial: its cause must be understood, and the next may be the same
+STRICTNESS = 2.0  # caution grows with this power of the crashes over those allowed: the first teach most
+MATERIAL = 1e-4  # expected improvements below this share are worth the same: nothing is risked for them
 
 
 class Auto:
@@ -73,13 +75,13 @@ class Auto:
 
 def _scores(known: Knowledge, standing: Standing, rows: Array, number: int) -> Array:
     """What each row is worth for trial ``number``, as a logarithm, shape (n,)."""
-    caution = CAUTION * max(1.0, known.crash_share / TOLERATED)
+    caution = CAUTION * max(1.0, known.excess) ** STRICTNESS
     worth = np.asarray(caution * np.log(np.maximum(1e-12, known.runs(rows))))
     if not known.models:
         return worth
     beliefs = known.beliefs(rows)
-    worth = worth + known.goal.log_holds(beliefs)
-    if standing.best is None:
-        return worth
-    value = known.goal.believed_value(beliefs, standing.ideal, standing.span, number)
-    return worth + log_improvement(value, standing.best)
+    promise = np.zeros(len(rows)) + known.goal.log_holds(beliefs)
+    if standing.best is not None:
+        value = known.goal.believed_value(beliefs, standing.ideal, standing.span, number)
+        promise = promise + log_improvement(value, standing.best)
+    return worth + np.logaddexp(promise, math.log(MATERIAL))

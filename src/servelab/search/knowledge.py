@@ -17,7 +17,8 @@ from servelab.search.utility import Goal, frontier
 from servelab.spec.assess import Observation
 from servelab.spec.base import Parameters
 
-MOST = 240  # observations that are learned from: the newest half, and of the others the best
+MOST = 120  # observations that are learned from: the newest half, and of the others the best
+ALLOWED = (2.0, 0.08)  # crashes: so many, and this share of the trials
 DOUBT = (1.0, 10.0)  # a prior that says "cannot run" is wrong in this many of so many cases, before any is seen
 
 
@@ -33,8 +34,8 @@ class Knowledge:
     """What the models were fitted to."""
     crashes: RunsModel
     predictions: Predictions
-    crash_share: float
-    """Of all trials so far, how many did not run."""
+    excess: float
+    """Crashes so far, over those that are allowed."""
     doubt: float
     """The probability that a configuration runs which the prior says cannot."""
 
@@ -98,7 +99,7 @@ def learn(
             [o.cause or "" for o in failed],
         ),
         predictions=predictions,
-        crash_share=len(failed) / max(1, len(telling)),
+        excess=len(failed) / (ALLOWED[0] + ALLOWED[1] * len(telling)),
         doubt=_doubt(predictions, rows, crashed),
     )
     return knowledge, _standing(knowledge, rows, logs)

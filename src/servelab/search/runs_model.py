@@ -26,6 +26,7 @@ AGAIN = 4.0  # how much a rule gains by explaining another crash of the same cau
 WIDEST_FOR_TRIPLES = 26  # literals
 MOST_RULES = 400
 MOST_WITNESSES = 150
+MOST_CRASHES = 12  # of a cause, the newest
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,9 @@ class RunsModel:
         self._ran = ran.rows[-MOST_WITNESSES:]
         # Half a literal each for the two sides of a number, so that it weighs as much as a choice.
         self._weights = np.where(self._literals.sides == 0, 1.0, 0.5)
-        self._causes = [_Cause(self, failed[[c == cause for c in causes]]) for cause in sorted(set(causes))]
+        self._causes = [
+            _Cause(self, failed[[c == cause for c in causes]][-MOST_CRASHES:]) for cause in sorted(set(causes))
+        ]
 
     def probability(self, rows: Array) -> Array:
         """The probability that each row runs, shape (n,)."""
