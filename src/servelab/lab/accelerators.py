@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import subprocess
 
+from servelab.catalog.parallelism import parallel_size
 from servelab.spec.base import Parameters
 from servelab.spec.study import Study
-
-_PARALLELISM = {
-    "vllm": ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"),
-    "sglang": ("tp_size", "pp_size", "dp_size"),
-    "trtllm": ("tp_size", "pp_size"),
-}
 
 
 def accelerator_count(study: Study, parameters: Parameters) -> int:
@@ -22,14 +16,8 @@ def accelerator_count(study: Study, parameters: Parameters) -> int:
 
     The simulated engine and engines on CPUs hold none.
     """
-    resources = study.engine.resources.accelerators
-    names = _PARALLELISM.get(study.engine.name)
-    if names is None:
-        return resources
-    settings = {**study.engine.arguments, **parameters}
-    sizes = [settings.get(name, 1) for name in names]
-    needed = math.prod(size for size in sizes if isinstance(size, int))
-    return max(resources, needed) if resources or needed > 1 else 0
+    declared, needed = study.engine.resources.accelerators, parallel_size(study, parameters)
+    return max(declared, needed) if declared or needed > 1 else 0
 
 
 def local_accelerators() -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from servelab.catalog.parallelism import parallel_size
 from servelab.spec.base import Parameters
 from servelab.spec.study import Study
 
@@ -35,15 +36,6 @@ IMAGES = {
 
 DEFAULT_PORT = 8000
 
-_PARALLELISM = (
-    "tensor_parallel_size",
-    "pipeline_parallel_size",
-    "data_parallel_size",
-    "tp_size",
-    "pp_size",
-    "dp_size",
-)
-
 
 def serving_port(engine: str) -> int:
     """The port the engine listens on by default."""
@@ -55,11 +47,7 @@ def accelerators(study: Study, parameters: Parameters, version: str | None) -> i
 
     vLLM and SGLang run on one when nothing is said, unless the measured version is a build for CPUs.
     """
-    settings = {**study.engine.arguments, **parameters}
-    needed = 1
-    for name in _PARALLELISM:
-        size = settings.get(name, 1)
-        needed *= size if isinstance(size, int) else 1
+    needed = parallel_size(study, parameters)
     declared = study.engine.resources.accelerators
     assumed = 1 if study.engine.name in ("vllm", "sglang") and "cpu" not in (version or "") else 0
     return max(declared, needed if needed > 1 else 0, assumed)
