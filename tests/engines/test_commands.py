@@ -128,9 +128,18 @@ def test_versions_are_those_of_the_program_that_is_started(tmp_path):
     assert engine("llamacpp").version(llama) == "llama-server 6123 (abc123)"
 
 
+def test_the_version_is_that_of_what_is_imported(tmp_path, monkeypatch):
+    places = []
+    for name, number in (("first", "2.0"), ("second", "1.0")):
+        environment(tmp_path / name, "shadowed_engine", number, "x")
+        places.append(str(tmp_path / name / "lib/python3.12/site-packages"))
+    monkeypatch.setattr(sys, "path", [*places, *sys.path])
+    assert installed_version("shadowed-engine") == "2.0"
+
+
 def test_what_is_installed_here_is_found():
     assert engine("llamacpp").version(EngineConfig(name="llamacpp")) == f"xllamacpp {version('xllamacpp')}"
-    assert installed_version(("no-such-engine", "xllamacpp")) == version("xllamacpp")
-    assert installed_version(("no-such-engine",)) is None
+    assert installed_version("xllamacpp") == version("xllamacpp")
+    assert installed_version("no-such-engine") is None
     assert program("pytest") == str(Path(sys.executable).with_name("pytest"))
     assert program("no-such-program") == "no-such-program"

@@ -81,6 +81,14 @@ def test_what_is_not_known_is_not_guessed(engine):
     assert diagnose(engine, "", None) is None
 
 
+def test_a_warning_is_not_taken_for_the_cause():
+    log = "WARNING: the vocabulary 32001 is not divisible by 64, padding it\n"
+    assert diagnose("vllm", log, 1) is None
+    assert diagnose("vllm", log, -11).message == "the engine crashed (segmentation fault)"
+    split = diagnose("vllm", "AssertionError: 9 is not divisible by 4\n", 1)
+    assert split.message == "the tensor parallelism does not divide the model's heads or layers 9 4"
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [

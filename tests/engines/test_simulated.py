@@ -14,6 +14,8 @@ import aiohttp
 import pytest
 
 from servelab.engines.base import engine
+from servelab.engines.simulated.memory import kv_blocks
+from servelab.engines.simulated.options import read_settings
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 
@@ -289,3 +291,10 @@ def test_a_busy_port_is_told(simulate):
     found = engine("simulated").diagnose(second.words(), code)
     assert found is not None
     assert (found.kind, found.transient) == ("port_busy", True)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.31, 0.32, 0.35])
+def test_a_request_of_the_length_that_fits_is_served(share):
+    settings = read_settings(["m", "--max-model-len", "-1", "--gpu-memory-utilization", str(share)])
+    blocks = kv_blocks(settings.profile, settings.memory)
+    assert blocks * settings.memory.block_size == settings.memory.max_model_len < settings.profile.context

@@ -84,6 +84,18 @@ async def test_an_engine_is_bound_before_its_first_instruction(tmp_path):
     assert os.sched_getaffinity(0) == ours
 
 
+async def test_cores_that_the_kernel_refuses_are_not_passed_over(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    core = min(os.sched_getaffinity(0))
+    platform = ProcessPlatform({"cpus": [core]})
+    launch = Launch(command=("true",), address=platform.address())
+    with pytest.raises(DeployError, match="cannot bind the engine to cores"):
+        await platform.start(launch, Mark(study="test", trial=0), tmp_path / "log", {})
+
+
 async def test_cores_that_are_not_there_are_refused_and_nothing_stays(tmp_path):
     before = {child.pid for child in psutil.Process().children()}
     made = launch(command=(sys.executable, "-c", "import time; time.sleep(60)"))

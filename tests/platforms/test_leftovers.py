@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from servelab.platforms.base import Leftover
-from servelab.platforms.marked import is_alive
+from servelab.platforms.marked import is_alive, kill, marked_processes
 from servelab.platforms.process import ProcessPlatform
 from servelab.spec.deployment import Mark
 
@@ -110,6 +110,17 @@ def test_an_owner_that_was_not_reaped_is_dead(tmp_path):
         assert len(found) == 1
         ProcessPlatform({}).remove(found[0])
         assert gone(engine)
+
+
+def test_a_process_that_nobody_reaps_is_ended_at_once(tmp_path):
+    study = f"unreaped-{os.getpid()}"
+    with owner(study, tmp_path / "log") as (living, engine):
+        found = next(found for found in marked_processes() if found.pid == engine)
+        os.kill(living.pid, signal.SIGSTOP)
+        began = time.monotonic()
+        kill(found)
+        assert time.monotonic() - began < 3
+        assert psutil.Process(engine).status() == psutil.STATUS_ZOMBIE
 
 
 def test_an_id_that_now_belongs_to_another_process_is_left_alone(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from statistics import mean
 
@@ -9,11 +10,25 @@ import numpy as np
 import pytest
 
 from servelab.search.base import sampler
+from servelab.search.codes import Codes
+from servelab.search.knowledge import learn
+from servelab.search.predictions import Predictions
 from servelab.search.utility import frontier
 from servelab.spec.assess import Observation, Prediction
 from servelab.spec.base import Parameters
 from servelab.spec.space import Space
-from tests.search.problems import ITL_SLO, LATENCY, THROUGHPUT, best_true, measure, problem, search, truth
+from tests.search.problems import (
+    DEFAULT,
+    ITL_SLO,
+    LATENCY,
+    SERVING,
+    THROUGHPUT,
+    best_true,
+    measure,
+    problem,
+    search,
+    truth,
+)
 
 
 def test_auto_beats_random_under_a_constraint():
@@ -64,6 +79,30 @@ def test_a_cause_that_is_plain_is_met_at_most_once_more():
     found = search("auto", task, 20, outcome=crash_when_fast)
     assert Counter(o.cause for o in found)["crash: fast is broken"] <= 2
     assert max(float(o.parameters["size"]) for o in found) > 90
+
+
+def test_what_keeps_the_slo_is_found_far_from_what_breaks_it():
+    names = [f"x{number}" for number in range(5)]
+
+    def far_off(number: int, parameters: Parameters) -> Observation:
+        missed = math.dist([float(parameters[name]) / 100 for name in names], [0.8] * 5)
+        slower = 0.15 * (parameters["mode"] != "c")
+        metrics = {"output_throughput": 100 + float(parameters["x0"]), "itl_mean": 0.02 * math.exp(4 * missed + slower)}
+        return Observation(number=number, parameters=parameters, metrics=metrics)
+
+    numbers = {name: {"low": 1, "high": 100} for name in names}
+    space = Space.model_validate({"parameters": {**numbers, "mode": ["a", "c"]}})
+    task = problem(space=space, baseline={**dict.fromkeys(names, 20), "mode": "a"})
+    assert any(o.metrics["itl_mean"] <= ITL_SLO.bound for o in search("auto", task, 25, outcome=far_off))
+
+
+def test_caution_counts_every_crash():
+    codes = Codes(SERVING)
+    crashes = [
+        Observation(number=n, parameters={**DEFAULT, "batch": n + 1}, metrics={}, cause="crash: x") for n in range(400)
+    ]
+    known, _ = learn(problem(), codes, Predictions(None, codes), crashes, [], np.ones(1))
+    assert known.excess == pytest.approx(400 / (2 + 0.08 * 400))
 
 
 def test_a_good_prior_is_used_from_the_first_suggestion():

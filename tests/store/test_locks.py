@@ -49,6 +49,21 @@ def test_giving_back_what_the_dead_held_does_not_deadlock_with_a_finish(database
     assert [e.kind for e in store.events(0, record.id)].count("released") == 2
 
 
+def test_the_right_to_suggest_that_changed_hands_is_not_taken_from_the_living(database):
+    store = Store(database)
+    record = store.create_study(small())
+    with psycopg.connect(database) as other, psycopg.connect(database, autocommit=True) as watching:
+        watching.execute("UPDATE studies SET suggester = 'dead', suggester_until = 0")
+        # The lease of the dead runs out, and a living worker takes over while the dead are being cleared away.
+        other.execute("UPDATE studies SET suggester = 'living', suggester_until = 1e12")
+        releasing = threading.Thread(target=store.release_dead, args=(record.id, lambda worker: worker == "dead"))
+        releasing.start()
+        until_somebody_waits(watching)
+        other.commit()
+        releasing.join(30)
+        assert watching.execute("SELECT suggester FROM studies").fetchone() == ("living",)
+
+
 def test_a_lost_connection_comes_back(database):
     store = Store(database)
     record = store.create_study(small())

@@ -74,6 +74,31 @@ def test_a_database_for_reading_only(strict):
     assert "is for reading only" in refused(url)
 
 
+def test_tables_that_vanish_in_use(strict):
+    with psycopg.connect(strict, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE emptied TEMPLATE template0")
+    url = f"{strict.rpartition('/')[0]}/emptied"
+    store = Store(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP TABLE events")
+    with pytest.raises(StoreError, match="was emptied or replaced while in use"):
+        store.create_study(small())
+
+
+def test_a_user_who_may_not_log_in(strict):
+    with psycopg.connect(strict, autocommit=True) as connection:
+        connection.execute("CREATE ROLE barred NOLOGIN")
+    assert "ALTER ROLE" in refused(strict.replace("lab@", "barred@"))
+
+
+def test_a_host_that_is_not_there():
+    assert "no such host" in refused("postgresql://lab@nowhere.invalid/x")
+
+
+def test_what_nobody_foresaw_has_a_next_step(strict):
+    assert "failed: bad value for connect_timeout" in refused(f"{strict}?connect_timeout=soon")
+
+
 def test_a_server_that_says_nothing():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()

@@ -18,13 +18,12 @@ def program(name: str) -> str:
 
 
 @cache
-def installed_version(packages: tuple[str, ...], executable: str | None = None) -> str | None:
-    """The version of the first of ``packages`` that is installed, or None.
+def installed_version(package: str, executable: str | None = None) -> str | None:
+    """The version of ``package`` that would be imported, or None when it is not installed.
 
     Looked for in our own environment, or in the one whose ``bin`` holds ``executable``.
     """
-    found = {one.metadata["Name"]: one.version for one in distributions(path=_places(executable))}
-    return next((found[name] for name in packages if name in found), None)
+    return next((one.version for one in distributions(name=package, path=_places(executable))), None)
 
 
 def _places(executable: str | None) -> list[str]:

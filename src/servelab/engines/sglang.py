@@ -31,7 +31,7 @@ class SGLang:
         """The version of ``config.executable`` or of our environment, read without importing it; None for an image."""
         if config.image is not None:
             return config.version
-        return installed_version(("sglang",), config.executable) or config.version
+        return installed_version("sglang", config.executable) or config.version
 
     def launch(self, model: Model, config: EngineConfig, parameters: Parameters, address: Address) -> Launch:
         """The command that serves the model."""

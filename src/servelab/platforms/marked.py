@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -18,6 +20,7 @@ OWNER = "SERVELAB_OWNER"
 _NAMES = frozenset({*Mark(study="", trial=0).environment, OWNER})
 
 KILL_WAIT = 5.0  # seconds for the kernel to end a killed process
+KILL_LOOK = 0.01  # and between looks at whether it has
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,12 @@ def is_alive(owner: str) -> bool:
 
 
 def kill(process: Marked) -> None:
-    """End a marked process by force, unless its id belongs to another by now; returns when it is gone."""
-    if not is_alive(process.start):
-        return
-    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-        found = psutil.Process(process.pid)
-        os.kill(process.pid, 9)
-        found.wait(KILL_WAIT)
+    """End a marked process by force, unless its id belongs to another by now; returns when it has ended.
+
+    It may stay as a zombie: who started it need not have noticed.
+    """
+    deadline = time.monotonic() + KILL_WAIT
+    with contextlib.suppress(ProcessLookupError):
+        while is_alive(process.start) and time.monotonic() < deadline:
+            os.kill(process.pid, signal.SIGKILL)
+            time.sleep(KILL_LOOK)

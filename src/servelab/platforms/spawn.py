@@ -49,7 +49,7 @@ def _bind(cpus: tuple[int, ...]) -> None:
         os.sched_setaffinity(0, cpus)
         missing = set(cpus) - os.sched_getaffinity(0)  # the kernel passes over some that are not there
     except (OSError, ValueError, OverflowError):
-        missing = set(cpus) - ours
+        missing = set(cpus) - ours or set(cpus)
     if missing:
         raise DeployError(
             f"cannot bind the engine to cores {cpus}: {sorted(missing)} cannot be used here",

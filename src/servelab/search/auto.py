@@ -84,4 +84,6 @@ def _scores(known: Knowledge, standing: Standing, rows: Array, number: int) -> A
     if standing.best is not None:
         value = known.goal.believed_value(beliefs, standing.ideal, standing.span, number)
         promise = promise + log_improvement(value, standing.best)
-    return worth + np.logaddexp(promise, math.log(MATERIAL))
+    if standing.feasible:  # until then, the smallest promise shows the way to what may keep the constraints
+        promise = np.logaddexp(promise, math.log(MATERIAL))
+    return worth + promise

@@ -58,6 +58,8 @@ class Standing:
     span: Array
     best: float | None
     """The goal's value to beat: the best that keeps the constraints, or else the likeliest to; None without any."""
+    feasible: bool
+    """Whether anything keeps the constraints yet."""
     promising: Array
     """Rows of the observations, the best first."""
 
@@ -78,7 +80,7 @@ def learn(
     logs = {metric: log([o.metrics[metric] for o in measured]) for metric in goal.keys}
     partial = np.array([o.partial for o in measured], dtype=bool)
     models = _fit(codes, predictions, rows, logs, partial)
-    failed = [o for o in telling if o.cause is not None][-MOST:]
+    failed = [o for o in telling if o.cause is not None]
     if pending and measured:
         waiting = codes.rows(pending)
         gaps, predicted = codes.points(waiting).to(codes.points(rows)), predictions.of(waiting)
@@ -87,7 +89,7 @@ def learn(
         partial = np.concatenate([partial, np.zeros(len(waiting), dtype=bool)])
         logs = {m: np.concatenate([logs[m], imagined[m]]) for m in goal.keys}
         models = _fit(codes, predictions, rows, logs, partial)
-    crashed = codes.rows([o.parameters for o in failed])
+    crashed = codes.rows([o.parameters for o in failed[-MOST:]])
     knowledge = Knowledge(
         codes=codes,
         goal=goal,
@@ -96,7 +98,7 @@ def learn(
         crashes=RunsModel(
             codes.points(rows),
             codes.points(crashed).rows,
-            [o.cause or "" for o in failed],
+            [o.cause or "" for o in failed[-MOST:]],
         ),
         predictions=predictions,
         excess=len(failed) / (ALLOWED[0] + ALLOWED[1] * len(telling)),
@@ -124,7 +126,7 @@ def _doubt(predictions: Predictions, ran: Array, crashed: Array) -> float:
 def _standing(knowledge: Knowledge, rows: Array, logs: Mapping[str, Array]) -> Standing:
     """Feasible is what was measured to be."""
     if not len(rows):
-        return Standing(np.zeros(1), np.ones(1), None, rows)
+        return Standing(np.zeros(1), np.ones(1), None, False, rows)
     goal = knowledge.goal
     beliefs = knowledge.beliefs(rows)
     signed = goal.signed({key: belief.mean for key, belief in beliefs.items()})
@@ -138,7 +140,7 @@ def _standing(knowledge: Knowledge, rows: Array, logs: Mapping[str, Array]) -> S
     holds = goal.log_holds(beliefs) + np.zeros(len(rows))
     # While nothing keeps the constraints, the likeliest to keep them is what must be beaten.
     best = float(value[feasible].max()) if feasible.any() else float(value[int(np.argmax(holds))])
-    return Standing(ideal, span, best, rows[order])
+    return Standing(ideal, span, best, bool(feasible.any()), rows[order])
 
 
 def _select(observations: Sequence[Observation], goal: Goal) -> list[Observation]:

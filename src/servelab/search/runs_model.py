@@ -25,7 +25,6 @@ WITNESS = 3.0  # how strongly one running configuration refutes a rule: exp(-3) 
 AGAIN = 4.0  # how much a rule gains by explaining another crash of the same cause
 WIDEST_FOR_TRIPLES = 26  # literals
 MOST_RULES = 400
-MOST_WITNESSES = 150
 MOST_CRASHES = 12  # of a cause, the newest
 
 
@@ -66,7 +65,7 @@ class RunsModel:
 
     def __init__(self, ran: Points, failed: Array, causes: Sequence[str]) -> None:
         self._literals = literals(ran.choices)
-        self._ran = ran.rows[-MOST_WITNESSES:]
+        self._ran = ran.rows
         # Half a literal each for the two sides of a number, so that it weighs as much as a choice.
         self._weights = np.where(self._literals.sides == 0, 1.0, 0.5)
         self._causes = [

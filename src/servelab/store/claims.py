@@ -85,7 +85,8 @@ class Claims(ABC):
             ]
             suggester = connection.scalar(select(studies.c.suggester).where(studies.c.id == study_id))
             if suggester and is_dead(suggester):
-                connection.execute(update(studies).where(studies.c.id == study_id).values(suggester=None))
+                held_by_it = and_(studies.c.id == study_id, studies.c.suggester == suggester)
+                connection.execute(update(studies).where(held_by_it).values(suggester=None))
             for (worker,) in connection.execute(select(devices.c.worker).where(devices.c.study == study_id)).all():
                 if is_dead(worker):
                     connection.execute(delete(devices).where(devices.c.worker == worker))

@@ -155,6 +155,7 @@ def translated(url: URL) -> Iterator[None]:
 
 
 _OTHER = "give another with --store or SERVELAB_STORE"
+_EMPTIED = "the store {where} was emptied or replaced while in use"
 
 _EXPLANATIONS = (
     ("database is locked", "the store {where} is locked by another process", "Wait for it, or find it: fuser {where}"),
@@ -167,14 +168,17 @@ _EXPLANATIONS = (
     ("malformed", "the store {where} is damaged", "Restore a backup, or move it away and start anew."),
     ("disk i/o error", "the store {where} cannot be written (I/O error)", "Check the disk and its free space."),
     ("already exists", "{where} holds the tables of another program", f"Give it a database of its own: {_OTHER}."),
-    ("no such table", "the store {where} was emptied or replaced while in use", "Put it back, then: servelab resume"),
+    ("no such table", _EMPTIED, "Put it back, then: servelab resume"),
+    ('relation "', _EMPTIED, "Put it back, then: servelab resume"),
     ("permission denied", "this user may not write to {where}", "As its owner: ALTER DATABASE NAME OWNER TO USER"),
     ("too many c", "the store {where} has no connection left", "End some of its clients, or raise its limit."),
     ("connection slots", "the store {where} has no connection left", "End some of its clients, or raise its limit."),
     ("authentication", "the store {where} does not let you in", "Check user and password (PGPASSWORD or ~/.pgpass)."),
     ("no password", "the store {where} asks for a password", "Give it in PGPASSWORD or ~/.pgpass."),
+    ("not permitted to log in", "the store {where} does not let this user in", "As its owner: ALTER ROLE NAME LOGIN"),
     ('role "', "the store {where} does not know this user", "Create it: createuser NAME; or name another in the URL."),
     ("does not exist", "the database of the store {where} does not exist", "Create it: createdb NAME"),
+    ("resolve host", "the store {where} cannot be reached: no such host", "Check the host in its URL."),
     ("connection", "the store {where} cannot be reached", "Check that PostgreSQL runs there and lets you in."),
 )
 """What the database says -> what happened, and what to do next."""
@@ -185,4 +189,5 @@ def _explained(error: Exception, where: str) -> StoreError:
     for pattern, message, remedy in _EXPLANATIONS:
         if pattern in text.lower():
             return StoreError(message.format(where=where), remedy.format(where=where))
-    return StoreError(f"the store {where} failed: {text.splitlines()[0] if text else type(error).__name__}")
+    said = text.splitlines()[0] if text else type(error).__name__
+    return StoreError(f"the store {where} failed: {said}", f"Try again: servelab resume; or {_OTHER}.")

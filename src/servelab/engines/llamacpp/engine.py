@@ -39,7 +39,7 @@ class LlamaCpp:
             return config.version
         program = _program(config)
         if program == EMBEDDED:
-            return f"xllamacpp {installed_version(('xllamacpp',))}"
+            return f"xllamacpp {installed_version('xllamacpp')}"
         return (_stated_version(program[0]) if program else None) or config.version
 
     def launch(self, model: Model, config: EngineConfig, parameters: Parameters, address: Address) -> Launch:
@@ -76,7 +76,7 @@ def _program(config: EngineConfig) -> tuple[str, ...]:
         return (config.executable,)
     if config.image is not None:
         return (LLAMA_SERVER,)
-    if installed_version(("xllamacpp",)) is not None:
+    if installed_version("xllamacpp") is not None:
         return EMBEDDED
     found = shutil.which(LLAMA_SERVER)
     return (found,) if found else ()

@@ -40,7 +40,7 @@ def fitted(profile: Profile, plan: Plan) -> Plan:
     """The plan with its greatest length settled, where it is left to the memory."""
     if plan.max_model_len != -1:
         return plan
-    tokens = int(_tokens(profile, plan, _left_gb(profile, plan)))
+    tokens = _tokens(profile, plan, _left_gb(profile, plan))
     return replace(plan, max_model_len=max(1, min(profile.context, tokens)))
 
 
@@ -72,7 +72,7 @@ def kv_blocks(profile: Profile, plan: Plan) -> int:
             f"{plan.max_num_seqs} dummy requests. Please try lowering `max_num_seqs` or `gpu_memory_utilization` when "
             "initializing the engine."
         )
-    return int(_tokens(profile, plan, left)) // plan.block_size
+    return _tokens(profile, plan, left) // plan.block_size
 
 
 def spare_gb(profile: Profile, plan: Plan) -> float:
@@ -105,7 +105,7 @@ def _require_cache(profile: Profile, plan: Plan, left_gb: float) -> None:
         raise OutOfMemoryError(
             f"ValueError: To serve at least one request with the model's max seq len ({plan.max_model_len}), "
             f"({needed:.2f} GiB KV cache is needed, which is larger than the available KV cache memory "
-            f"({left_gb:.2f} GiB). Based on the available memory, the estimated maximum model length is {int(tokens)}. "
+            f"({left_gb:.2f} GiB). Based on the available memory, the estimated maximum model length is {tokens}. "
             "Try increasing `gpu_memory_utilization` or decreasing `max_model_len` when initializing the engine."
         )
 
@@ -117,7 +117,8 @@ def _left_gb(profile: Profile, plan: Plan) -> float:
     return planned - RUNTIME_GB - profile.weights_gb / plan.devices - activations
 
 
-def _tokens(profile: Profile, plan: Plan, left_gb: float) -> float:
-    """Tokens in ``left_gb`` of each device; heads are whole, so more devices than KV heads hold copies."""
+def _tokens(profile: Profile, plan: Plan, left_gb: float) -> int:
+    """Tokens in ``left_gb`` of each device, in whole blocks; more devices than KV heads hold copies of whole heads."""
     shards = min(plan.devices, profile.kv_heads)
-    return left_gb * GB * shards / (profile.kv_bytes_per_token * plan.kv_bytes / 2)
+    tokens = left_gb * GB * shards / (profile.kv_bytes_per_token * plan.kv_bytes / 2)
+    return int(tokens // plan.block_size) * plan.block_size

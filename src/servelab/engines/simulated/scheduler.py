@@ -134,7 +134,6 @@ class Scheduler:
             while needed > self.pool.free and sequence in self.running:
                 preempted = True
                 victim = next(reversed(self.running))
-                budget += work.pop(victim, 0)
                 self._preempt(victim)
             if sequence in self.running:
                 self._grow(sequence, sequence.computed + tokens)
