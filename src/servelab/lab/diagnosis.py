@@ -9,6 +9,8 @@ from servelab.platforms.base import ExitedError, Running
 from servelab.spec.deployment import Failure
 from servelab.spec.errors import DeployError, MeasureError
 
+LOG_LINES = 2000  # a cause may stand above a long traceback
+
 Stage = Literal["launch", "ready", "measure", "stop"]
 
 
@@ -22,7 +24,7 @@ Misfire = (DeployError, MeasureError, ExitedError, TimeoutError)
 
 def explain(engine: Engine, error: BaseException, stage: Stage, running: Running | None) -> Failure:
     """Say why an attempt failed: by the engine's rules over its log, else by what is known of the error."""
-    log = running.log_tail(200) if running is not None else ""
+    log = running.log_tail(LOG_LINES) if running is not None else ""
     code = error.exit.code if isinstance(error, ExitedError) else None
     if isinstance(error, DeployError):
         return Failure(kind="bad_argument", stage="launch", message=error.message, remedy=error.remedy)
