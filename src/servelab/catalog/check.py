@@ -106,6 +106,7 @@ def _default(known: Mapping[str, Argument], name: str) -> Value | None:
 def _lengths(study: Study) -> Iterator[Problem]:
     """Requests longer than the engine or the model can take."""
     longest = study.workload.longest
+    about = "about " if study.workload.dataset else ""  # its tokens are estimated from the text
     limits = [
         (f"`{name}` of the engine", value)
         for name in CONTEXT
@@ -119,8 +120,8 @@ def _lengths(study: Study) -> Iterator[Problem]:
         if longest > limit:
             yield Problem(
                 ("workload",),
-                f"the longest request has {longest} tokens, {what} is {limit}: shorten it, or raise it",
-                True,
+                f"the longest request has {about}{longest} tokens, {what} is {limit}: shorten it, or raise it",
+                not about,
             )
 
 
