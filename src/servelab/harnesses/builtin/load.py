@@ -9,11 +9,12 @@ import random
 from collections.abc import Callable, Iterator
 from time import perf_counter
 
+from servelab.harnesses.builtin.arrivals import due_times
 from servelab.harnesses.builtin.http import Client
 from servelab.harnesses.builtin.prompts import Prompts, request_body, request_path
 from servelab.harnesses.builtin.record import Record, record, token_intervals
 from servelab.harnesses.builtin.stream import Answer, read
-from servelab.harnesses.builtin.window import Window
+from servelab.harnesses.builtin.window import Settling, Window
 from servelab.spec.workload import LoadPoint, Workload
 
 FILL = 4  # requests per stream, at least, that a load as fast as possible needs to be one
@@ -43,6 +44,11 @@ class LoadGenerator:
         self.busy_until = math.inf
         """When the last counted request was sent: until then every stream was busy, or arrivals kept coming."""
         self.done = 0
+        self.asked = (0, 0.0)
+        """Open loop: requests that were due so far, and when the last of them was, in seconds since the start."""
+        self.last_sent = 0.0
+        """When it was really sent, in seconds since the start."""
+        self.settling = Settling()
         self._client = client
         self._model = model
         self._workload = workload
@@ -65,7 +71,7 @@ class LoadGenerator:
         Raises:
             AllFailed: nothing succeeded.
         """
-        if load.kind in ("concurrency", "throughput"):
+        if not load.open_loop:
             streams = _streams(load)
             await self._closed(streams, self._numbers(load, streams), keep)
             return
@@ -114,6 +120,7 @@ class LoadGenerator:
 
         async def one(number: int, due: float) -> None:
             async with places:
+                self.last_sent = perf_counter() - self.start
                 await self._request(number, due, keep)
 
         def ended(task: asyncio.Task[None]) -> None:
@@ -121,11 +128,11 @@ class LoadGenerator:
             if not task.cancelled() and task.exception() is not None:
                 failures.append(task.exception() or AssertionError())
 
-        due = self.start
-        for number in self._due_numbers(load):
-            due += rng.expovariate(load.level) if load.kind == "poisson" else (1 / load.level if number else 0.0)
-            if failures or (load.seconds is not None and due - self.start > load.seconds):
+        for number, when in enumerate(due_times(load, rng, [row.when for row in self._prompts.trace])):
+            due = self.start + when
+            if failures or (load.seconds is not None and when > load.seconds):
                 break
+            self.asked = (number + 1, when)
             delay = due - perf_counter()
             if delay > 0:
                 await asyncio.sleep(delay)
@@ -136,13 +143,6 @@ class LoadGenerator:
         await _all(tasks)
         if failures:
             raise failures[0]
-
-    @staticmethod
-    def _due_numbers(load: LoadPoint) -> Iterator[int]:
-        number = 0
-        while load.requests is None or number < load.requests:
-            yield number
-            number += 1
 
     async def _request(self, number: int, intended: float, keep: Keep) -> None:
         prompt = self._prompts[number]
@@ -160,6 +160,8 @@ class LoadGenerator:
         self.window.add(answer, exchange.end, self.start, self.busy_until)
         if number < 0:
             return  # warm-up
+        if answer.chunks and answer.error is None:
+            self.settling.add(answer.chunks[0] - intended, exchange.end - self.start)
         keep(
             record(answer, self.start, intended, exchange.sent, exchange.end, prompt.prompt_tokens),
             token_intervals(answer),

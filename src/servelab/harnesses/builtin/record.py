@@ -42,6 +42,11 @@ class Record:
         return (self.last if self.last is not None else self.end) - self.intended
 
     @property
+    def delay(self) -> float:
+        """Seconds between the intended and the actual sending."""
+        return max(0.0, self.sent - self.intended)
+
+    @property
     def tpot(self) -> float | None:
         """Time per output token after the first, in seconds: (last - first) / (tokens - 1)."""
         if self.first is None or self.last is None or self.output_tokens < 2:

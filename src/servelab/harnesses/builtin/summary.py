@@ -10,6 +10,7 @@ from servelab.harnesses.builtin.record import Record
 from servelab.harnesses.builtin.window import Window
 from servelab.spec.goal import RequestSLO
 from servelab.spec.report import ClientHealth
+from servelab.spec.samples import mean_interval, percentile_ranks, share_interval
 
 PERCENTS = {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "max": 100}
 
@@ -31,6 +32,8 @@ class Tally:
     itl: array[float] = field(default_factory=lambda: array("d"))
     tpot: array[float] = field(default_factory=lambda: array("d"))
     e2e: array[float] = field(default_factory=lambda: array("d"))
+    ttft_sent: array[float] = field(default_factory=lambda: array("d"))
+    e2e_sent: array[float] = field(default_factory=lambda: array("d"))
     delay: array[float] = field(default_factory=lambda: array("d"))
     errors: dict[str, int] = field(default_factory=dict)
     requests: int = 0
@@ -48,13 +51,15 @@ class Tally:
         self.requests += 1
         self.busy += one.end - one.sent
         self.last_end = max(self.last_end, one.end)
-        self.delay.append(max(0.0, one.sent - one.intended))
+        self.delay.append(one.delay)
         if one.error is not None or one.ttft is None:
             kind = one.error or "empty"
             self.errors[kind] = self.errors.get(kind, 0) + 1
             return
         self.ttft.append(one.ttft)
         self.e2e.append(one.e2e)
+        self.ttft_sent.append(one.ttft - one.delay)
+        self.e2e_sent.append(one.e2e - one.delay)
         self.itl.extend(gaps)
         if one.tpot is not None:
             self.tpot.append(one.tpot)
@@ -107,8 +112,27 @@ class Tally:
 
     def quantiles(self) -> dict[str, tuple[float, ...]]:
         """The 0, 1, ..., 100 % quantiles of each latency, in seconds."""
-        ordered = {name: sorted(values) for name, values in self._latencies().items() if name != "schedule_delay"}
+        ordered = {name: sorted(self._latencies()[name]) for name in ("ttft", "itl", "tpot", "e2e")}
         return {name: tuple(quantile(v, p) for p in range(101)) for name, v in ordered.items() if v}
+
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """95 % confidence intervals of the means, percentiles and shares; see samples.py."""
+        found: dict[str, tuple[float, float]] = {}
+        for name, values in self._latencies().items():
+            ordered = sorted(values)
+            # Intervals between a request's tokens are alike: they tell no more than a request does.
+            independent = min(len(ordered), self.succeeded)
+            for label, percent in PERCENTS.items():
+                ranks = percentile_ranks(independent, percent)
+                if ranks is not None:
+                    low, high = (quantile(ordered, 100 * (rank - 1) / (independent - 1)) for rank in ranks)
+                    found[f"{name}_{label}"] = (low, high)
+            if independent > 1:
+                found[f"{name}_mean"] = mean_interval(ordered, independent)
+        if self.requests:
+            found["error_rate"] = share_interval(self.requests - self.succeeded, self.requests)
+            found["goodput_ratio"] = share_interval(self.good, self.requests)
+        return found
 
     def warnings(self) -> tuple[str, ...]:
         """Why the numbers should not be relied on."""
@@ -121,7 +145,15 @@ class Tally:
         return tuple(found)
 
     def _latencies(self) -> dict[str, array[float]]:
-        return {"ttft": self.ttft, "itl": self.itl, "tpot": self.tpot, "e2e": self.e2e, "schedule_delay": self.delay}
+        return {
+            "ttft": self.ttft,
+            "itl": self.itl,
+            "tpot": self.tpot,
+            "e2e": self.e2e,
+            "ttft_sent": self.ttft_sent,
+            "e2e_sent": self.e2e_sent,
+            "schedule_delay": self.delay,
+        }
 
 
 def quantile(ordered: Sequence[float], percent: float) -> float:
