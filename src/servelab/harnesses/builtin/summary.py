@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from servelab.harnesses.builtin.distribution import Distribution
 from servelab.harnesses.builtin.record import Record
 from servelab.harnesses.builtin.window import Window
 from servelab.spec.goal import RequestSLO
@@ -24,27 +24,29 @@ MAX_DELAY_SHARE = 0.1  # of the median TTFT: requests sent so late are not the l
 
 @dataclass
 class Tally:
-    """Gathers records as they come. Latencies in seconds, 8 bytes each."""
+    """Gathers records as they come. Latencies in seconds, in bounded memory."""
 
     slo: RequestSLO
-    ttft: array[float] = field(default_factory=lambda: array("d"))
-    itl: array[float] = field(default_factory=lambda: array("d"))
-    tpot: array[float] = field(default_factory=lambda: array("d"))
-    e2e: array[float] = field(default_factory=lambda: array("d"))
-    delay: array[float] = field(default_factory=lambda: array("d"))
+    ttft: Distribution = field(default_factory=Distribution)
+    itl: Distribution = field(default_factory=Distribution)
+    chunk_interval: Distribution = field(default_factory=Distribution)
+    tpot: Distribution = field(default_factory=Distribution)
+    e2e: Distribution = field(default_factory=Distribution)
+    delay: Distribution = field(default_factory=Distribution)
     errors: dict[str, int] = field(default_factory=dict)
     requests: int = 0
     good: int = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
     chunks: int = 0
-    off_length: int = 0
+    reasoning_tokens: float = 0.0
+    """Of the output tokens, those in chunks of reasoning."""
     busy: float = 0.0
     """Request-seconds: the sum of all requests' time in flight."""
     last_end: float = 0.0
 
-    def add(self, one: Record, gaps: Sequence[float]) -> None:
-        """Count one request."""
+    def add(self, one: Record, gaps: Sequence[float], intervals: Sequence[float] | None = None) -> None:
+        """Count one request, with its token intervals; and its chunk intervals, where they are not the same."""
         self.requests += 1
         self.busy += one.end - one.sent
         self.last_end = max(self.last_end, one.end)
@@ -56,11 +58,13 @@ class Tally:
         self.ttft.append(one.ttft)
         self.e2e.append(one.e2e)
         self.itl.extend(gaps)
+        self.chunk_interval.extend(gaps if intervals is None else intervals)
         if one.tpot is not None:
             self.tpot.append(one.tpot)
         self.prompt_tokens += one.prompt_tokens
         self.output_tokens += one.output_tokens
         self.chunks += one.chunks
+        self.reasoning_tokens += one.output_tokens * one.reasoning_chunks / max(1, one.chunks)
         self.good += self.slo.met(one.ttft, one.tpot, one.e2e)
 
     @property
@@ -99,16 +103,16 @@ class Tally:
             "concurrency": self.busy / duration if concurrency is None else concurrency,
         }
         for name, values in self._latencies().items():
-            ordered = sorted(values)
-            if ordered:
-                found[f"{name}_mean"] = sum(ordered) / len(ordered)
-                found |= {f"{name}_{label}": quantile(ordered, percent) for label, percent in PERCENTS.items()}
+            if values:
+                found[f"{name}_mean"] = values.mean
+                quantiles = values.quantiles(list(PERCENTS.values()))
+                found |= {f"{name}_{label}": value for label, value in zip(PERCENTS, quantiles, strict=True)}
         return found
 
     def quantiles(self) -> dict[str, tuple[float, ...]]:
         """The 0, 1, ..., 100 % quantiles of each latency, in seconds."""
-        ordered = {name: sorted(values) for name, values in self._latencies().items() if name != "schedule_delay"}
-        return {name: tuple(quantile(v, p) for p in range(101)) for name, v in ordered.items() if v}
+        found = {name: values for name, values in self._latencies().items() if name != "schedule_delay" and values}
+        return {name: tuple(values.quantiles(range(101))) for name, values in found.items()}
 
     def warnings(self) -> tuple[str, ...]:
         """Why the numbers should not be relied on."""
@@ -120,31 +124,30 @@ class Tally:
             found.append(f"only {self.succeeded} requests succeeded; percentiles need at least {MIN_REQUESTS}")
         return tuple(found)
 
-    def _latencies(self) -> dict[str, array[float]]:
-        return {"ttft": self.ttft, "itl": self.itl, "tpot": self.tpot, "e2e": self.e2e, "schedule_delay": self.delay}
+    def _latencies(self) -> dict[str, Distribution]:
+        return {
+            "ttft": self.ttft,
+            "itl": self.itl,
+            "chunk_interval": self.chunk_interval,
+            "tpot": self.tpot,
+            "e2e": self.e2e,
+            "schedule_delay": self.delay,
+        }
 
 
-def quantile(ordered: Sequence[float], percent: float) -> float:
-    """The ``percent`` quantile of sorted values, interpolated linearly (Hyndman and Fan's type 7)."""
-    place = (len(ordered) - 1) * percent / 100
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
-
-
-def client_health(tally: Tally, lags: Sequence[float], cpu: float) -> ClientHealth:
+def client_health(tally: Tally, lags: Distribution, cpu: float) -> ClientHealth:
     """Whether the load generator was fit to measure what it measured."""
-    lag = quantile(sorted(lags), 99) if lags else 0.0
-    delay = quantile(sorted(tally.delay), 99) if tally.delay else 0.0
+    lag = lags.quantile(99)
+    delay = tally.delay.quantile(99)
     reasons = []
     if cpu > MAX_CPU:
         reasons.append(f"it used {cpu:.0%} of its core")
     if tally.itl:
-        allowed = max(MIN_LAG, MAX_LAG_SHARE * quantile(sorted(tally.itl), 50))
+        allowed = max(MIN_LAG, MAX_LAG_SHARE * tally.itl.quantile(50))
         if lag > allowed:
             reasons.append(f"it was up to {lag * 1000:.0f} ms late (99 %), {allowed * 1000:.0f} ms are tolerable")
     if tally.ttft:
-        allowed = max(MIN_LAG, MAX_DELAY_SHARE * quantile(sorted(tally.ttft), 50))
+        allowed = max(MIN_LAG, MAX_DELAY_SHARE * tally.ttft.quantile(50))
         if delay > allowed:
             reasons.append(f"it sent requests up to {delay * 1000:.0f} ms late (99 %)")
     return ClientHealth(
