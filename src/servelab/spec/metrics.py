@@ -24,7 +24,8 @@ class MetricInfo:
 
 _LATENCIES = {
     "ttft": "time to first token",
-    "itl": "inter-token latency",
+    "itl": "inter-token latency, chunks spread over their tokens",
+    "chunk_interval": "time between chunks, whatever their tokens",
     "tpot": "time per output token",
     "e2e": "end-to-end latency",
     "ttft_sent": "time to first token from the actual send",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 CONFIDENCE = 0.95
 Z = 1.959963984540054
@@ -61,11 +61,9 @@ def percentile_ranks(count: int, percent: float) -> tuple[int, int] | None:
     return (low, high) if low >= 1 and high <= count else None
 
 
-def mean_interval(values: Sequence[float], independent: int) -> tuple[float, float]:
+def mean_interval(mean: float, deviation: float, independent: int) -> tuple[float, float]:
     """The interval of a mean by the normal approximation, from ``independent`` values' worth of knowledge."""
-    mean = math.fsum(values) / len(values)
-    variance = math.fsum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
-    half = Z * math.sqrt(variance / independent)
+    half = Z * deviation / math.sqrt(independent)
     return mean - half, mean + half
 
 

@@ -62,8 +62,8 @@ async def measure(task: Task) -> Result:
     try:
         with RecordFile(Path(task.records)) as file:
 
-            def keep(one: Record, gaps: list[float]) -> None:
-                tally.add(one, gaps)
+            def keep(one: Record, gaps: list[float], intervals: list[float]) -> None:
+                tally.add(one, gaps, intervals)
                 file.write(one)
 
             await generator.run(task.load, task.seed, keep)
@@ -93,6 +93,7 @@ async def measure(task: Task) -> Result:
         tokens_per_chunk=tally.output_tokens / tally.chunks if tally.chunks else 1.0,
         prompt_tokens=tally.prompt_tokens,
         output_tokens=tally.output_tokens,
+        reasoning_tokens=round(tally.reasoning_tokens),
     )
 
 

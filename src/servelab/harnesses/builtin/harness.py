@@ -104,7 +104,11 @@ def _report(job: Job, result: Result, started: datetime) -> Report:
         quantiles=result.quantiles,
         intervals=result.intervals,
         steady_from=result.steady_from,
-        server={**result.server, "tokens_per_chunk": result.tokens_per_chunk},
+        server={
+            **result.server,
+            "tokens_per_chunk": result.tokens_per_chunk,
+            **({"reasoning_tokens": result.reasoning_tokens} if result.reasoning_tokens else {}),
+        },
         client=result.client,
         warnings=result.warnings,
         provenance=Provenance(

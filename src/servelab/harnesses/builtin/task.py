@@ -56,6 +56,7 @@ class Result(Spec):
     tokens_per_chunk: float = 1.0
     prompt_tokens: int = 0
     output_tokens: int = 0
+    reasoning_tokens: int = 0
     failure: str | None = None
 
 

@@ -8,6 +8,7 @@ counted from the first counted request to the sending of the last, over whatever
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from statistics import fmean, variance
 
@@ -33,7 +34,7 @@ class Window:
         if not start or answer.error is not None or not answer.chunks:
             return
         per_chunk = (answer.output_tokens or len(answer.chunks)) / len(answer.chunks)
-        self.output_tokens += per_chunk * sum(start <= when <= busy_until for when in answer.chunks)
+        self.output_tokens += per_chunk * (bisect_right(answer.chunks, busy_until) - bisect_left(answer.chunks, start))
         if start <= end <= busy_until:
             self.answers += 1
             self.prompt_tokens += answer.prompt_tokens or 0
