@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from servelab.harnesses.builtin.distribution import Distribution
 from servelab.harnesses.builtin.http import Client
 from servelab.harnesses.builtin.prompts import Prompts, _single_tokens, prepare_prompts, request_body, sample
 from servelab.harnesses.builtin.stream import events
@@ -155,11 +156,11 @@ def test_a_client_that_is_late_is_not_fit():
     tally.itl.extend([0.01] * 100)
     tally.ttft.extend([0.1] * 20)
     tally.delay.extend([0.0] * 20)
-    assert client_health(tally, [0.001] * 100, 0.3).verdict == "ok"
-    assert "of its core" in client_health(tally, [], 0.95).reasons[0]
-    assert "late" in client_health(tally, [0.2] * 100, 0.3).reasons[0]
+    assert client_health(tally, Distribution([0.001] * 100), 0.3).verdict == "ok"
+    assert "of its core" in client_health(tally, Distribution(), 0.95).reasons[0]
+    assert "late" in client_health(tally, Distribution([0.2] * 100), 0.3).reasons[0]
     tally.delay.extend([0.5] * 20)
-    assert "sent requests" in client_health(tally, [], 0.3).reasons[0]
+    assert "sent requests" in client_health(tally, Distribution(), 0.3).reasons[0]
 
 
 def test_few_requests_are_warned_of():

@@ -71,7 +71,7 @@ def test_a_fault_is_told_with_file_line_and_column(line, fault):
     [
         (("ttft_p95 <=", "ttf_p95 <="), "unknown metric 'ttf_p95'; did you mean 'ttft_p95'?"),
         (("low: 8", "low: 512"), "low 512 is above high 256"),
-        (("concurrency: [1, 4]", "rate: 1, concurrency: 1"), "give exactly one of concurrency, rate and sweep"),
+        (("concurrency: [1, 4]", "rate: 1, concurrency: 1"), "give exactly one of concurrency, rate, ramp"),
         (("requests: 20", "warmup: 1"), "say how long a level lasts"),
         (("name: small", "name: ../etc"), "is not a valid name"),
         (("engine: vllm", "engine: {name: vllm, environment: {HF_TOKEN: x}}"), "looks like a secret"),

@@ -10,6 +10,7 @@ from servelab.catalog.fit import misfit, uneven_heads
 from servelab.catalog.models import find_model
 from servelab.catalog.nearest import mistyped
 from servelab.spec.base import Value
+from servelab.spec.samples import too_few
 from servelab.spec.study import Study
 
 CONTEXT = ("max_model_len", "context_length", "max_seq_len")
@@ -33,7 +34,7 @@ class Problem:
 def check_study(study: Study) -> list[Problem]:
     """All problems of a study; nothing is known of a plug-in engine, and nothing is said."""
     known = find_engine(study.engine.name)
-    problems = [*_lengths(study), *_memory(study)]
+    problems = [*_lengths(study), *_memory(study), *_samples(study)]
     if known is None:
         return problems
     for path, name, values in _settings(study):
@@ -106,6 +107,7 @@ def _default(known: Mapping[str, Argument], name: str) -> Value | None:
 def _lengths(study: Study) -> Iterator[Problem]:
     """Requests longer than the engine or the model can take."""
     longest = study.workload.longest
+    about = "about " if study.workload.dataset else ""  # its tokens are estimated from the text
     limits = [
         (f"`{name}` of the engine", value)
         for name in CONTEXT
@@ -119,9 +121,16 @@ def _lengths(study: Study) -> Iterator[Problem]:
         if longest > limit:
             yield Problem(
                 ("workload",),
-                f"the longest request has {longest} tokens, {what} is {limit}: shorten it, or raise it",
-                True,
+                f"the longest request has {about}{longest} tokens, {what} is {limit}: shorten it, or raise it",
+                not about,
             )
+
+
+def _samples(study: Study) -> Iterator[Problem]:
+    """Percentiles that the load's requests cannot tell."""
+    if study.load.requests is not None:
+        goals = [goal.metric for goal in study.goals]
+        yield from (Problem(("load", "requests"), what, False) for what in too_few(goals, study.load.requests))
 
 
 def _memory(study: Study) -> Iterator[Problem]:

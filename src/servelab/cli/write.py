@@ -51,11 +51,13 @@ def plan(study: Path, *, json: Json = False) -> None:
         print_json(made)
         return
     console.print(f"[bold]{loaded.name}[/]: {made.trials} trials, then {made.verification_trials} to verify the best")
-    console.print(f"  {made.measurements_per_trial} measurement(s) of each, engine up throughout")
+    at_most = "at most " if loaded.load.saturation else ""
+    console.print(f"  {at_most}{made.measurements_per_trial} measurement(s) of each, engine up throughout")
     if made.load_seconds is not None:
         console.print(f"  at most {made.load_seconds / 60:.0f} minutes under load, engine starts not counted")
     else:
-        console.print("  its length depends on the engine's speed, since the load is given in requests")
+        why = "its load levels are found out" if made.adaptive else "the load is given in requests"
+        console.print(f"  its length depends on the engine's speed, since {why}")
     for planned in made.first:
         console.print(f"\n  [bold]{escape(parameters_text(planned.parameters))}[/]")
         console.print(f"  {escape(shlex.join(planned.command)) or '(the endpoint runs already)'}", soft_wrap=True)

@@ -93,7 +93,7 @@ def _load(report: Report, workload: Workload) -> dict[str, Any]:
     standardized: dict[str, Any] = {
         "tool": f"servelab-{made.harness}",
         "tool_version": made.harness_version,
-        "source": "random",
+        "source": "sampled" if workload.trace or workload.dataset else "random",
         "input_seq_len": _lengths(workload.prompt),
         "output_seq_len": _lengths(workload.output),
         **_level(load),
@@ -116,15 +116,18 @@ def _load(report: Report, workload: Workload) -> dict[str, Any]:
 
 
 def _level(load: LoadPoint) -> dict[str, float]:
-    if load.kind in ("concurrency", "throughput"):
+    if load.kind == "replay":
+        return {}
+    if not load.open_loop:
         return {"concurrency": int(load.level)}
     return {"rate_qps": load.level}
 
 
 def _lengths(tokens: Tokens) -> dict[str, Any]:
-    fixed = tokens.stdev == 0
+    fixed = tokens.stdev == 0 and tokens.distribution != "uniform"
+    known = {"uniform": "random"}.get(tokens.distribution, "gaussian")
     return {
-        "distribution": "fixed" if fixed else "gaussian",
+        "distribution": "fixed" if fixed else known,
         "value": tokens.mean,
         "std_dev": tokens.stdev,
         "min": tokens.min,

@@ -17,6 +17,9 @@ from servelab.lab.setup import Setup
 from servelab.spec.deployment import Deployment
 from servelab.spec.errors import MeasureError
 from servelab.spec.report import Report
+from servelab.spec.samples import too_few
+from servelab.spec.saturation import conclude, next_probe
+from servelab.spec.study import Study
 from servelab.spec.trial import Measurement, Phase, Trial, TrialState
 from servelab.spec.workload import LoadPoint
 
@@ -44,10 +47,13 @@ class _Bench:
         """The report of one place: from the store, or measured now and stored."""
         key = (phase, point, repeat)
         if key not in self.done:
-            report = await self._measure(phase, point, repeat, load)
-            self.save(Measurement(phase=phase, point=point, repeat=repeat, report=report))
-            self.done[key] = report
+            self.keep(phase, point, repeat, await self._measure(phase, point, repeat, load))
         return self.done[key]
+
+    def keep(self, phase: Phase, point: int, repeat: int, report: Report) -> None:
+        """Store a report in its place."""
+        self.save(Measurement(phase=phase, point=point, repeat=repeat, report=report))
+        self.done[phase, point, repeat] = report
 
     async def _measure(self, phase: Phase, point: int, repeat: int, load: LoadPoint) -> Report:
         study = self.setup.study
@@ -75,7 +81,8 @@ class _Bench:
 
         self.setup.observe("measuring", {"trial": self.trial.number, "phase": phase, "load": load.label})
         async with asyncio.timeout(study.budget.timeouts.measure):
-            return await self.setup.harness.measure(job, progress)
+            report = await self.setup.harness.measure(job, progress)
+        return report if phase == "screen" else with_sample_warnings(study, report)
 
 
 async def measure_trial(
@@ -96,6 +103,8 @@ async def measure_trial(
         reason = await _screen(bench)
         if reason is not None:
             return Measured("stopped", reason)
+    if setup.study.load.saturation:
+        return Measured("complete", await _saturate(bench))
     loads = list(setup.study.load.points)
     for repeat in range(setup.study.budget.repeats):
         reports = [await bench.report("full", index, repeat, load) for index, load in enumerate(loads)]
@@ -106,12 +115,32 @@ async def measure_trial(
     return Measured("complete")
 
 
+async def _saturate(bench: _Bench) -> str:
+    """Search the highest level that meets the SLO; returns what was found, for people."""
+    study = bench.setup.study
+    probes: list[Report] = []
+    while (load := next_probe(study.load, study.constraints, probes)) is not None:
+        probes.append(await bench.report("probe", len(probes), 0, load))
+    report, finding = conclude(study.load, study.constraints, probes)
+    if ("full", 0, 0) not in bench.done:
+        bench.keep("full", 0, 0, report)
+    return finding
+
+
+def with_sample_warnings(study: Study, report: Report) -> Report:
+    """The report with a warning for each percentile of the goal that it has too few requests for."""
+    answered = report.requests - sum(report.errors.values())
+    goals = [goal.metric for goal in study.goals if goal.at in (None, report.load.level)]
+    found = too_few((name for name in goals if name in report.metrics), answered)
+    return report.model_copy(update={"warnings": (*report.warnings, *found)}) if found else report
+
+
 async def _screen(bench: _Bench) -> str | None:
     """Measure briefly; the reason to stop here, or None."""
     study = bench.setup.study
     short = [shortened(load, study.budget.screening) for load in study.load.points]
-    # A sweep's levels depend on its extremes; a short one is not comparable with a whole one.
-    if study.design or study.load.sweep or any(load is None for load in short):
+    # Levels may depend on what earlier ones showed; a short one is not comparable with a whole one.
+    if study.design or study.load.adaptive or any(load is None for load in short):
         return None
     reports = [await bench.report("screen", i, 0, load) for i, load in enumerate(short) if load is not None]
     best = bench.setup.store.summary(bench.setup.record.id).best

@@ -13,6 +13,7 @@ from servelab.lab.suggest import Suggestions
 from servelab.platforms.base import platform
 from servelab.spec.base import Parameters, Spec
 from servelab.spec.deployment import Address
+from servelab.spec.saturation import most_probes
 from servelab.spec.study import Study
 from servelab.spec.trial import Trial
 from servelab.spec.workload import LoadPoint
@@ -31,14 +32,16 @@ class Planned(Spec):
 class Plan(Spec):
     """What a study will cost at most, and how it begins.
 
-    ``load_seconds`` is the time under load if every trial is measured in full; None when the load is given in
-    requests at a concurrency, since then the engine's speed decides.
+    ``load_seconds`` is the time under load if every trial is measured in full; None when the engine's speed decides:
+    the load is given in requests at a concurrency, or its levels are found out (``adaptive``).
+    ``measurements_per_trial`` are at most so many where a saturation is searched.
     """
 
     trials: int
     verification_trials: int
     measurements_per_trial: int
     load_seconds: float | None
+    adaptive: bool = False
     first: tuple[Planned, ...]
 
 
@@ -52,11 +55,12 @@ def make_plan(study: Study) -> Plan:
     trials = planned_trials(study)
     verification = study.budget.verification
     retests = (verification.top + 1) * verification.rounds if study.objectives and verification.top else 0
-    levels = study.load.sweep or len(study.load.points)
+    levels = most_probes(study.load) if study.load.saturation else study.load.sweep or len(study.load.points)
     return Plan(
         trials=trials,
         verification_trials=retests,
         measurements_per_trial=levels * study.budget.repeats,
+        adaptive=study.load.adaptive,
         load_seconds=_load_seconds(study, trials, retests),
         first=tuple(Planned(parameters=p, command=_command(study, p)) for p in _first(study, trials)),
     )
@@ -87,7 +91,7 @@ def _load_seconds(study: Study, trials: int, retests: int) -> float | None:
     screened = study.space is not None and all(short)
     screen = sum(_duration(point) for point in short if point is not None) if screened else 0.0
     total = (full + screen) * trials + full * retests
-    return total if math.isfinite(total) and not study.load.sweep else None
+    return total if math.isfinite(total) and not study.load.adaptive else None
 
 
 def _duration(load: LoadPoint) -> float:
@@ -95,6 +99,6 @@ def _duration(load: LoadPoint) -> float:
     limits = [math.inf]
     if load.seconds is not None:
         limits.append(load.seconds)
-    if load.requests is not None and load.kind in ("constant", "poisson"):
-        limits.append((load.requests + load.warmup) / load.level)
+    if load.requests is not None and load.open_loop and load.kind != "replay":
+        limits.append((load.requests + load.warmup) / ((load.level + (load.start or load.level)) / 2))
     return min(limits)

@@ -59,7 +59,9 @@ class Suggestions:
 
 def candidates(study: Study, trials: Sequence[Trial]) -> list[Trial]:
     """The trials to verify, best first: what the search recommends, without the default itself."""
-    eligible = {t.number: t for t in trials if t.kind == "search" and t.state == "complete"}
+    complete = [t for t in trials if t.kind == "search" and t.state == "complete"]
+    # In doubt (its client was not fit, say) is worth another look only where nothing else is.
+    eligible = {t.number: t for t in complete if t.feasible is not None} or {t.number: t for t in complete}
     baseline = [t.parameters for t in trials if t.kind == "baseline"]
     ranked = recommend(problem(study), [observation(t) for t in eligible.values()], len(eligible))
     chosen = [eligible[number] for number in ranked if eligible[number].parameters not in baseline]

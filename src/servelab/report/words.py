@@ -66,6 +66,8 @@ def metric_text(name: str, value: float | None) -> str:
 
 
 def _tokens_text(tokens: Tokens) -> str:
+    if tokens.distribution == "uniform":
+        return f"{tokens.min} to {tokens.upper}"
     spread = f" \N{PLUS-MINUS SIGN} {tokens.stdev:g}" if tokens.stdev else ""
     return f"{tokens.mean:g}{spread}"
 
@@ -74,6 +76,9 @@ def workload_text(workload: Workload) -> str:
     """What clients ask for, in one line."""
     if workload.dataset:
         return f"{one_line(workload.name)}: data set {one_line(workload.dataset)}, {workload.api} API"
+    if workload.trace:
+        trace = workload.trace
+        return f"{one_line(workload.name)}: {trace.format} trace {one_line(trace.path)}, {workload.api} API"
     prefix = f", shared prefix of {workload.prefix.tokens} tokens" if workload.prefix else ""
     turns = f", {workload.turns} turns" if workload.turns > 1 else ""
     lengths = f"{_tokens_text(workload.prompt)} prompt and {_tokens_text(workload.output)} output tokens"
@@ -81,15 +86,22 @@ def workload_text(workload: Workload) -> str:
 
 
 def _levels_text(load: Load) -> str:
+    if load.sweep:
+        return f"a sweep of {load.sweep} levels"
+    if load.saturation:
+        search = load.saturation
+        return f"saturation searched between {search.of} {search.low:g} and {search.high:g}"
     if load.concurrency:
         return f"concurrency {listed([f'{level:g}' for level in load.concurrency])}"
+    if not load.rate:
+        return listed([point.label for point in load.points])
     return f"{listed([f'{level:g}' for level in load.rate])} req/s ({load.arrival})"
 
 
 def load_text(study: Study) -> str:
     """The load levels and how long each lasts, in one line."""
     load = study.load
-    levels = f"a sweep of {load.sweep} levels" if load.sweep else _levels_text(load)
+    levels = _levels_text(load)
     length = [f"{load.requests} requests"] if load.requests else []
     length += [duration(load.seconds)] if load.seconds else []
-    return f"{levels}; {' or '.join(length)} each"
+    return f"{levels}; {' or '.join(length) or 'the whole trace'} each"

@@ -24,9 +24,12 @@ class MetricInfo:
 
 _LATENCIES = {
     "ttft": "time to first token",
-    "itl": "inter-token latency",
+    "itl": "inter-token latency, chunks spread over their tokens",
+    "chunk_interval": "time between chunks, whatever their tokens",
     "tpot": "time per output token",
     "e2e": "end-to-end latency",
+    "ttft_sent": "time to first token from the actual send",
+    "e2e_sent": "end-to-end latency from the actual send",
     "schedule_delay": "delay between intended and actual send",
 }
 
@@ -42,6 +45,7 @@ _SCALARS = {
             "output_throughput_per_accelerator", "output tokens per second and accelerator", "tok/s", "maximize"
         ),
         MetricInfo("error_rate", "share of failed requests", "", "minimize"),
+        MetricInfo("saturation", "highest load level that met the SLO, as far as a search found", "", "maximize"),
         MetricInfo("concurrency", "requests in flight, achieved on average", "", "maximize"),
     )
 }

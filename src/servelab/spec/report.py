@@ -18,6 +18,8 @@ class ClientHealth(Spec):
     cpu: float | None = Field(default=None, description="share of one core the client used")
     loop_lag_p99: float | None = Field(default=None, description="seconds")
     schedule_delay_p99: float | None = Field(default=None, description="seconds, open loop only")
+    asked_rate: float | None = Field(default=None, description="requests/s that were due, open loop only")
+    achieved_rate: float | None = Field(default=None, description="requests/s that were sent, open loop only")
 
 
 class Provenance(Spec):
@@ -42,6 +44,7 @@ class Report(Spec):
 
     ``metrics`` maps the names of spec/metrics.py to SI values (seconds, tokens/s, requests/s).
     ``quantiles`` maps ttft, itl, tpot and e2e to their 0, 1, ..., 100 % quantiles in seconds.
+    ``intervals`` maps metrics to their 95 % confidence intervals, as far as the sample is large enough for one.
     ``standard`` is the llm-d Benchmark Report v0.2 of the same measurement.
     """
 
@@ -51,6 +54,10 @@ class Report(Spec):
     duration: float = Field(ge=0, description="seconds")
     errors: dict[str, int] = Field(default_factory=dict, description="kind of error -> requests")
     quantiles: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    steady_from: float | None = Field(
+        default=None, description="seconds after which TTFT no longer drifted; None if never, or not known"
+    )
     server: dict[str, float] = Field(default_factory=dict, description="means of the engine's own metrics")
     client: ClientHealth = ClientHealth()
     warnings: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from servelab.spec.base import Label, ParameterName, Parameters, Spec, Value
 from servelab.spec.budget import Budget
 from servelab.spec.goal import Constraint, Objective, RequestSLO
 from servelab.spec.model import EngineConfig, Model
+from servelab.spec.samples import too_few
 from servelab.spec.space import Space
 from servelab.spec.workload import Load, Workload
 
@@ -81,15 +82,39 @@ class Study(Spec):
         for name in self.changed:
             if name in self.engine.arguments:
                 raise ValueError(f"{name} is fixed in engine.arguments and changed by the study: remove one")
-        self._check_levels()
+        if self.load.saturation:
+            self._check_saturation()
+        else:
+            self._check_levels()
+        replays = self.load.replay or (self.load.saturation and self.load.saturation.of == "replay")
+        if replays and self.workload.trace is None:
+            raise ValueError("a replay needs the times of a trace: add workload.trace")
         return self
 
+    def _check_saturation(self) -> None:
+        if not self.constraints:
+            raise ValueError("a saturation search needs an SLO: add for example constraints: [ttft_p95 <= 500ms]")
+        for goal in self.goals:
+            if goal.at is not None:
+                raise ValueError(f"'{goal}' reads a load level, but a saturation search finds its level")
+        if self.budget.repeats > 1:
+            raise ValueError("a saturation search repeats what is in doubt by itself: leave budget.repeats out")
+        guesses = too_few([constraint.metric for constraint in self.constraints], self.load.requests or 0)
+        if guesses:
+            raise ValueError(f"load.requests: {guesses[0]}")
+
     def _check_levels(self) -> None:
+        if any(objective.metric == "saturation" for objective in self.objectives):
+            raise ValueError("the metric saturation needs a search: add load.saturation")
         levels = [point.level for point in self.load.points]
-        goals: tuple[Objective | Constraint, ...] = (*self.objectives, *self.constraints)
-        for goal in goals:
+        for goal in self.goals:
             if goal.at is not None and goal.at not in levels:
                 raise ValueError(f"'{goal}' reads load level {goal.at:g}, but the levels are {levels}")
+
+    @property
+    def goals(self) -> tuple[Objective | Constraint, ...]:
+        """The objectives, then the constraints."""
+        return (*self.objectives, *self.constraints)
 
     @property
     def changed(self) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ TrialKind = Literal["baseline", "search", "verification"]
 
 StudyState = Literal["waiting", "running", "verifying", "paused", "cancelled", "complete", "failed"]
 
-Phase = Literal["screen", "full"]
+Phase = Literal["screen", "full", "probe"]
+"""``probe``: a step of a saturation search, whose answer is the ``full`` measurement."""
 
 
 class Measurement(Spec):

@@ -2,36 +2,106 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+import json
+import math
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from servelab.spec.base import Seconds, Spec
 
+LOGNORMAL_TAIL = 3.0  # standard deviations of the logarithm that a lognormal length may be above its median
+
+RESERVED = ("model", "prompt", "messages", "stream", "max_tokens", "n")
+"""Request fields that the workload itself decides."""
+
+
+def _may_be_left_out(*names: str) -> ConfigDict:
+    """Of fields that a validator or the reader of a study fills in: the JSON Schema does not require them."""
+
+    def change(schema: dict[str, Any]) -> None:
+        schema["required"] = [name for name in schema.get("required", ()) if name not in names]
+
+    return ConfigDict(json_schema_extra=change)
+
 
 class Tokens(Spec):
-    """A length distribution in tokens: normal with ``mean`` and ``stdev``, clipped to [min, max]."""
+    """A length distribution in tokens, rounded and clipped to [min, max].
 
+    ``mean`` and ``stdev`` are of the lengths themselves, before clipping, for the lognormal too; a uniform
+    distribution is given by ``min`` and ``max``.
+    """
+
+    model_config = _may_be_left_out("mean")
+
+    distribution: Literal["normal", "lognormal", "uniform", "fixed"] = "normal"
     mean: float = Field(gt=0)
     stdev: float = Field(default=0, ge=0)
     min: PositiveInt = 1
-    max: PositiveInt | None = Field(default=None, description="default: twice the mean")
+    max: PositiveInt | None = Field(
+        default=None, description="default: twice the mean; lognormal: three sigma above the median"
+    )
 
     @property
     def upper(self) -> int:
         """The longest length that can occur, in tokens."""
-        return self.max if self.max is not None else max(self.min, round(2 * self.mean))
+        if self.max is not None:
+            return self.max
+        highest = 2 * self.mean
+        if self.distribution == "lognormal":
+            mu, sigma = self.logarithm
+            highest = math.exp(mu + LOGNORMAL_TAIL * sigma)
+        return max(self.min, round(highest))
+
+    @property
+    def logarithm(self) -> tuple[float, float]:
+        """Mean and standard deviation of the logarithm of a lognormal length."""
+        variance = math.log1p((self.stdev / self.mean) ** 2)
+        return math.log(self.mean) - variance / 2, math.sqrt(variance)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mean_of_its_kind(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict):
+            return raw
+        low, high, kind = raw.get("min"), raw.get("max"), raw.get("distribution")
+        if kind == "uniform" and "mean" not in raw:
+            if not isinstance(low, int) or not isinstance(high, int):
+                raise ValueError("a uniform distribution is given by min and max")
+            return {**raw, "mean": (low + high) / 2}
+        if kind == "fixed" and isinstance(mean := raw.get("mean"), int | float) and not isinstance(mean, bool):
+            whole = max(1, round(mean))
+            return {"min": whole, "max": whole, **raw}
+        return raw
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _consistent(self) -> Self:
         if self.min > self.upper:
             raise ValueError(f"min {self.min} is above max {self.upper}")
+        if self.distribution in ("uniform", "fixed") and self.stdev:
+            raise ValueError(f"a {self.distribution} distribution has no stdev of its own: leave it out")
+        if self.distribution == "uniform" and (self.max is None or self.mean != (self.min + self.max) / 2):
+            raise ValueError("a uniform distribution is given by min and max: leave the mean out")
+        if self.distribution == "fixed" and self.min != self.upper:
+            raise ValueError("a fixed length has no min and max of its own: leave them out")
+        if self.distribution == "lognormal" and not self.stdev:
+            raise ValueError("a lognormal distribution needs a stdev; write a plain number for a fixed length")
         return self
 
 
 def _tokens(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return {"mean": value, "min": max(1, round(value)), "max": max(1, round(value))}
+        return {"distribution": "fixed", "mean": value}
     return value
 
 
@@ -46,8 +116,49 @@ class SharedPrefix(Spec):
     groups: PositiveInt = Field(default=1, description="number of different prefixes")
 
 
+class Columns(Spec):
+    """Names of a trace's columns (CSV) or fields (JSONL); the timestamp in seconds, or as date and time."""
+
+    timestamp: str = "timestamp"
+    input: str = "input"
+    output: str = "output"
+
+
+class Trace(Spec):
+    """A recorded trace of requests: when each came, and its lengths; prompts are made up to these lengths.
+
+    Requests without output are left out. In a ``mooncake`` trace, requests share the 512-token blocks that
+    ``hash_ids`` name.
+    """
+
+    path: str = Field(min_length=1, description="CSV or JSONL; relative to the study's file")
+    format: Literal["mooncake", "azure", "burstgpt", "columns"]
+    columns: Columns = Field(default=Columns(), description="for the format `columns`")
+    limit: PositiveInt = Field(default=100_000, description="rows that are read, from the first on")
+
+    @model_validator(mode="after")
+    def _columns_belong(self) -> Self:
+        if self.format != "columns" and "columns" in self.model_fields_set and self.columns != Columns():
+            raise ValueError(f"the format {self.format} knows its columns: leave them out, or write `format: columns`")
+        return self
+
+
+def _extra(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    taken = [name for name in value if name in RESERVED]
+    if taken:
+        raise ValueError(f"the workload itself decides {' and '.join(taken)}: leave it out")
+    json.dumps(value, allow_nan=False)  # says which number JSON does not know
+    return value
+
+
 class Workload(Spec):
-    """The requests: lengths, shared prefix, API and seed. Prompts are unique beyond the prefix."""
+    """The requests: lengths, shared prefix, API and seed. Prompts are unique beyond the prefix.
+
+    With a ``trace`` or ``dataset``, what it holds decides; ``prompt`` and ``output`` then sum it up (filled in when
+    the study is read), and ``output`` is the length where a line of the data set names none.
+    """
+
+    model_config = _may_be_left_out("prompt", "output")
 
     name: str = "custom"
     prompt: TokenCount
@@ -55,8 +166,24 @@ class Workload(Spec):
     prefix: SharedPrefix | None = None
     api: Literal["chat", "completions"] = "completions"
     turns: PositiveInt = 1
-    dataset: str | None = Field(default=None, description="path of a JSONL data set, for harnesses that take one")
+    dataset: str | None = Field(
+        default=None,
+        min_length=1,
+        description="a JSONL file, relative to the study's: `prompt` or `messages`, perhaps `output_tokens`",
+    )
+    trace: Trace | None = None
+    extra: Annotated[dict[str, JsonValue], AfterValidator(_extra)] = Field(
+        default_factory=dict, description="further fields of each request, as {temperature: 0.7}; null leaves one out"
+    )
     seed: int = 42
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.trace and self.dataset:
+            raise ValueError("give only one of trace and dataset")
+        if self.prefix and (self.trace or self.dataset):
+            raise ValueError(f"a {'trace' if self.trace else 'data set'} has its own prompts: leave the prefix out")
+        return self
 
     @property
     def longest(self) -> int:
@@ -64,11 +191,21 @@ class Workload(Spec):
         return (self.prefix.tokens if self.prefix else 0) + self.prompt.upper + self.output.upper
 
 
+Arrival = Literal["poisson", "constant", "gamma"]
+LoadKind = Literal["concurrency", "constant", "poisson", "gamma", "replay", "throughput"]
+OPEN: tuple[LoadKind, ...] = (*get_args(Arrival), "replay")
+"""Open loop: when requests are due does not depend on the server."""
+
+
 class LoadPoint(Spec):
     """One level of load, held until ``requests`` are done or ``seconds`` have passed."""
 
-    kind: Literal["concurrency", "constant", "poisson", "throughput"]
-    level: float = Field(gt=0, description="streams in flight, or requests per second")
+    kind: LoadKind
+    level: float = Field(gt=0, description="streams in flight, requests per second, or speed of a replay")
+    start: PositiveFloat | None = Field(
+        default=None, description="requests per second at the beginning, from where the rate goes evenly to the level"
+    )
+    burstiness: PositiveFloat = Field(default=1.0, description="of gamma arrivals: 1 is Poisson, less is burstier")
     requests: PositiveInt | None = None
     seconds: Seconds | None = Field(default=None, gt=0)
     warmup: NonNegativeInt = Field(
@@ -76,61 +213,151 @@ class LoadPoint(Spec):
     )
 
     @property
+    def open_loop(self) -> bool:
+        """Whether requests are due at times that do not depend on the server."""
+        return self.kind in OPEN
+
+    @property
     def label(self) -> str:
         """How people name this point, as ``concurrency 8`` or ``4 req/s (poisson)``."""
         if self.kind in ("concurrency", "throughput"):
             return f"{'concurrency' if self.kind == 'concurrency' else 'at most'} {self.level:g}"
-        return f"{self.level:g} req/s ({self.kind})"
+        if self.kind == "replay":
+            return f"replay x {self.level:g}"
+        rate = f"{self.start:g} to {self.level:g}" if self.start is not None else f"{self.level:g}"
+        return f"{rate} req/s ({self.kind}{f' {self.burstiness:g}' if self.kind == 'gamma' else ''})"
 
 
 def _levels(value: Any) -> Any:
-    return (value,) if isinstance(value, int | float) else value
+    return (value,) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 Levels = Annotated[tuple[PositiveFloat, ...], BeforeValidator(_levels)]
 
 
-class Load(Spec):
-    """The load levels of each deployment: concurrency levels, request rates, or a sweep between extremes.
+class Ramp(Spec):
+    """A request rate that goes evenly from one to another while the measurement lasts; requests per second."""
 
-    Each level runs until ``requests`` are done or ``seconds`` have passed, whichever is first.
+    low: PositiveFloat = Field(description="at the beginning")
+    high: PositiveFloat = Field(description="at the end")
+
+
+class Saturation(Spec):
+    """A search for the highest level of load that still meets the study's constraints.
+
+    Levels are doubled from ``low`` on until one misses, then the ratio in between is halved until it is within
+    ``tolerance``. A level that is neither clearly met nor clearly missed is measured again with twice the
+    requests, up to ``max_requests``.
+    """
+
+    of: Literal["rate", "concurrency", "replay"] = "rate"
+    low: PositiveFloat
+    high: PositiveFloat
+    tolerance: float = Field(default=0.05, ge=0.005, le=1, description="share between the highest met, lowest missed")
+    max_requests: PositiveInt | None = Field(default=None, description="default: four times the load's requests")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low:g} must be below high {self.high:g}")
+        if self.of == "concurrency" and (self.low != int(self.low) or self.high != int(self.high)):
+            raise ValueError("concurrency levels are whole numbers")
+        return self
+
+
+WAYS = ("concurrency", "rate", "ramp", "replay", "synchronous", "throughput", "sweep", "saturation")
+
+
+class Load(Spec):
+    """The load levels of each deployment, in one of the ways of WAYS.
+
+    Each level runs until ``requests`` are done or ``seconds`` have passed, whichever is first; a replay without
+    either is the whole trace.
     """
 
     concurrency: Levels = Field(default=(), description="closed loop: streams in flight")
     rate: Levels = Field(default=(), description="open loop: requests per second")
-    arrival: Literal["poisson", "constant"] = "poisson"
+    ramp: Ramp | None = Field(default=None, description="open loop: a rate that changes evenly")
+    replay: Levels = Field(default=(), description="open loop: the workload's trace, at this multiple of its speed")
+    synchronous: bool = Field(default=False, description="one request at a time")
+    throughput: bool = Field(default=False, description="as fast as possible, up to max_concurrency in flight")
     sweep: Annotated[int, Field(ge=3, le=50)] | None = Field(
         default=None, description="number of levels: one stream, as fast as possible, and rates between"
+    )
+    saturation: Saturation | None = Field(default=None, description="search the highest level that meets the SLO")
+    arrival: Arrival = "poisson"
+    burstiness: PositiveFloat = Field(
+        default=1.0, description="gamma arrivals: their shape; 1 is Poisson, less is burstier, more is more even"
     )
     max_concurrency: PositiveInt = Field(default=512, description="most streams in flight at open loop")
     requests: PositiveInt | None = None
     seconds: Seconds | None = Field(default=None, gt=0)
     warmup: NonNegativeInt = 2
 
+    @model_validator(mode="before")
+    @classmethod
+    def _burstiness_means_gamma(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and "burstiness" in raw and "arrival" not in raw:
+            return {**raw, "arrival": "gamma"}
+        return raw
+
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if sum(bool(kind) for kind in (self.concurrency, self.rate, self.sweep)) != 1:
-            raise ValueError("give exactly one of concurrency, rate and sweep")
-        if self.requests is None and self.seconds is None:
+        if sum(bool(getattr(self, way)) for way in WAYS) != 1:
+            raise ValueError(f"give exactly one of {', '.join(WAYS[:-1])} and {WAYS[-1]}")
+        if self.requests is None and self.seconds is None and not self.replay:
             raise ValueError("say how long a level lasts: requests (a count) or seconds")
         if any(level != int(level) for level in self.concurrency):
             raise ValueError("concurrency levels are whole numbers")
+        if self.burstiness != 1.0 and self.arrival != "gamma":
+            raise ValueError(f"burstiness is of gamma arrivals, not {self.arrival} ones")
+        if self.saturation:
+            self._check_saturation(self.saturation)
         return self
 
-    def _point(self, kind: Literal["concurrency", "constant", "poisson", "throughput"], level: float) -> LoadPoint:
-        return LoadPoint(kind=kind, level=level, requests=self.requests, seconds=self.seconds, warmup=self.warmup)
+    def _check_saturation(self, search: Saturation) -> None:
+        if self.requests is None:
+            raise ValueError("a saturation search is ruled by requests: say how many a level has at first")
+        if (search.max_requests or self.requests) < self.requests:
+            raise ValueError(f"max_requests {search.max_requests} is below the load's requests {self.requests}")
+
+    def point(self, kind: LoadKind, level: float, requests: int | None = None) -> LoadPoint:
+        """A level that lasts as the load says, or ``requests`` at most."""
+        return LoadPoint(
+            kind=kind,
+            level=level,
+            burstiness=self.burstiness if kind == "gamma" else 1.0,
+            requests=requests or self.requests,
+            seconds=self.seconds,
+            warmup=self.warmup,
+        )
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether levels depend on what earlier ones showed."""
+        return self.sweep is not None or self.saturation is not None
 
     @property
     def points(self) -> tuple[LoadPoint, ...]:
-        """The levels known beforehand, in order; a sweep knows its two extremes."""
+        """The levels known beforehand, in order; a sweep knows its two extremes, a saturation search none."""
+        if self.saturation:
+            return ()
         if self.sweep:
-            return (self._point("concurrency", 1), self._point("throughput", self.max_concurrency))
+            return (self.point("concurrency", 1), self.point("throughput", self.max_concurrency))
+        if self.synchronous:
+            return (self.point("concurrency", 1),)
+        if self.throughput:
+            return (self.point("throughput", self.max_concurrency),)
+        if self.ramp:
+            return (self.point(self.arrival, self.ramp.high).model_copy(update={"start": self.ramp.low}),)
         if self.rate:
-            return tuple(self._point(self.arrival, level) for level in self.rate)
-        return tuple(self._point("concurrency", level) for level in self.concurrency)
+            return tuple(self.point(self.arrival, level) for level in self.rate)
+        if self.replay:
+            return tuple(self.point("replay", level) for level in self.replay)
+        return tuple(self.point("concurrency", level) for level in self.concurrency)
 
     def between(self, slowest: float, fastest: float) -> tuple[LoadPoint, ...]:
         """The sweep's inner levels, evenly spaced request rates between its extremes in requests/s."""
         inner = (self.sweep or 2) - 2
         step = (fastest - slowest) / (inner + 1)
-        return tuple(self._point("constant", slowest + step * (i + 1)) for i in range(inner))
+        return tuple(self.point("constant", slowest + step * (i + 1)) for i in range(inner))

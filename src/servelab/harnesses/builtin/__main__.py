@@ -15,6 +15,7 @@ from time import perf_counter
 
 import uvloop
 
+from servelab.harnesses.builtin.fitness import drift, with_rates
 from servelab.harnesses.builtin.http import Client
 from servelab.harnesses.builtin.load import AllFailed, LoadGenerator
 from servelab.harnesses.builtin.prompts import ProbeFailed, prepare_prompts
@@ -22,6 +23,7 @@ from servelab.harnesses.builtin.record import Record, RecordFile
 from servelab.harnesses.builtin.summary import Tally, client_health
 from servelab.harnesses.builtin.task import API_KEY, Line, Result, Task
 from servelab.harnesses.builtin.watch import LagWatch, ServerWatch
+from servelab.spec.errors import ServelabError
 from servelab.spec.workload import LoadPoint
 
 PROGRESS_EVERY = 0.25  # seconds
@@ -47,6 +49,8 @@ async def measure(task: Task) -> Result:
         prompts = await prepare_prompts(client, task.model, task.workload, task.seed)
     except ProbeFailed as error:
         return Result(failure=f"the server does not answer a small request ({error})")
+    except ServelabError as error:
+        return Result(failure=error.message)
     generator = LoadGenerator(client, task.model, task.workload, prompts, task.max_concurrency, task.request_timeout)
     tally = Tally(task.request_slo)
     lag = LagWatch(generator.flying)
@@ -58,8 +62,8 @@ async def measure(task: Task) -> Result:
     try:
         with RecordFile(Path(task.records)) as file:
 
-            def keep(one: Record, gaps: list[float]) -> None:
-                tally.add(one, gaps)
+            def keep(one: Record, gaps: list[float], intervals: list[float]) -> None:
+                tally.add(one, gaps, intervals)
                 file.write(one)
 
             await generator.run(task.load, task.seed, keep)
@@ -80,13 +84,16 @@ async def measure(task: Task) -> Result:
         duration=tally.last_end,
         errors=tally.errors,
         quantiles=tally.quantiles(),
+        intervals=tally.intervals(),
+        steady_from=generator.settling.steady_from,
         server=server.summary() if server else {},
-        client=client_health(tally, lag.lags, lag.cpu),
-        warnings=tally.warnings(),
+        client=with_rates(client_health(tally, lag.lags, lag.cpu), generator),
+        warnings=(*tally.warnings(), *drift(generator, task.load)),
         exact_prompts=prompts.exact,
         tokens_per_chunk=tally.output_tokens / tally.chunks if tally.chunks else 1.0,
         prompt_tokens=tally.prompt_tokens,
         output_tokens=tally.output_tokens,
+        reasoning_tokens=round(tally.reasoning_tokens),
     )
 
 

@@ -89,9 +89,8 @@ class Builtin:
 
 
 def _require_possible(job: Job) -> None:
-    if job.workload.turns > 1 or job.workload.dataset:
-        what = "several turns" if job.workload.turns > 1 else "a data set"
-        raise MeasureError(f"the builtin harness cannot do {what} yet", "Leave it out, or use another harness.")
+    if job.workload.turns > 1:
+        raise MeasureError("the builtin harness cannot do several turns yet", "Leave it out, or use another harness.")
 
 
 def _report(job: Job, result: Result, started: datetime) -> Report:
@@ -103,7 +102,13 @@ def _report(job: Job, result: Result, started: datetime) -> Report:
         duration=result.duration,
         errors=result.errors,
         quantiles=result.quantiles,
-        server={**result.server, "tokens_per_chunk": result.tokens_per_chunk},
+        intervals=result.intervals,
+        steady_from=result.steady_from,
+        server={
+            **result.server,
+            "tokens_per_chunk": result.tokens_per_chunk,
+            **({"reasoning_tokens": result.reasoning_tokens} if result.reasoning_tokens else {}),
+        },
         client=result.client,
         warnings=result.warnings,
         provenance=Provenance(

@@ -9,18 +9,20 @@ import random
 from collections.abc import Callable, Iterator
 from time import perf_counter
 
-from servelab.harnesses.builtin.http import Client
+from servelab.harnesses.builtin.arrivals import due_times
+from servelab.harnesses.builtin.http import Client, Exchange
+from servelab.harnesses.builtin.later import Later, Turns
 from servelab.harnesses.builtin.prompts import Prompts, request_body, request_path
-from servelab.harnesses.builtin.record import Record, record, token_intervals
-from servelab.harnesses.builtin.stream import Answer, read
-from servelab.harnesses.builtin.window import Window
+from servelab.harnesses.builtin.record import Record, chunk_intervals, record, token_intervals
+from servelab.harnesses.builtin.stream import Answer
+from servelab.harnesses.builtin.window import Settling, Window
 from servelab.spec.workload import LoadPoint, Workload
 
 FILL = 4  # requests per stream, at least, that a load as fast as possible needs to be one
 HOPELESS = 10  # requests that all fail before anything succeeds: the measurement is given up
 
-Keep = Callable[[Record, list[float]], None]
-"""Takes a counted request's record and its token intervals in seconds."""
+Keep = Callable[[Record, list[float], list[float]], None]
+"""Takes a counted request's record, its token intervals and its chunk intervals in seconds."""
 
 
 class AllFailed(Exception):
@@ -43,6 +45,11 @@ class LoadGenerator:
         self.busy_until = math.inf
         """When the last counted request was sent: until then every stream was busy, or arrivals kept coming."""
         self.done = 0
+        self.asked = (0, 0.0)
+        """Open loop: requests that were due so far, and when the last of them was, in seconds since the start."""
+        self.last_sent = 0.0
+        """When it was really sent, in seconds since the start."""
+        self.settling = Settling()
         self._client = client
         self._model = model
         self._workload = workload
@@ -52,7 +59,8 @@ class LoadGenerator:
         self._timeout = timeout
         self.window = Window()
         self.on_begin: Callable[[], None] = lambda: None
-        self._succeeded = 0
+        self._later = Later()
+        self._read = self._succeeded = 0
 
     def flying(self) -> int | None:
         """Requests in flight, while the load is whole; None before and after."""
@@ -65,13 +73,16 @@ class LoadGenerator:
         Raises:
             AllFailed: nothing succeeded.
         """
-        if load.kind in ("concurrency", "throughput"):
+        if not load.open_loop:
             streams = _streams(load)
             await self._closed(streams, self._numbers(load, streams), keep)
+            self._later.drain()
             return
         await self._closed(1, iter(range(-1, -1 - load.warmup, -1)), keep)
+        self._later.drain()
         self._begin()
         await self._open(load, seed, keep)
+        self._later.drain()
 
     def _begin(self) -> None:
         """From now on requests count."""
@@ -102,7 +113,9 @@ class LoadGenerator:
         async def stream() -> None:
             for number in numbers:
                 await self._request(number, perf_counter(), keep)
+                await turns.next()
 
+        turns = Turns()
         await _all(asyncio.ensure_future(stream()) for _ in range(max(1, streams)))
 
     async def _open(self, load: LoadPoint, seed: int, keep: Keep) -> None:
@@ -114,6 +127,7 @@ class LoadGenerator:
 
         async def one(number: int, due: float) -> None:
             async with places:
+                self.last_sent = perf_counter() - self.start
                 await self._request(number, due, keep)
 
         def ended(task: asyncio.Task[None]) -> None:
@@ -121,11 +135,11 @@ class LoadGenerator:
             if not task.cancelled() and task.exception() is not None:
                 failures.append(task.exception() or AssertionError())
 
-        due = self.start
-        for number in self._due_numbers(load):
-            due += rng.expovariate(load.level) if load.kind == "poisson" else (1 / load.level if number else 0.0)
-            if failures or (load.seconds is not None and due - self.start > load.seconds):
+        for number, when in enumerate(due_times(load, rng, [row.when for row in self._prompts.trace])):
+            due = self.start + when
+            if failures or (load.seconds is not None and when > load.seconds):
                 break
+            self.asked = (number + 1, when)
             delay = due - perf_counter()
             if delay > 0:
                 await asyncio.sleep(delay)
@@ -137,13 +151,6 @@ class LoadGenerator:
         if failures:
             raise failures[0]
 
-    @staticmethod
-    def _due_numbers(load: LoadPoint) -> Iterator[int]:
-        number = 0
-        while load.requests is None or number < load.requests:
-            yield number
-            number += 1
-
     async def _request(self, number: int, intended: float, keep: Keep) -> None:
         prompt = self._prompts[number]
         body = request_body(self._model, self._workload, prompt)
@@ -152,18 +159,22 @@ class LoadGenerator:
             exchange = await self._client.post(self._path, body, self._timeout)
         finally:
             self.in_flight -= 1
-        answer = read(exchange)
-        self._succeeded += answer.error is None
         self.done += 1
-        if not self._succeeded and self.done >= HOPELESS:
-            raise AllFailed(answer)
-        self.window.add(answer, exchange.end, self.start, self.busy_until)
-        if number < 0:
-            return  # warm-up
-        keep(
-            record(answer, self.start, intended, exchange.sent, exchange.end, prompt.prompt_tokens),
-            token_intervals(answer),
-        )
+
+        def take(answer: Answer, exchange: Exchange) -> None:
+            self._read += 1
+            self._succeeded += answer.error is None
+            if not self._succeeded and self._read >= HOPELESS:
+                raise AllFailed(answer)
+            self.window.add(answer, exchange.end, self.start, self.busy_until)
+            if number < 0:
+                return  # warm-up
+            if answer.chunks and answer.error is None:
+                self.settling.add(answer.chunks[0] - intended, exchange.end - self.start)
+            one = record(answer, self.start, intended, exchange.sent, exchange.end, prompt.prompt_tokens)
+            keep(one, token_intervals(answer), chunk_intervals(answer))
+
+        self._later.put(exchange, take)
 
 
 def _streams(load: LoadPoint) -> int:

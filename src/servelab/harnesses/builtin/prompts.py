@@ -1,4 +1,4 @@
-"""Prompts of exact lengths, unique beyond the shared prefix.
+"""Prompts of exact lengths, unique beyond the shared prefix; or those of a data set, as they are.
 
 A prompt is a row of words that are one token each, in the server's own tokenizer; a chat template or a leading
 special token adds a constant, which one probe request finds out.
@@ -10,16 +10,19 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
 
+from servelab.catalog.recorded import Sample, TraceRow, read_dataset, read_trace
 from servelab.harnesses.builtin.http import Client, Exchange
 from servelab.harnesses.builtin.stream import read
 from servelab.spec.workload import Tokens, Workload
 
 PROBE_WORDS = 24
 PROBE_TIMEOUT = 120.0  # seconds; the first request of an engine may compile kernels
+BLOCK = 512  # tokens of a block that mooncake's hash_ids name
 FEWEST_WORDS = 64  # a vocabulary smaller than this would repeat itself
 
 
@@ -34,12 +37,22 @@ class Prompt:
     text: str
     prompt_tokens: int
     output_tokens: int
+    messages: Sequence[dict[str, Any]] = ()
+    """Of a chat, where they are more than the text as a user's only message."""
 
 
 class Prompts:
-    """Makes the prompts of a measurement; the same seeds give the same prompts."""
+    """Makes the prompts of a measurement; the same seeds give the same prompts.
+
+    Raises:
+        ServelabError: the workload's trace or data set cannot be read.
+    """
 
     def __init__(self, workload: Workload, seed: int, words: Sequence[str], overhead: int, exact: bool) -> None:
+        self.trace: Sequence[TraceRow] = read_trace(workload.trace) if workload.trace else ()
+        self._samples: list[Sample] = read_dataset(workload.dataset) if workload.dataset else []
+        random.Random(f"{workload.seed}/{seed}/order").shuffle(self._samples)
+        self._block = lru_cache(maxsize=4096)(self._make_block)
         self.exact = exact
         self._workload = workload
         self._seed = f"{workload.seed}/{seed}"
@@ -49,6 +62,10 @@ class Prompts:
     def __getitem__(self, index: int) -> Prompt:
         """Prompt number ``index``; negative numbers are for warm-up, and differ from all others."""
         rng = random.Random(f"{self._seed}/{index}")
+        if self._samples:
+            return self._recorded(self._samples[index % len(self._samples)], rng)
+        if self.trace:
+            return self._replayed(self.trace[index % len(self.trace)], rng)
         length = sample(self._workload.prompt, rng)
         prefix: list[str] = []
         if self._workload.prefix and self._workload.prefix.tokens:
@@ -57,14 +74,39 @@ class Prompts:
         own = rng.choices(self._words, k=max(1, length - self._overhead))
         return Prompt(" ".join(prefix + own), length + len(prefix), sample(self._workload.output, rng))
 
+    def _recorded(self, line: Sample, rng: random.Random) -> Prompt:
+        """A data set's line as it is; its tokens are the server's to count."""
+        output = line.output_tokens or sample(self._workload.output, rng)
+        return Prompt(line.text, 0, output, line.messages)
+
+    def _replayed(self, row: TraceRow, rng: random.Random) -> Prompt:
+        """A prompt of a trace's length, from the blocks that it shares with others where the trace names them."""
+        length = max(1, row.prompt_tokens - self._overhead)
+        shared = [word for block in row.blocks for word in self._block(block)][:length]
+        own = rng.choices(self._words, k=length - len(shared))
+        return Prompt(" ".join(shared + own), row.prompt_tokens, row.output_tokens)
+
+    def _make_block(self, block: int) -> list[str]:
+        # Of this measurement alone: what an earlier one left in a cache must not be hit.
+        return random.Random(f"{self._seed}/block/{block}").choices(self._words, k=BLOCK)
+
 
 def sample(tokens: Tokens, rng: random.Random) -> int:
-    """A length in tokens: normal, rounded, clipped to [min, max]."""
-    return min(tokens.upper, max(tokens.min, round(rng.gauss(tokens.mean, tokens.stdev))))
+    """A length in tokens, rounded and clipped to [min, max]."""
+    if tokens.distribution == "uniform":
+        return rng.randint(tokens.min, tokens.upper)
+    if tokens.distribution == "lognormal":
+        drawn = rng.lognormvariate(*tokens.logarithm)
+    else:
+        drawn = rng.gauss(tokens.mean, tokens.stdev)
+    return min(tokens.upper, max(tokens.min, round(drawn)))
 
 
 def request_body(model: str, workload: Workload, prompt: Prompt) -> bytes:
-    """The JSON of a streaming request that makes exactly ``prompt.output_tokens`` tokens."""
+    """The JSON of a streaming request that makes exactly ``prompt.output_tokens`` tokens.
+
+    The workload's extra fields go over ours; one that is null is left out.
+    """
     asked: dict[str, Any] = {
         "model": model,
         "max_tokens": prompt.output_tokens,
@@ -75,9 +117,13 @@ def request_body(model: str, workload: Workload, prompt: Prompt) -> bytes:
         "stream_options": {"include_usage": True},
     }
     if workload.api == "chat":
-        asked["messages"] = [{"role": "user", "content": prompt.text}]
+        asked["messages"] = list(prompt.messages) or [{"role": "user", "content": prompt.text}]
     else:
         asked["prompt"] = prompt.text
+    asked |= workload.extra
+    left_out = [name for name in workload.extra if asked[name] is None]
+    for name in left_out:
+        del asked[name]
     return json.dumps(asked).encode()
 
 

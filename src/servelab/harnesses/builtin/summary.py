@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from servelab.harnesses.builtin.distribution import Distribution
 from servelab.harnesses.builtin.record import Record
 from servelab.harnesses.builtin.window import Window
 from servelab.spec.goal import RequestSLO
 from servelab.spec.report import ClientHealth
+from servelab.spec.samples import mean_interval, percentile_ranks, share_interval
 
 PERCENTS = {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "max": 100}
 
@@ -24,43 +25,51 @@ MAX_DELAY_SHARE = 0.1  # of the median TTFT: requests sent so late are not the l
 
 @dataclass
 class Tally:
-    """Gathers records as they come. Latencies in seconds, 8 bytes each."""
+    """Gathers records as they come. Latencies in seconds, in bounded memory."""
 
     slo: RequestSLO
-    ttft: array[float] = field(default_factory=lambda: array("d"))
-    itl: array[float] = field(default_factory=lambda: array("d"))
-    tpot: array[float] = field(default_factory=lambda: array("d"))
-    e2e: array[float] = field(default_factory=lambda: array("d"))
-    delay: array[float] = field(default_factory=lambda: array("d"))
+    ttft: Distribution = field(default_factory=Distribution)
+    itl: Distribution = field(default_factory=Distribution)
+    chunk_interval: Distribution = field(default_factory=Distribution)
+    tpot: Distribution = field(default_factory=Distribution)
+    e2e: Distribution = field(default_factory=Distribution)
+    ttft_sent: Distribution = field(default_factory=Distribution)
+    e2e_sent: Distribution = field(default_factory=Distribution)
+    delay: Distribution = field(default_factory=Distribution)
     errors: dict[str, int] = field(default_factory=dict)
     requests: int = 0
     good: int = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
     chunks: int = 0
-    off_length: int = 0
+    reasoning_tokens: float = 0.0
+    """Of the output tokens, those in chunks of reasoning."""
     busy: float = 0.0
     """Request-seconds: the sum of all requests' time in flight."""
     last_end: float = 0.0
 
-    def add(self, one: Record, gaps: Sequence[float]) -> None:
-        """Count one request."""
+    def add(self, one: Record, gaps: Sequence[float], intervals: Sequence[float] | None = None) -> None:
+        """Count one request, with its token intervals; and its chunk intervals, where they are not the same."""
         self.requests += 1
         self.busy += one.end - one.sent
         self.last_end = max(self.last_end, one.end)
-        self.delay.append(max(0.0, one.sent - one.intended))
+        self.delay.append(one.delay)
         if one.error is not None or one.ttft is None:
             kind = one.error or "empty"
             self.errors[kind] = self.errors.get(kind, 0) + 1
             return
         self.ttft.append(one.ttft)
         self.e2e.append(one.e2e)
+        self.ttft_sent.append(one.ttft - one.delay)
+        self.e2e_sent.append(one.e2e - one.delay)
         self.itl.extend(gaps)
+        self.chunk_interval.extend(gaps if intervals is None else intervals)
         if one.tpot is not None:
             self.tpot.append(one.tpot)
         self.prompt_tokens += one.prompt_tokens
         self.output_tokens += one.output_tokens
         self.chunks += one.chunks
+        self.reasoning_tokens += one.output_tokens * one.reasoning_chunks / max(1, one.chunks)
         self.good += self.slo.met(one.ttft, one.tpot, one.e2e)
 
     @property
@@ -99,16 +108,35 @@ class Tally:
             "concurrency": self.busy / duration if concurrency is None else concurrency,
         }
         for name, values in self._latencies().items():
-            ordered = sorted(values)
-            if ordered:
-                found[f"{name}_mean"] = sum(ordered) / len(ordered)
-                found |= {f"{name}_{label}": quantile(ordered, percent) for label, percent in PERCENTS.items()}
+            if values:
+                found[f"{name}_mean"] = values.mean
+                quantiles = values.quantiles(list(PERCENTS.values()))
+                found |= {f"{name}_{label}": value for label, value in zip(PERCENTS, quantiles, strict=True)}
         return found
 
     def quantiles(self) -> dict[str, tuple[float, ...]]:
         """The 0, 1, ..., 100 % quantiles of each latency, in seconds."""
-        ordered = {name: sorted(values) for name, values in self._latencies().items() if name != "schedule_delay"}
-        return {name: tuple(quantile(v, p) for p in range(101)) for name, v in ordered.items() if v}
+        names = ("ttft", "itl", "chunk_interval", "tpot", "e2e")
+        found = {name: self._latencies()[name] for name in names}
+        return {name: tuple(values.quantiles(range(101))) for name, values in found.items() if values}
+
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """95 % confidence intervals of the means, percentiles and shares; see samples.py."""
+        found: dict[str, tuple[float, float]] = {}
+        for name, values in self._latencies().items():
+            # Intervals between a request's tokens are alike: they tell no more than a request does.
+            independent = min(len(values), self.succeeded)
+            for label, percent in PERCENTS.items():
+                ranks = percentile_ranks(independent, percent)
+                if ranks is not None:
+                    low, high = values.quantiles([100 * (rank - 1) / (independent - 1) for rank in ranks])
+                    found[f"{name}_{label}"] = (low, high)
+            if independent > 1:
+                found[f"{name}_mean"] = mean_interval(values.mean, values.deviation, independent)
+        if self.requests:
+            found["error_rate"] = share_interval(self.requests - self.succeeded, self.requests)
+            found["goodput_ratio"] = share_interval(self.good, self.requests)
+        return found
 
     def warnings(self) -> tuple[str, ...]:
         """Why the numbers should not be relied on."""
@@ -120,31 +148,32 @@ class Tally:
             found.append(f"only {self.succeeded} requests succeeded; percentiles need at least {MIN_REQUESTS}")
         return tuple(found)
 
-    def _latencies(self) -> dict[str, array[float]]:
-        return {"ttft": self.ttft, "itl": self.itl, "tpot": self.tpot, "e2e": self.e2e, "schedule_delay": self.delay}
+    def _latencies(self) -> dict[str, Distribution]:
+        return {
+            "ttft": self.ttft,
+            "itl": self.itl,
+            "chunk_interval": self.chunk_interval,
+            "tpot": self.tpot,
+            "e2e": self.e2e,
+            "ttft_sent": self.ttft_sent,
+            "e2e_sent": self.e2e_sent,
+            "schedule_delay": self.delay,
+        }
 
 
-def quantile(ordered: Sequence[float], percent: float) -> float:
-    """The ``percent`` quantile of sorted values, interpolated linearly (Hyndman and Fan's type 7)."""
-    place = (len(ordered) - 1) * percent / 100
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
-
-
-def client_health(tally: Tally, lags: Sequence[float], cpu: float) -> ClientHealth:
+def client_health(tally: Tally, lags: Distribution, cpu: float) -> ClientHealth:
     """Whether the load generator was fit to measure what it measured."""
-    lag = quantile(sorted(lags), 99) if lags else 0.0
-    delay = quantile(sorted(tally.delay), 99) if tally.delay else 0.0
+    lag = lags.quantile(99)
+    delay = tally.delay.quantile(99)
     reasons = []
     if cpu > MAX_CPU:
         reasons.append(f"it used {cpu:.0%} of its core")
     if tally.itl:
-        allowed = max(MIN_LAG, MAX_LAG_SHARE * quantile(sorted(tally.itl), 50))
+        allowed = max(MIN_LAG, MAX_LAG_SHARE * tally.itl.quantile(50))
         if lag > allowed:
             reasons.append(f"it was up to {lag * 1000:.0f} ms late (99 %), {allowed * 1000:.0f} ms are tolerable")
     if tally.ttft:
-        allowed = max(MIN_LAG, MAX_DELAY_SHARE * quantile(sorted(tally.ttft), 50))
+        allowed = max(MIN_LAG, MAX_DELAY_SHARE * tally.ttft.quantile(50))
         if delay > allowed:
             reasons.append(f"it sent requests up to {delay * 1000:.0f} ms late (99 %)")
     return ClientHealth(

@@ -47,6 +47,8 @@ class Result(Spec):
     duration: float = 0.0
     errors: dict[str, int] = Field(default_factory=dict)
     quantiles: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    steady_from: float | None = None
     server: dict[str, float] = Field(default_factory=dict)
     client: ClientHealth = ClientHealth()
     warnings: tuple[str, ...] = ()
@@ -54,6 +56,7 @@ class Result(Spec):
     tokens_per_chunk: float = 1.0
     prompt_tokens: int = 0
     output_tokens: int = 0
+    reasoning_tokens: int = 0
     failure: str | None = None
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from array import array
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from statistics import fmean
 from time import perf_counter, process_time
 from urllib.parse import urlsplit
 
+from servelab.harnesses.builtin.distribution import Distribution
 from servelab.harnesses.builtin.http import Client
 
 LAG_EVERY = 0.02  # seconds between looks at the client's own lateness
@@ -24,7 +24,7 @@ class LagWatch:
     """
 
     def __init__(self, in_flight: Callable[[], int | None]) -> None:
-        self.lags = array("d")
+        self.lags = Distribution()
         self._in_flight = in_flight
         self._flights = self._looks = 0
         self._cpu = process_time()

@@ -1,4 +1,4 @@
-"""What the server did while the load was whole.
+"""What the server did while the load was whole, and from when on it was steady.
 
 A measurement begins among the last answers of the warm-up and ends with streams that have nothing left to send.
 Throughput over all of it would count the work of either end wrongly, the more so the fewer the requests; so it is
@@ -7,9 +7,18 @@ counted from the first counted request to the sending of the last, over whatever
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from statistics import fmean, variance
 
 from servelab.harnesses.builtin.stream import Answer
+
+BATCH = 5  # requests whose mean is one value, at first (MSER-5)
+MOST_BATCHES = 512  # beyond, neighbours are merged: the memory stays the same whatever the length
+FEWEST_BATCHES = 8
+RISE = 1.25  # of the last quarter over the middle half: a queue that grows, not one that breathes
+CLEAR = 3.0  # standard errors
 
 
 @dataclass
@@ -25,7 +34,67 @@ class Window:
         if not start or answer.error is not None or not answer.chunks:
             return
         per_chunk = (answer.output_tokens or len(answer.chunks)) / len(answer.chunks)
-        self.output_tokens += per_chunk * sum(start <= when <= busy_until for when in answer.chunks)
+        self.output_tokens += per_chunk * (bisect_right(answer.chunks, busy_until) - bisect_left(answer.chunks, start))
         if start <= end <= busy_until:
             self.answers += 1
             self.prompt_tokens += answer.prompt_tokens or 0
+
+
+class Settling:
+    """Finds from when on TTFT no longer drifts, by MSER-5, and whether it was still rising at the end.
+
+    The change point is where the standard error of the mean of what follows is least (White's marginal standard
+    error rule, on means of five requests in the order of their ends); where that is not in the first half, there
+    is no steady state.
+    """
+
+    def __init__(self) -> None:
+        self._size = BATCH
+        self._means: list[float] = []
+        self._ends: list[float] = []
+        self._sum = 0.0
+        self._count = 0
+
+    def add(self, ttft: float, end: float) -> None:
+        """Take in a request: its TTFT, and its end in seconds since the start."""
+        self._sum += ttft
+        self._count += 1
+        if self._count < self._size:
+            return
+        self._means.append(self._sum / self._count)
+        self._ends.append(end)
+        self._sum, self._count = 0.0, 0
+        if len(self._means) == MOST_BATCHES:
+            self._means = [(a + b) / 2 for a, b in zip(self._means[::2], self._means[1::2], strict=True)]
+            self._ends = self._ends[1::2]
+            self._size *= 2
+
+    @property
+    def steady_from(self) -> float | None:
+        """Seconds since the start; None where there is no steady state, or too little to tell."""
+        count = len(self._means)
+        if count < FEWEST_BATCHES:
+            return None
+        best, point = float("inf"), count
+        total = squares = 0.0
+        for first in range(count - 1, -1, -1):
+            total += self._means[first]
+            squares += self._means[first] ** 2
+            left = count - first
+            error = max(0.0, squares - total * total / left) / left**2
+            # The last few alone vary little by chance, so they are no candidates.
+            if left >= FEWEST_BATCHES // 2 and error <= best:
+                best, point = error, first
+        if point > count // 2:
+            return None
+        return self._ends[point - 1] if point else 0.0
+
+    @property
+    def rising(self) -> bool:
+        """Whether TTFT was still growing, clearly and by a quarter or more, when the measurement ended."""
+        quarter = len(self._means) // 4
+        if quarter < FEWEST_BATCHES // 2:
+            return False
+        middle, last = self._means[quarter : 3 * quarter], self._means[-quarter:]
+        error = math.sqrt(variance(middle) / len(middle) + variance(last) / len(last))
+        return fmean(last) > max(RISE * fmean(middle), fmean(middle) + CLEAR * error)
