@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from servelab.engines.base import engine
-from servelab.harnesses.builtin.selftest import MAX_SLOPE, Outcome, outcomes, spurious_slope
+from servelab.harnesses.builtin.selftest import MAX_SLOPE, STREAMS, Outcome, measure, spurious_slope
 from servelab.lab.accelerators import local_accelerators
 from servelab.lab.cleanup import leftovers
 from servelab.lab.paths import cache_directory, data_directory
@@ -45,18 +45,13 @@ def examine(store_url: str | None) -> Iterator[Finding]:
 def examine_harness() -> Iterator[Finding]:
     """Hold the builtin harness against a server whose schedule is known, on this machine; about 20 seconds."""
     found: list[Outcome] = []
-    with asyncio.Runner() as runner:
-        steps = outcomes()
-        while True:
-            try:
-                one = runner.run(anext(steps))
-            except StopAsyncIteration:
-                break
-            except ServelabError as error:
-                yield Finding("harness", "problem", error.message, error.remedy)
-                return
-            found.append(one)
-            yield _bias(one)
+    for streams in STREAMS:
+        try:
+            found.append(asyncio.run(measure(streams)))
+        except ServelabError as error:
+            yield Finding("harness", "problem", error.message, error.remedy)
+            return
+        yield _bias(found[-1])
     yield _slope(spurious_slope(found))
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -142,28 +142,21 @@ class Outcome:
         return self.bias["ttft_p50"] <= MAX_TTFT_BIAS and abs(self.tpot_error) <= MAX_TPOT_BIAS
 
 
-async def outcomes(streams: Sequence[int] = STREAMS) -> AsyncIterator[Outcome]:
-    """Measure at some concurrencies; client and server have a core each where there are two.
+async def measure(streams: int) -> Outcome:
+    """Measure at a concurrency; client and server have a core each where there are two.
 
     Raises:
         MeasureError: the measurement cannot be made at all.
     """
     cores = sorted(os.sched_getaffinity(0))
-    for count in streams:
-        case = Case(SCHEDULE, count, max(4, 2 * count), TOKENS)
-        with ServerProcess(cores[-1]) as server, tempfile.TemporaryDirectory() as directory:
-            report = await harness("builtin", {}).measure(
-                case.job(server.url, Path(directory), (cores[0],)), lambda progress: None
-            )
-            truth = server.truth(case)
-        bias = biases(report.metrics, truth)
-        yield Outcome(
-            count,
-            bias,
-            report.metrics["itl_mean"],
-            bias["tpot_p95"] / truth.metrics["tpot_p95"],
-            report.client.cpu,
-        )
+    case = Case(SCHEDULE, streams, max(4, 2 * streams), TOKENS)
+    with ServerProcess(cores[-1]) as server, tempfile.TemporaryDirectory() as directory:
+        job = case.job(server.url, Path(directory), (cores[0],))
+        report = await harness("builtin", {}).measure(job, lambda progress: None)
+        truth = server.truth(case)
+    bias = biases(report.metrics, truth)
+    tpot_error = bias["tpot_p95"] / truth.metrics["tpot_p95"]
+    return Outcome(streams, bias, report.metrics["itl_mean"], tpot_error, report.client.cpu)
 
 
 def spurious_slope(found: Sequence[Outcome]) -> float:
