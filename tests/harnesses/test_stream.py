@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from servelab.harnesses.builtin.distribution import quantile
 from servelab.harnesses.builtin.http import Exchange
-from servelab.harnesses.builtin.record import record, token_intervals
+from servelab.harnesses.builtin.record import chunk_intervals, record, token_intervals
 from servelab.harnesses.builtin.stream import events, read
 from servelab.harnesses.builtin.summary import Tally
 from servelab.harnesses.builtin.watch import parse_metrics
@@ -120,3 +120,47 @@ def test_a_tally_adds_up():
 def test_prometheus_text_is_summed_over_labels():
     body = '# HELP a b\n# TYPE a gauge\na{x="1",y="} 5"} 2\na{x="2"} 3 1700000\nb 7e1\nbroken\n'
     assert parse_metrics(body) == {"a": 5.0, "b": 70.0}
+
+
+def test_reasoning_is_told_apart():
+    thoughts = [{"choices": [{"delta": {"reasoning": w}}]} for w in ("hm", "so", "ah")]
+    word = {"choices": [{"delta": {"content": "yes"}, "finish_reason": "stop"}]}
+    usage = {"choices": [], "usage": {"completion_tokens": 8}}
+    answer = read(exchange(sse(*thoughts, word, usage, b"[DONE]"), []))
+    tally = Tally(RequestSLO())
+    tally.add(record(answer, 0.0, 0.0, 0.0, 1.0, 1), token_intervals(answer), chunk_intervals(answer))
+    assert (answer.reasoning_chunks, tally.output_tokens, tally.reasoning_tokens) == (3, 8, 6)
+
+
+def test_chunks_and_tokens_are_told_apart():
+    pieces = [(0.08 * i, sse(text("aaaa"))) for i in range(3)]
+    pieces.append((0.16, sse(text("", "length"), {"choices": [], "usage": {"completion_tokens": 12}}, b"[DONE]")))
+    answer = read(Exchange(sent=0.0, status=200, pieces=pieces, end=0.2))
+    tally = Tally(RequestSLO())
+    tally.add(record(answer, 0.0, 0.0, 0.0, 0.2, 1), token_intervals(answer), chunk_intervals(answer))
+    found = tally.metrics()
+    np.testing.assert_allclose([found["chunk_interval_p50"], found["itl_p50"], found["tpot_p50"]], [0.08, 0.02, 0.02])
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+FIELDS = st.sampled_from(["content", "reasoning_content", "reasoning", "other", "role"])
+DELTAS = st.dictionaries(FIELDS, TEXT | st.none(), max_size=3)
+
+
+@given(st.lists(st.tuples(DELTAS, st.booleans()), max_size=8), st.booleans())
+def test_what_is_recognised_is_what_parsing_finds(given_deltas, ascii_only):
+    """Events that look like the one before are not parsed; the counts are the same as if they were."""
+    messages = [{"id": "x", "choices": [{"delta": d, "finish_reason": None}], "odd": odd} for d, odd in given_deltas]
+    lines = [json.dumps(m, ensure_ascii=ascii_only).encode() for m in messages]
+    answer = read(exchange(sse(*lines, *lines, b"[DONE]"), []))
+    with_text = [d for d, _ in given_deltas if d.get("content") or d.get("reasoning_content") or d.get("reasoning")]
+    reasoning = [d for d in with_text if d.get("reasoning_content") or d.get("reasoning")]
+    assert (len(answer.chunks), answer.reasoning_chunks) == (2 * len(with_text), 2 * len(reasoning))
+
+
+def test_fields_of_another_type_are_passed_over():
+    odd = [{"choices": [{"delta": "x", "text": 3}]}, {"choices": ["x"]}, {"choices": 5, "usage": [1]}]
+    usage = {"choices": [], "usage": {"prompt_tokens": "x", "completion_tokens": None}}
+    answer = read(exchange(sse(*odd, text("a", "stop"), usage, b"[DONE]"), []))
+    assert (answer.error, len(answer.chunks), answer.prompt_tokens, answer.output_tokens) == (None, 1, None, None)
+    assert read(exchange(sse(b"[" * 100_000), [])).error == "bad_json"

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import cyclopts
 from rich.markup import escape
 
 from servelab.cli.output import Json, StoreUrl, console, print_json
 
 EXIT_PROBLEM = 1
 
+Harness = Annotated[
+    bool,
+    cyclopts.Parameter(
+        negative="",
+        help="Instead, hold the load generator against a server whose schedule is known: how far off is it here?",
+    ),
+]
 
-def doctor(*, store: StoreUrl = None, json: Json = False) -> int:
-    """Check engines, store, disk, cores and leftovers; exits 1 when something is wrong."""
-    from servelab.lab.doctor import examine
+
+def doctor(*, store: StoreUrl = None, harness: Harness = False, json: Json = False) -> int:
+    """Check engines, store, disk, cores and leftovers; exits 1 when something is wrong.
+
+    With ``harness`` it holds the load generator against a server whose schedule is known, instead.
+    """
+    from servelab.lab.doctor import examine, examine_harness
 
     colours = {"ok": "green", "note": "cyan", "problem": "red"}
     found = []
-    for finding in examine(store):
+    for finding in examine_harness() if harness else examine(store):
         found.append(finding)
         if not json:
             console.print(

@@ -145,6 +145,12 @@ def _extras(report: Report) -> dict[str, Any]:
     return {
         "goodput_requests_per_second": report.metrics.get("goodput"),
         "achieved_concurrency": report.metrics.get("concurrency"),
+        "tokens_spread_over_chunks": report.server.get("tokens_per_chunk", 1.0) > 1,
+        "chunk_interval_seconds": {
+            name.removeprefix("chunk_interval_"): value
+            for name, value in report.metrics.items()
+            if name.startswith("chunk_interval_")
+        },
         "client_health": report.client.model_dump(),
         "warnings": list(report.warnings),
         "errors": report.errors,

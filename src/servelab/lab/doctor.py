@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from servelab.engines.base import engine
+from servelab.harnesses.builtin.selftest import MAX_SLOPE, STREAMS, Outcome, measure, spurious_slope
 from servelab.lab.accelerators import local_accelerators
 from servelab.lab.cleanup import leftovers
 from servelab.lab.paths import cache_directory, data_directory
@@ -38,6 +40,48 @@ def examine(store_url: str | None) -> Iterator[Finding]:
     for name in plugin_names("servelab.engines"):
         yield _engine(name)
     yield from _store(store_url)
+
+
+def examine_harness() -> Iterator[Finding]:
+    """Hold the builtin harness against a server whose schedule is known, on this machine; about 20 seconds."""
+    found: list[Outcome] = []
+    for streams in STREAMS:
+        try:
+            found.append(asyncio.run(measure(streams)))
+        except ServelabError as error:
+            yield Finding("harness", "problem", error.message, error.remedy)
+            return
+        yield _bias(found[-1])
+    yield _slope(spurious_slope(found))
+
+
+def _bias(one: Outcome) -> Finding:
+    text = (
+        f"TTFT {_ms(one.bias['ttft_p50'])} at the median, {_ms(one.bias['ttft_p99'])} at 99 %; "
+        f"TPOT {one.tpot_error:+.2%} at 95 %"
+    )
+    check = f"harness at {one.streams}"
+    if one.good:
+        return Finding(check, "ok", text)
+    return Finding(
+        check,
+        "problem",
+        f"{text}: the client's own work shows in the latencies",
+        f"End other work on this machine, give it more cores, or stay below {one.streams} streams.",
+    )
+
+
+def _slope(beta: float) -> Finding:
+    text = f"ITL seems to grow by {beta * 1e6:+.2f} us per request in flight where it does not"
+    if abs(beta) <= MAX_SLOPE:
+        return Finding("harness slope", "ok", text)
+    return Finding(
+        "harness slope", "problem", text, "Do not fit latency over concurrency on this machine while it is so busy."
+    )
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:+.2f} ms"
 
 
 def _cores() -> Finding:

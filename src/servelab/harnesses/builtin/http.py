@@ -11,6 +11,7 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from time import perf_counter
 from typing import cast
 from urllib.parse import urlsplit
@@ -67,7 +68,7 @@ class _Connection(asyncio.Protocol):
         self.reusable = False
         if self._exchange is not None:
             # Without a length or chunks, the end of the connection is the end of the body (HTTP/1.0).
-            whole = self._ends_with_connection and error is None
+            whole = self._ends_with_connection and error is None and self._exchange.status > 0
             self._finish(None if whole else "reset")
 
     # httptools' side
@@ -88,6 +89,8 @@ class _Connection(asyncio.Protocol):
             self._exchange.pieces.append((self._now, body))
 
     def on_message_complete(self) -> None:
+        if self._exchange is not None and self._exchange.status < HTTPStatus.OK:
+            return  # 100 Continue and its like: the answer is yet to come
         self.reusable = self.reusable and self._parser.should_keep_alive()
         self._finish(None)
 

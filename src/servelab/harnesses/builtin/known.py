@@ -28,7 +28,7 @@ from heapq import heappop, heappush, heapreplace
 from time import perf_counter
 
 SPIN = 0.0012  # seconds before something is due from when on nothing sleeps: epoll's clock has milliseconds
-SENDS_PER_TURN = 32  # chunks that may be sent before new requests are looked for
+SENDS_PER_TURN = 8  # chunks that may be sent before new requests are looked for
 KEPT = 1 << 16  # generations whose times are kept
 BACKLOG = 4096
 READ = 1 << 18  # bytes

@@ -1,0 +1,1 @@
+"""Harnesses side by side on a server whose schedule is known."""

@@ -1,0 +1,76 @@
+"""The tables, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmarks.harness.cases import Found, Row
+from servelab.harnesses.builtin.selftest import PERCENTS
+
+TITLE = """# Harnesses
+
+What each harness reports, less what the server really sent (recorded by itself as it sent), at a server whose schedule
+is known. Client and server have one core each; all rows are of one run, case by case. Other work on the machine is in
+them, so the least disturbed of some repeats counts; what the bare socket is still off by, no client can help. TTFT is
+50 ms, a token takes 20 ms, 128 tokens an answer; all streams begin at once and so stay in step, which is the hardest
+case. Written by `make bench-harness`."""
+BELOW = """
+Short replies: 8 tokens at once, 64 in flight; CPU and memory are of that case. Tokens: TPOT bias at the median and at
+99 %, of 5 ms. Slope: beta of the reported mean ITL = alpha + beta x streams, where the truth is 0."""
+
+
+def lines(rows: list[Row], memory: dict[str, float] | None) -> Iterator[str]:
+    """All tables; ``memory`` is of the long run."""
+    yield TITLE
+    yield ""
+    yield "## What it costs and how far it goes"
+    yield ""
+    yield (
+        "| harness | short replies/s | tokens/s with TPOT bias < 1 % | spurious slope, us per request | "
+        "CPU s per 1,000 requests | peak memory, MB | start to first request, s |"
+    )
+    yield "|---|---:|---:|---:|---:|---:|---:|"
+    for row in rows:
+        yield _cost(row)
+    yield BELOW
+    if memory is not None:
+        yield ""
+        yield (
+            f"A long run: {memory['requests']:,} simulated requests recorded by builtin took at most "
+            f"{memory['most'] / 1e6:.0f} MB, {memory['before'] / 1e6:.0f} MB of it before the first."
+        )
+    yield ""
+    yield "## Bias in milliseconds, at p50 / p95 / p99"
+    yield ""
+    yield "| tokens per chunk | streams | harness | TTFT | ITL | TPOT | E2E | server late, TTFT p99 |"
+    yield "|---:|---:|---|---:|---:|---:|---:|---:|"
+    cases = [found.case for row in rows for found in row.matrix]
+    for case in sorted(dict.fromkeys(cases), key=lambda one: (one.schedule.per, one.streams)):
+        for row in rows:
+            for found in row.matrix:
+                if found.case == case:
+                    yield _biases(row, found)
+
+
+def _cost(row: Row) -> str:
+    if row.note or row.short is None:
+        return f"| {row.name} | {row.note} | | | | | |"
+    thousands = row.short.case.requests / 1000
+    return (
+        f"| {row.name} | {row.short.truth.request_rate:,.0f} | {row.token_rate:,.0f} | {row.beta * 1e6:+.2f} | "
+        f"{row.short.cpu / thousands:.2f} | {row.short.memory / 1e6:.0f} | {row.matrix[0].first_request:.2f} |"
+    )
+
+
+def _biases(row: Row, found: Found) -> str:
+    late = found.truth.metrics["ttft_p99"] - found.case.schedule.ttft
+    cells = " | ".join(
+        _three(found, name, digits) for name, digits in (("ttft", 2), ("itl", 3), ("tpot", 3), ("e2e", 2))
+    )
+    per = found.case.schedule.per
+    return f"| {per} | {found.case.streams} | {row.name} | {cells} | {late * 1000:+.2f} |"
+
+
+def _three(found: Found, name: str, digits: int) -> str:
+    values = [found.bias.get(f"{name}_p{percent}") for percent in PERCENTS]
+    return " / ".join("-" if value is None else f"{value * 1000:+.{digits}f}" for value in values)

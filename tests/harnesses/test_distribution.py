@@ -1,0 +1,64 @@
+"""Distributions are exact while few, and within their resolution however many; memory stays flat."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from servelab.harnesses.builtin import distribution
+from servelab.harnesses.builtin.distribution import Distribution
+
+PERCENTS = (0, 1, 50, 90, 99, 99.9, 100)
+SECONDS = st.floats(min_value=0, max_value=1e5)
+
+
+@given(st.lists(SECONDS, min_size=1))
+def test_few_values_are_exact(values):
+    found = Distribution(values)
+    assert found.exact
+    np.testing.assert_allclose(list(found.quantiles(PERCENTS)), np.percentile(values, PERCENTS), atol=1e-9)
+    assert (found.count, found.least, found.greatest) == (len(values), min(values), max(values))
+    assert found.mean == pytest.approx(np.mean(values))
+
+
+@given(st.lists(st.floats(min_value=1e-6, max_value=1e5), min_size=1), st.integers(min_value=0, max_value=100))
+def test_many_values_are_within_the_resolution(values, percent):
+    found = Distribution(values)
+    found._values = None
+    true = np.percentile(values, percent, method="inverted_cdf" if percent < 100 else "linear")
+    near = sorted(values)
+    place = (len(values) - 1) * percent / 100
+    low, high = near[int(place)], near[min(int(place) + 1, len(near) - 1)]
+    assert low * (1 - 1.3e-4) <= found.quantile(percent) <= high * (1 + 1.3e-4), true
+
+
+@given(st.lists(SECONDS), st.lists(SECONDS), st.integers(min_value=0, max_value=12))
+def test_merging_loses_nothing(one, other, exact):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distribution, "EXACT", exact)
+        merged, whole = Distribution(one), Distribution(one + other)
+        merged.merge(Distribution(other))
+        assert merged.count == whole.count
+        assert merged.sum == pytest.approx(whole.sum)
+        assert merged._buckets == whole._buckets
+        np.testing.assert_allclose(list(merged.quantiles(PERCENTS)), list(whole.quantiles(PERCENTS)), rtol=3e-4)
+
+
+def test_nothing_has_no_quantiles():
+    assert Distribution().quantile(50) == 0
+    assert not Distribution()
+
+
+def test_memory_is_flat():
+    """Of 200,000 requests here; `make bench-harness` has two million."""
+    command = [sys.executable, "-m", "benchmarks.harness.memory", "200000"]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert found["requests"] == 200_000
+    assert found["most"] < 150e6
+    assert found["most"] - found["before"] < 60e6

@@ -1,0 +1,204 @@
+"""Whatever a server does, each request ends as a counted success or a counted error with a name."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from servelab.harnesses.builtin.http import Client
+from servelab.harnesses.builtin.load import AllFailed, LoadGenerator
+from servelab.harnesses.builtin.prompts import Prompts
+from servelab.harnesses.builtin.stream import read
+from servelab.harnesses.builtin.summary import Tally
+from servelab.spec.goal import RequestSLO
+from servelab.spec.workload import LoadPoint, Workload
+
+KINDS = re.compile(
+    r"connect_refused|connect_timeout|connect_failed|reset|timeout|protocol|http_\d{3}|bad_json|server_error"
+    r"|half_stream|empty"
+)
+WORKLOAD = Workload.model_validate({"prompt": 4, "output": 4})
+PROMPTS = Prompts(WORKLOAD, 1, ["word"] * 64, 0, exact=True)
+PATIENCE = 5.0  # seconds
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a server sends, in which pieces, and how it ends; ``texts`` are its chunks where it is sound."""
+
+    data: bytes
+    cuts: tuple[int, ...]
+    ending: str
+    texts: tuple[str, ...] | None
+
+    @property
+    def pieces(self) -> list[bytes]:
+        """The bytes as they are written."""
+        edges = [0, *sorted(cut % (len(self.data) + 1) for cut in self.cuts), len(self.data)]
+        return [self.data[a:b] for a, b in pairwise(edges) if a < b]
+
+
+def events(texts: tuple[str, ...], usage: bool, chat: bool, reasoning: bool) -> bytes:
+    """A sound stream of server-sent events, beyond ASCII as it is."""
+    found = [{"choices": [{"delta": {"role": "assistant", "content": ""}}]}] if chat else []
+    for number, text in enumerate(texts, 1):
+        end = "stop" if number == len(texts) else None
+        field = "reasoning_content" if reasoning else "content"
+        choice = {"delta": {field: text}} if chat else {"text": text}
+        found.append({"id": "x", "choices": [{**choice, "finish_reason": end}]})
+    if usage:
+        found.append({"choices": [], "usage": {"prompt_tokens": 4, "completion_tokens": max(1, len(texts))}})
+    lines = [json.dumps(message, ensure_ascii=False) for message in found] + ["[DONE]"]
+    return "".join(f"data: {line}\n\n" for line in lines).encode()
+
+
+def framed(body: bytes, how: str, cuts: list[int]) -> bytes:
+    """A response around a body; HTTP chunks end anywhere, inside a character or inside ``data:``."""
+    if how == "http10":
+        return b"HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + body
+    if how == "length":
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    edges = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
+    chunks = [b"%x\r\n%b\r\n" % (b - a, body[a:b]) for a, b in pairwise(edges) if a < b]
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"".join(chunks) + b"0\r\n\r\n"
+
+
+TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6), min_size=1, max_size=5)
+CUTS = st.lists(st.integers(min_value=0, max_value=2000), max_size=8)
+
+
+@st.composite
+def replies(draw) -> Reply:
+    """Sound replies, and sound ones that something happened to."""
+    texts = tuple(draw(TEXTS))
+    how = draw(st.sampled_from(["chunked", "length", "http10"]))
+    body = events(texts, draw(st.booleans()), draw(st.booleans()), draw(st.booleans()))
+    fault = draw(st.sampled_from(["none", "none", "cut", "reset", "corrupt", "garbage", "status", "nothing"]))
+    if fault == "corrupt":
+        place = draw(st.integers(min_value=0, max_value=len(body) - 1))
+        body = body[:place] + draw(st.binary(max_size=3)) + body[place + 1 :]
+    data = framed(body, how, draw(CUTS))
+    if fault in ("cut", "reset"):
+        data = data[: draw(st.integers(min_value=0, max_value=len(data) - 1))]
+    elif fault == "garbage":
+        data = draw(st.binary(min_size=1, max_size=60))
+    elif fault == "status":
+        status = draw(st.sampled_from([400, 404, 429, 500, 503]))
+        data = b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\nno" % status
+    elif fault == "nothing":
+        data = b""
+    ending = "stay" if fault == "none" and how != "http10" else "reset" if fault == "reset" else "close"
+    return Reply(data, tuple(draw(CUTS)), ending, texts if fault == "none" else None)
+
+
+class Scripted:
+    """A real server that gives its replies in order, over and over."""
+
+    def __init__(self, given: list[Reply]) -> None:
+        self._replies = given
+        self._next = 0
+        self.serving: set[asyncio.Task] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of one connection."""
+        self.serving.add(asyncio.current_task())
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(re.search(rb"Content-Length: (\d+)", head)[1]))
+                reply = self._replies[self._next % len(self._replies)]
+                self._next += 1
+                for piece in reply.pieces:
+                    writer.write(piece)
+                    await writer.drain()
+                    await asyncio.sleep(0)
+                if reply.ending == "reset":
+                    writer.transport.abort()
+                if reply.ending != "stay":
+                    return
+        except (OSError, asyncio.IncompleteReadError):
+            return
+        finally:
+            writer.close()
+
+
+async def served(given: list[Reply], use):
+    """What ``use`` makes of a client of such a server."""
+    scripted = Scripted(given)
+    server = await asyncio.start_server(scripted.serve, "127.0.0.1", 0)
+    client = Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", {})
+    try:
+        return await use(client)
+    finally:
+        client.close()
+        server.close()
+        await asyncio.gather(*scripted.serving)
+
+
+@settings(max_examples=200, deadline=None)
+@given(replies())
+def test_each_reply_is_a_success_or_an_error_with_a_name(reply):
+    async def use(client):
+        return [await client.post("/v1/completions", b"{}", PATIENCE) for _ in range(2)]
+
+    for exchange in asyncio.run(served([reply], use)):
+        answer = read(exchange)
+        assert answer.error is None or KINDS.fullmatch(answer.error)
+        if reply.texts is not None:
+            assert answer.error is None, answer.detail
+            assert len(answer.chunks) == len(reply.texts)
+            assert exchange.sent <= answer.chunks[0] <= answer.chunks[-1] <= exchange.end
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(replies(), min_size=1, max_size=6), st.integers(min_value=1, max_value=4))
+def test_totals_always_add_up(given_replies, streams):
+    async def use(client):
+        tally = Tally(RequestSLO())
+        generator = LoadGenerator(client, "m", WORKLOAD, PROMPTS, 8, PATIENCE)
+        try:
+            await generator.run(LoadPoint(kind="concurrency", level=streams, requests=12), 1, tally.add)
+        except AllFailed as failed:
+            return tally, failed.answer.error
+        return tally, None
+
+    tally, hopeless = asyncio.run(served(given_replies, use))
+    if hopeless is not None:
+        assert KINDS.fullmatch(hopeless)
+    else:
+        assert tally.requests == 12 == tally.succeeded + sum(tally.errors.values())
+        assert all(KINDS.fullmatch(kind) for kind in tally.errors)
+        assert tally.metrics()["error_rate"] == pytest.approx(sum(tally.errors.values()) / 12)
+
+
+def test_bytes_that_trickle_are_a_whole_answer():
+    data = framed(events(("grüße", " 世界"), usage=True, chat=True, reasoning=False), "chunked", [5, 60, 61])
+    reply = Reply(data, tuple(range(len(data))), "stay", None)
+
+    async def use(client):
+        return await client.post("/v1/chat/completions", b"{}", PATIENCE)
+
+    answer = read(asyncio.run(served([reply], use)))
+    assert (answer.error, len(answer.chunks)) == (None, 2)
+
+
+async def test_nobody_there_is_refused():
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        port = one.getsockname()[1]
+    exchange = await Client(f"http://127.0.0.1:{port}", {}).post("/v1/completions", b"{}", PATIENCE)
+    assert exchange.error == "connect_refused"
+
+
+async def test_a_server_that_never_answers_is_a_timeout():
+    reply = Reply(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", (), "stay", None)
+    exchange = await served([reply], lambda client: client.post("/v1/completions", b"{}", 0.1))
+    assert exchange.error == "timeout"
+    assert exchange.end - exchange.sent >= 0.1
