@@ -36,6 +36,8 @@ def _state(study: Study, trial: Trial) -> str:
     mark = {True: "[green]ok[/]", False: "[yellow]breaks SLO[/]", None: "[yellow]in doubt[/]"}[trial.feasible]
     if trial.state == "stopped":
         mark = f"[yellow]stopped early[/] ({escape(trial.note)})"
+    elif trial.note:
+        mark = f"{mark} ({escape(trial.note)})"
     return f"{metrics_text(study, trial)}  {mark}"
 
 

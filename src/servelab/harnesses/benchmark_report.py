@@ -90,12 +90,13 @@ def _stack(report: Report) -> dict[str, Any]:
 
 def _load(report: Report, workload: Workload) -> dict[str, Any]:
     made, load = report.provenance, report.load
+    recorded = bool(workload.trace or workload.dataset)
     standardized: dict[str, Any] = {
         "tool": f"servelab-{made.harness}",
         "tool_version": made.harness_version,
-        "source": "sampled" if workload.trace or workload.dataset else "random",
-        "input_seq_len": _lengths(workload.prompt),
-        "output_seq_len": _lengths(workload.output),
+        "source": "sampled" if recorded else "random",
+        "input_seq_len": _lengths(workload.prompt, recorded),
+        "output_seq_len": _lengths(workload.output, recorded),
         **_level(load),
     }
     if workload.prefix and workload.prefix.tokens:
@@ -123,11 +124,10 @@ def _level(load: LoadPoint) -> dict[str, float]:
     return {"rate_qps": load.level}
 
 
-def _lengths(tokens: Tokens) -> dict[str, Any]:
-    fixed = tokens.stdev == 0 and tokens.distribution != "uniform"
-    known = {"uniform": "random"}.get(tokens.distribution, "gaussian")
+def _lengths(tokens: Tokens, recorded: bool) -> dict[str, Any]:
+    kinds = {"normal": "gaussian" if tokens.stdev else "fixed", "lognormal": "other"}
     return {
-        "distribution": "fixed" if fixed else known,
+        "distribution": "other" if recorded else kinds.get(tokens.distribution, tokens.distribution),
         "value": tokens.mean,
         "std_dev": tokens.stdev,
         "min": tokens.min,

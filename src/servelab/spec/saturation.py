@@ -143,11 +143,12 @@ def conclude(load: Load, constraints: Sequence[Constraint], reports: Sequence[Re
     none did, the one at the lowest level, which then misses it.
     """
     found = evaluate(load, constraints, reports)
-    report = found.met or reports[0]
+    report = found.met or found.missed or reports[-1]
+    unfit = found.missed is not None and found.missed.client.verdict != "ok"
     low, high = found.interval
     limit = _search(load).high
     warnings = report.warnings
-    if found.missed is not None and found.missed.client.verdict != "ok":
+    if unfit:
         warnings += ("the load generator, not the server, ended the saturation search",)
     chosen = report.model_copy(
         update={
@@ -156,6 +157,8 @@ def conclude(load: Load, constraints: Sequence[Constraint], reports: Sequence[Re
             "warnings": warnings,
         }
     )
+    if found.met is None and unfit:
+        return chosen, f"the load generator was not fit even at {report.load.label}"
     if found.met is None:
         return chosen, f"even {report.load.label} misses the SLO"
     if found.missed is None:
