@@ -85,7 +85,7 @@ def test_what_is_in_doubt_is_measured_again_with_more_requests():
     found, note = conclude(load(tolerance=1.0), SLO, reports)
     assert found.metrics["saturation"] == 4
     assert found.intervals["saturation"] == (2, 8)
-    assert note == "saturates at 4 req/s (poisson) (95 %: 2 to 8; 6 measurements)"
+    assert note == "saturates at 4 req/s (poisson) (surely met 2, surely missed 8; 6 measurements)"
 
 
 def test_a_search_without_an_end_says_so():

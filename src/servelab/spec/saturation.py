@@ -163,8 +163,9 @@ def conclude(load: Load, constraints: Sequence[Constraint], reports: Sequence[Re
         return chosen, f"even {report.load.label} misses the SLO"
     if found.missed is None:
         return chosen, f"{report.load.label}, the highest level of the search, still meets the SLO"
-    upper = f"{high:g}" if math.isfinite(high) else f"over {found.missed.load.level:g}"
-    return chosen, f"saturates at {report.load.label} (95 %: {low:g} to {upper}; {len(reports)} measurements)"
+    sure = f"surely met {low:g}" if low else "no level surely met"
+    sure += f", surely missed {high:g}" if math.isfinite(high) else ", none surely missed"
+    return chosen, f"saturates at {report.load.label} ({sure}; {len(reports)} measurements)"
 
 
 def _search(load: Load) -> Saturation:
