@@ -81,7 +81,8 @@ def _run(report: Report) -> dict[str, Any]:
     }
 
 
-def _stack(report: Report) -> dict[str, Any]:
+def stack(report: Report) -> dict[str, Any]:
+    """The engine that was measured, as a component of ``scenario.stack``."""
     made = report.provenance
     return {
         "metadata": {"label": made.engine, "cfg_id": _digest([made.engine, made.parameters])},

@@ -132,7 +132,7 @@ def _interpreter(recipe: Recipe, say: Say) -> Path:
         if _cpu_torch(python):
             return python
     raise ServelabError(
-        f"{recipe.label} requires torch, and pip's indexes have torch {TORCH} with CUDA only (several GB, of no use here)",
+        f"{recipe.label} requires torch, and pip would get torch {TORCH} with CUDA only: several GB, of no use here",
         "Give pip the index of PyTorch's CPU builds (see pytorch.org) in PIP_EXTRA_INDEX_URL, and try again.",
     )
 

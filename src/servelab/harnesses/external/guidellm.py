@@ -195,8 +195,8 @@ def _requests(benchmark: Mapping[str, Any], load: LoadPoint) -> list[Request]:
 def _request(raw: Mapping[str, Any], load: LoadPoint, error: str | None) -> Request:
     info = raw.get("info") or raw.get("scheduler_info") or {}
     times = info.get("timings") or info.get("request_timings") or {}
-    sent = times.get("request_start") or times.get("resolve_start") or raw.get("start_time")
-    end = times.get("request_end") or times.get("resolve_end") or raw.get("end_time") or sent
+    sent: Any = times.get("request_start") or times.get("resolve_start") or raw["start_time"]
+    end: Any = times.get("request_end") or times.get("resolve_end") or raw.get("end_time") or sent
     first = times.get("first_token_iteration") or times.get("first_iteration") or raw.get("first_token_time")
     last = times.get("last_token_iteration") or times.get("last_iteration") or raw.get("last_token_time")
     intended = times.get("targeted_start") if load.kind in ("constant", "poisson") else None

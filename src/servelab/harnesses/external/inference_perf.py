@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -136,7 +137,11 @@ def _count(stages: list[dict[str, Any]]) -> int:
 def _data(workload: Workload, count: int, seed: int) -> dict[str, Any]:
     if workload.prefix and workload.prefix.tokens:
         groups = workload.prefix.groups
-        shared = {"num_groups": groups, "num_prompts_per_group": math.ceil(count / groups), "seed": seed}
+        shared: dict[str, Any] = {
+            "num_groups": groups,
+            "num_prompts_per_group": math.ceil(count / groups),
+            "seed": seed,
+        }
         shared |= {"system_prompt_len": workload.prefix.tokens, "question_len": _lengths(workload.prompt)}
         return {"type": "shared_prefix", "shared_prefix": {**shared, "output_len": _lengths(workload.output)}}
     return {
@@ -187,7 +192,8 @@ def read(path: Path) -> Measured:
 
 def _own_config(path: Path) -> dict[str, Any]:
     """The configuration that inference-perf leaves beside its reports."""
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     try:
         return dict(YAML(typ="safe", pure=True).load((path.parent / "config.yaml").read_text(encoding="utf-8")) or {})
@@ -259,6 +265,6 @@ def _request(entry: Mapping[str, Any]) -> Request:
         last=times[-1] if times else None,
         prompt_tokens=int(info.get("input_tokens") or text.get("input_tokens") or 0),
         output_tokens=int(usage.get("completion_tokens") or answer.get("output_tokens") or 0),
-        gaps=tuple(b - a for a, b in zip(times, times[1:], strict=False)),
+        gaps=tuple(b - a for a, b in pairwise(times)),
         error=None if error is None else str(error.get("error_type") or "failed")[:40],
     )

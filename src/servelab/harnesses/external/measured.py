@@ -16,7 +16,6 @@ from servelab.spec.goal import RequestSLO
 from servelab.spec.report import ClientHealth, Provenance, Report
 from servelab.spec.workload import LoadPoint, Workload
 
-
 UNKNOWN = "unknown"
 
 
