@@ -7,6 +7,7 @@ import fcntl
 import json
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ def find(recipe: Recipe) -> Installed | None:
     program = directory / "bin" / recipe.program
     if (directory / MARKER).is_file() and program.is_file():
         return Installed(recipe, program, recipe.version, own=True)
-    found = shutil.which(recipe.program)
+    found = shutil.which(recipe.program) or shutil.which(recipe.program, path=str(Path(sys.executable).parent))
     return Installed(recipe, Path(found), _version_of(Path(found), recipe), own=False) if found else None
 
 
@@ -58,6 +59,11 @@ def require(recipe: Recipe) -> Installed:
         MeasureError: it is not installed.
     """
     found = find(recipe)
+    if found is None and recipe.part_of:
+        raise MeasureError(
+            f"{recipe.name} is a part of {recipe.part_of}, and no {recipe.program} is on PATH",
+            f"Install {recipe.part_of}, or use another harness.",
+        )
     if found is None:
         raise MeasureError(
             f"{recipe.name} is not installed",
@@ -73,8 +79,13 @@ def install(recipe: Recipe, say: Say = lambda _: None) -> Installed:
     each other.
 
     Raises:
-        ServelabError: a Python is missing, the disk is too small, or pip fails; nothing half made counts as installed.
+        ServelabError: it is a part of another product, a Python is missing, the disk is too small, or pip fails.
     """
+    if recipe.part_of:
+        raise ServelabError(
+            f"{recipe.name} is a part of {recipe.part_of}, and is used where {recipe.program} is on PATH",
+            f"Install {recipe.part_of} as you would to serve with it.",
+        )
     directory = environment_directory(recipe)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)

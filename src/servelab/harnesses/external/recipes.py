@@ -21,6 +21,8 @@ class Recipe:
     megabytes: int
     torch: bool = False
     """Whether it requires torch, of which only the CPU build is installed."""
+    part_of: str | None = None
+    """The product that it comes with, which is not installed for its sake."""
 
     @property
     def label(self) -> str:
@@ -31,8 +33,10 @@ class Recipe:
 RECIPES = {
     recipe.name: recipe
     for recipe in (
+        Recipe("aiperf", "aiperf", "0.13.0", "aiperf", ("3.12", "3.11", "3.13"), 1170),
         Recipe("guidellm", "guidellm", "0.8.1", "guidellm", ("3.12", "3.11", "3.13", "3.10"), 1600, torch=True),
         Recipe("inference-perf", "inference-perf", "0.7.0", "inference-perf", ("3.12", "3.13"), 790),
+        Recipe("vllm-bench", "vllm", "0.32.0", "vllm", (), 0, part_of="vLLM"),
     )
 }
 """Every harness that can be installed, by name."""
