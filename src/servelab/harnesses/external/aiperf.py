@@ -55,7 +55,7 @@ class AIPerf(External):
         arguments += ["--output-artifact-dir", OUTPUT, "--ui-type", "simple", "--no-gpu-telemetry"]
         arguments += ["--no-server-metrics"]
         # It takes the path of a directory for a name that it must look up, when it is told to stay offline.
-        environment = {"HF_HUB_OFFLINE": "0"} if Path(tokenizer).is_dir() else {}
+        environment = {"HF_HUB_OFFLINE": ""} if Path(tokenizer).is_dir() else {}
         return Plan(tuple(arguments), environment, _clipped(workload.prompt, workload.output))
 
     def share(self, job: Job, said: str) -> float | None:
