@@ -44,6 +44,7 @@ COMMANDS = {
         "recommend": ("look:recommend", "Print how to serve, in the form you ask for."),
         "compare": ("look:compare", "Compare trials side by side."),
         "export": ("look:export", "Write a study's trials and reports as files."),
+        "import-report": ("harnesses:import_report", "Read the results of other load generators."),
     },
     WRITING: {
         "validate": ("write:validate", "Check a study document."),
@@ -56,6 +57,7 @@ COMMANDS = {
     MACHINE: {
         "doctor": ("machine:doctor", "Check this machine: engines, store, disk, cores, leftovers."),
         "cleanup": ("machine:cleanup", "Remove what crashed studies left running."),
+        "harness": ("harnesses:app", "Install the field's own load generators, and see which are here."),
     },
 }
 

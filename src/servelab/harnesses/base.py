@@ -38,6 +38,8 @@ class Job:
     request_slo: RequestSLO = field(default_factory=RequestSLO)
     parameters: Parameters = field(default_factory=dict)
     max_concurrency: int = 512
+    tokenizer: str | None = None
+    """Directory or Hugging Face id of the model's tokenizer, for harnesses that need one."""
     server_metrics: Mapping[str, str] = field(default_factory=dict)
     """Our names -> the engine's own names in its /metrics; see Engine.server_metrics."""
     cpus: tuple[int, ...] = ()

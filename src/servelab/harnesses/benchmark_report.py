@@ -35,7 +35,7 @@ def benchmark_report(report: Report, workload: Workload) -> dict[str, Any]:
     """
     found = {
         "run": _run(report),
-        "scenario": {"stack": [_stack(report)], "load": _load(report, workload)},
+        "scenario": {"stack": [stack(report)], "load": _load(report, workload)},
         "results": {
             "request_performance": {
                 "aggregate": {
@@ -43,7 +43,7 @@ def benchmark_report(report: Report, workload: Workload) -> dict[str, Any]:
                     "latency": {
                         theirs: _statistics(report, ours, unit)
                         for ours, (theirs, unit) in _LATENCIES.items()
-                        if ours in report.quantiles
+                        if f"{ours}_mean" in report.metrics
                     },
                     "throughput": {
                         theirs: {"units": unit, "mean": report.metrics[ours]}
@@ -55,8 +55,16 @@ def benchmark_report(report: Report, workload: Workload) -> dict[str, Any]:
             "observability": {"servelab": _extras(report)},
         },
     }
-    validated = BenchmarkReportV02.model_validate(found)
-    data: dict[str, Any] = validated.model_dump(mode="json", exclude_none=True)
+    return validated(found)
+
+
+def validated(found: dict[str, Any]) -> dict[str, Any]:
+    """The report as the schema writes it.
+
+    Raises:
+        ValueError: it does not conform.
+    """
+    data: dict[str, Any] = BenchmarkReportV02.model_validate(found).model_dump(mode="json", exclude_none=True)
     return data
 
 
@@ -73,7 +81,8 @@ def _run(report: Report) -> dict[str, Any]:
     }
 
 
-def _stack(report: Report) -> dict[str, Any]:
+def stack(report: Report) -> dict[str, Any]:
+    """The engine that was measured, as a component of ``scenario.stack``."""
     made = report.provenance
     return {
         "metadata": {"label": made.engine, "cfg_id": _digest([made.engine, made.parameters])},
@@ -92,7 +101,7 @@ def _load(report: Report, workload: Workload) -> dict[str, Any]:
     made, load = report.provenance, report.load
     recorded = bool(workload.trace or workload.dataset)
     standardized: dict[str, Any] = {
-        "tool": f"servelab-{made.harness}",
+        "tool": f"servelab-{made.harness}" if made.harness == "builtin" else made.harness,
         "tool_version": made.harness_version,
         "source": "sampled" if recorded else "random",
         "input_seq_len": _lengths(workload.prompt, recorded),
@@ -136,9 +145,13 @@ def _lengths(tokens: Tokens, recorded: bool) -> dict[str, Any]:
 
 
 def _statistics(report: Report, name: str, unit: str) -> dict[str, Any]:
-    quantiles = report.quantiles[name]
-    found = {f"p{percent}": quantiles[percent] for percent in _PERCENTS}
-    return {"units": unit, "mean": report.metrics[f"{name}_mean"], "min": quantiles[0], "max": quantiles[100], **found}
+    found: dict[str, Any] = {"units": unit, "mean": report.metrics[f"{name}_mean"]}
+    quantiles = report.quantiles.get(name)
+    if quantiles is not None:
+        found |= {f"p{percent}": quantiles[percent] for percent in _PERCENTS}
+        return {**found, "min": quantiles[0], "max": quantiles[100]}
+    known = {label: report.metrics.get(f"{name}_{label}") for label in ("p50", "p90", "p95", "p99", "max")}
+    return {**found, **{label: value for label, value in known.items() if value is not None}}
 
 
 def _extras(report: Report) -> dict[str, Any]:

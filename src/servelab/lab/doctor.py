@@ -13,9 +13,10 @@ from servelab.engines.base import engine
 from servelab.harnesses.builtin.selftest import MAX_SLOPE, STREAMS, Outcome, measure, spurious_slope
 from servelab.lab.accelerators import local_accelerators
 from servelab.lab.cleanup import leftovers
-from servelab.lab.paths import cache_directory, data_directory
+from servelab.lab.paths import data_directory
 from servelab.spec.errors import ServelabError
 from servelab.spec.model import EngineConfig
+from servelab.spec.paths import cache_directory
 from servelab.spec.plugins import plugin_names
 from servelab.store.store import open_store
 

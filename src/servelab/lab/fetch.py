@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from servelab.catalog.models import EmbeddedFile
-from servelab.lab.paths import cache_directory
 from servelab.spec.errors import ServelabError
+from servelab.spec.paths import cache_directory
 
 FETCH_TIMEOUT = 600.0  # seconds
 

@@ -16,6 +16,7 @@ from servelab.lab.seeds import measurement_seed
 from servelab.lab.setup import Setup
 from servelab.spec.deployment import Deployment
 from servelab.spec.errors import MeasureError
+from servelab.spec.model import Model
 from servelab.spec.report import Report
 from servelab.spec.samples import too_few
 from servelab.spec.saturation import conclude, next_probe
@@ -71,6 +72,7 @@ class _Bench:
             request_slo=study.request_slo,
             parameters=self.trial.parameters,
             max_concurrency=study.load.max_concurrency,
+            tokenizer=_tokenizer(study.model),
             server_metrics=self.setup.engine.server_metrics,
             cpus=client_cpus(self.deployment),
         )
@@ -160,6 +162,13 @@ def _inner_levels(setup: Setup, extremes: list[Report]) -> tuple[LoadPoint, ...]
             "One stream is already all this server can take; measure at concurrency levels or rates instead.",
         )
     return setup.study.load.between(slowest, fastest)
+
+
+def _tokenizer(model: Model) -> str:
+    """Where the tokenizer is: a directory of weights holds its own, a file of weights (GGUF) none that others read."""
+    if model.tokenizer is not None:
+        return model.tokenizer
+    return model.path if model.path is not None and Path(model.path).is_dir() else model.id
 
 
 def client_cpus(deployment: Deployment) -> tuple[int, ...]:

@@ -5,19 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from platformdirs import user_cache_path, user_data_path
+from platformdirs import user_data_path
 
 
 def data_directory() -> Path:
     """Studies' logs and records; SERVELAB_HOME moves it, and the default store with it."""
     home = os.environ.get("SERVELAB_HOME")
     return Path(home) if home else user_data_path("servelab")
-
-
-def cache_directory() -> Path:
-    """What can be fetched again; SERVELAB_CACHE moves it."""
-    cache = os.environ.get("SERVELAB_CACHE")
-    return Path(cache) if cache else user_cache_path("servelab")
 
 
 def trial_directory(study_id: str, number: int) -> Path:

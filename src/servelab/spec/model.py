@@ -49,6 +49,11 @@ def check_environment_name(name: str) -> str:
     return name
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether the name of an environment variable says that it holds a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def check_not_secret(environment: dict[str, str]) -> dict[str, str]:
     """Refuse values that look like secrets, since a study is stored and shown.
 
@@ -56,7 +61,7 @@ def check_not_secret(environment: dict[str, str]) -> dict[str, str]:
         ValueError: a variable's name says that it holds a secret.
     """
     for name in environment:
-        if _SECRET_NAME.search(name):
+        if is_secret_name(name):
             raise ValueError(
                 f"{name} looks like a secret and a study is stored as text; "
                 f"list its name under environment_from and set it in servelab's own environment"

@@ -1,0 +1,110 @@
+"""Commands about harnesses: install them, list them, and read what they left elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+from rich.markup import escape
+from rich.table import Table
+
+from servelab.cli.output import Json, console, notes, print_json
+
+app = cyclopts.App(name="harness", help="Install the field's own load generators, and see which are here.")
+
+SHOWN = ("ttft_p50", "ttft_p99", "itl_mean", "tpot_mean", "e2e_mean", "output_throughput", "request_throughput")
+
+
+@app.command
+def install(*names: str, json: Json = False) -> None:
+    """Install harnesses, each into an environment of its own under the cache directory.
+
+    Parameters
+    ----------
+    names
+        What to install; see servelab harness list.
+    """
+    from servelab.harnesses.external.environments import install as make
+    from servelab.harnesses.external.recipes import recipe
+
+    wanted = [recipe(name) for name in names]
+    done = []
+    for one in wanted:
+        with notes.status(f"installing {one.label} (about {one.megabytes} MB)") as status:
+
+            def say(text: str, name: str = one.name) -> None:
+                if notes.is_terminal:
+                    status.update(f"{name}: {escape(text)}")
+                elif not text.startswith("package "):
+                    notes.print(f"{name}: {escape(text)}", soft_wrap=True)
+
+            done.append(make(one, say))
+    if json:
+        print_json([{"name": d.recipe.name, "version": d.version, "program": str(d.program)} for d in done])
+        return
+    for made in done:
+        console.print(f"{made.recipe.label} is ready: use it in a study as harness: {{name: {made.recipe.name}}}")
+
+
+@app.command(name="list")
+def list_(*, json: Json = False) -> None:
+    """Show which harnesses there are, which are installed, and what Python each needs."""
+    from servelab.harnesses.external.environments import find
+    from servelab.harnesses.external.recipes import RECIPES
+
+    rows = [(one, find(one)) for one in RECIPES.values()]
+    if json:
+        print_json(
+            [
+                {
+                    "name": one.name,
+                    "pinned": one.version,
+                    "pythons": one.pythons,
+                    "megabytes": one.megabytes,
+                    "installed": None if here is None else here.version,
+                    "program": None if here is None else str(here.program),
+                }
+                for one, here in rows
+            ]
+        )
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("harness", "tested with", "Python", "size", "here"):
+        table.add_column(column)
+    for one, here in rows:
+        place = "-" if here is None else f"{here.version}{'' if here.own else f' on PATH ({here.program})'}"
+        table.add_row(one.name, one.version, " ".join(one.pythons), f"{one.megabytes} MB", escape(place))
+    console.print(table)
+
+
+def import_report(
+    *files: Annotated[Path, cyclopts.Parameter(help="Results of guidellm, inference-perf, ...")], json: Json = False
+) -> None:
+    """Read the results of other load generators, and print them in servelab's terms.
+
+    Parameters
+    ----------
+    files
+        What they wrote, JSON; which of them it was is recognised.
+    """
+    from servelab.harnesses.external.importing import import_reports
+    from servelab.spec.metrics import format_metric
+
+    found = [(file, report) for file in files for report in import_reports(file)]
+    if json:
+        print_json([{"file": str(file), "report": report} for file, report in found])
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("file", "harness", "load", "requests", "failed", *SHOWN):
+        table.add_column(column, overflow="fold")
+    for file, report in found:
+        figures = (format_metric(name, report.metrics.get(name)) for name in SHOWN)
+        failed = str(sum(report.errors.values()))
+        table.add_row(
+            escape(file.name), report.provenance.harness, report.load.label, str(report.requests), failed, *figures
+        )
+    console.print(table)
+    for file, report in found:
+        for warning in report.warnings:
+            notes.print(f"[yellow]{escape(file.name)}, {report.load.label}:[/] {escape(warning)}", soft_wrap=True)

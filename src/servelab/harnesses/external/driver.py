@@ -1,0 +1,151 @@
+"""What all external harnesses share: find the program, run it, read what it left, make a Report."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from servelab import __version__
+from servelab.harnesses.base import Job, Progress
+from servelab.harnesses.builtin.task import API_KEY
+from servelab.harnesses.external.environments import Installed, require
+from servelab.harnesses.external.measured import Measured, report
+from servelab.harnesses.external.recipes import recipe
+from servelab.harnesses.external.running import last_words, run
+from servelab.harnesses.provenance import machine
+from servelab.spec.base import Seconds, Spec
+from servelab.spec.errors import MeasureError
+from servelab.spec.options import read_options
+from servelab.spec.report import Provenance, Report
+
+LOG = "harness.log"
+
+
+class ExternalOptions(Spec):
+    """Options of every external harness."""
+
+    tokenizer: str | None = Field(
+        default=None, description="directory or Hugging Face id (looked up offline); default: the model's"
+    )
+    request_timeout: Annotated[Seconds, Field(gt=0)] = 600.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a measurement is put to a harness: arguments, variables, and what it cannot be told."""
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+class External(ABC):
+    """A harness that is a program of its own."""
+
+    name: ClassVar[str]
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = read_options(ExternalOptions, options, self.name)
+
+    @abstractmethod
+    def plan(self, job: Job, tokenizer: str) -> Plan:
+        """The command line, without the program; files it needs are written to ``job.directory``.
+
+        Raises:
+            MeasureError: the workload or load cannot be expressed.
+        """
+
+    @abstractmethod
+    def measured(self, job: Job) -> Measured:
+        """Read what the program left in ``job.directory``.
+
+        Raises:
+            OSError, ValueError, LookupError: it left nothing, or something else than it should.
+        """
+
+    @abstractmethod
+    def share(self, job: Job, said: str) -> float | None:
+        """How much of the measurement is done, 0 to 1, out of new output; None where it does not say."""
+
+    async def measure(self, job: Job, progress: Callable[[Progress], None]) -> Report:
+        """Measure with the harness's own program; cancellation ends it and all that it started.
+
+        Raises:
+            MeasureError: it is not installed, cannot do what is asked, or fails.
+        """
+        installed = await asyncio.to_thread(require, recipe(self.name))
+        plan = self.plan(job, self._tokenizer(job))
+        command = (str(installed.program), *plan.arguments)
+        started = datetime.now(UTC)
+
+        done = -1.0
+
+        def told(said: str) -> None:
+            nonlocal done
+            share = self.share(job, said)
+            if share is not None and share > done:
+                done = share
+                progress(Progress(done=min(1.0, share), total=1.0))
+
+        log = job.directory / LOG
+        code = await run(command, plan.environment, log, job.cpus, told)
+        try:
+            found = self.measured(job)
+        except (OSError, ValueError, LookupError) as error:
+            raise MeasureError(
+                f"{self.name} left no result (exit code {code}): {last_words(log) or error}", f"Its log is {log}."
+            ) from error
+        warnings = (*plan.warnings, *_version_warning(installed))
+        found = dataclasses.replace(found, load=job.load, workload=job.workload, warnings=(*found.warnings, *warnings))
+        return report(found, self._provenance(job, installed, plan, started), job.request_slo)
+
+    def _tokenizer(self, job: Job) -> str:
+        named = self._options.tokenizer or job.tokenizer
+        if named is None:
+            raise MeasureError(
+                f"{self.name} needs a tokenizer to make prompts", "Name a directory in model.tokenizer of the study."
+            )
+        return str(Path(named).resolve()) if Path(named).is_dir() else named
+
+    def _provenance(self, job: Job, installed: Installed, plan: Plan, started: datetime) -> Provenance:
+        deployment = job.deployment
+        return Provenance(
+            servelab=__version__,
+            harness=self.name,
+            harness_version=installed.version,
+            engine=deployment.engine,
+            engine_version=deployment.engine_version,
+            simulated=deployment.simulated,
+            model=deployment.model,
+            parameters=job.parameters,
+            command=(installed.program.name, *plan.arguments),
+            seed=job.seed,
+            started_at=started.isoformat(timespec="seconds"),
+            machine=machine(),
+        )
+
+
+def _version_warning(installed: Installed) -> tuple[str, ...]:
+    wanted = installed.recipe.version
+    if installed.version == wanted:
+        return ()
+    return (f"{installed.recipe.name} {installed.version} was found on PATH; servelab is tested with {wanted}",)
+
+
+def api_key() -> str | None:
+    """The key of the endpoint, from our environment."""
+    return os.environ.get(API_KEY)
+
+
+def refuse(harness: str, what: str, remedy: str = "Leave it out, or use another harness.") -> MeasureError:
+    """The error for what a harness cannot be told."""
+    return MeasureError(f"{harness} cannot do {what}", remedy)

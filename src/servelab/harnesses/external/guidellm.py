@@ -1,0 +1,218 @@
+"""guidellm: ``guidellm run`` with a scenario file, and its JSON, of this version and of those before 0.7."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from servelab.harnesses.base import Job
+from servelab.harnesses.external.driver import External, Plan, api_key, refuse
+from servelab.harnesses.external.lengths import fixed, warmup, whole_numbers
+from servelab.harnesses.external.measured import Measured, Request
+from servelab.harnesses.external.standard import converted
+from servelab.spec.workload import LoadPoint, Tokens, Workload
+
+SCENARIO = "guidellm-scenario.json"
+RESULT = "guidellm.json"
+KEY_VARIABLE = "GUIDELLM__SPEC__BACKEND__API_KEY"
+FORMATS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
+
+_PERCENT = re.compile(r"(\d+)%\s+(?:concurrent|constant|poisson|throughput)\b")
+
+
+class Guidellm(External):
+    """guidellm 0.8: closed and open loop, shared prefixes, several turns."""
+
+    name: ClassVar[str] = "guidellm"
+
+    def plan(self, job: Job, tokenizer: str) -> Plan:
+        """A scenario file; the key, if any, in the environment."""
+        workload = job.workload
+        if workload.dataset:
+            raise refuse(self.name, "a data set through servelab yet")
+        scenario = {"spec": _spec(job, tokenizer, self._options.request_timeout)}
+        (job.directory / SCENARIO).write_text(json.dumps(scenario, indent=1), encoding="utf-8")
+        key = api_key()
+        return Plan(
+            arguments=("run", "--config", SCENARIO),
+            environment={} if key is None else {KEY_VARIABLE: key},
+            warnings=whole_numbers(workload.prompt, "prompt") + whole_numbers(workload.output, "output"),
+        )
+
+    def share(self, job: Job, said: str) -> float | None:
+        """Read off its progress bar."""
+        found = _PERCENT.findall(said)
+        return int(found[-1]) / 100 if found else None
+
+    def measured(self, job: Job) -> Measured:
+        """Its JSON, without the warm-up."""
+        return read(job.directory / RESULT, 0, warmup(job.load))
+
+
+def _spec(job: Job, tokenizer: str, timeout: float) -> dict[str, Any]:
+    load = job.load
+    before = warmup(load)
+    constraints: list[dict[str, Any]] = []
+    if load.requests is not None:
+        constraints.append({"kind": "max_requests", "count": load.requests + before})
+    if load.seconds is not None:
+        constraints.append({"kind": "max_duration", "seconds": load.seconds})
+    return {
+        "backend": {
+            "kind": "openai_http",
+            "target": job.deployment.url,
+            "model": job.deployment.model,
+            "request_format": FORMATS[job.workload.api],
+            "timeout": timeout,
+        },
+        "profile": {**_profile(load, job.max_concurrency), "warmup": {"value": before, "mode": "requests"}},
+        "constraints": constraints,
+        "tokenizer": {"kind": "huggingface_auto", "model": tokenizer},
+        "data": [_data(job.workload)],
+        "seed": {"kind": "static", "value": job.seed},
+        "outputs": [{"kind": "json", "path": RESULT}],
+        # 0 keeps times and counts of every request, and no texts
+        "metrics": {"kind": "generative", "sample_size": 0},
+    }
+
+
+def _profile(load: LoadPoint, max_concurrency: int) -> dict[str, Any]:
+    if load.kind == "concurrency":
+        return {"kind": "concurrent", "streams": [int(load.level)]}
+    if load.kind == "throughput":
+        return {"kind": "throughput", "max_concurrency": int(load.level)}
+    return {"kind": load.kind, "rate": [load.level], "max_concurrency": max_concurrency}
+
+
+def _data(workload: Workload) -> dict[str, Any]:
+    data = {"kind": "synthetic_text", "turns": workload.turns}
+    data |= _lengths("prompt_tokens", workload.prompt) | _lengths("output_tokens", workload.output)
+    if workload.prefix and workload.prefix.tokens:
+        prefix = workload.prefix
+        data["prefix_buckets"] = [{"prefix_count": prefix.groups, "prefix_tokens": prefix.tokens}]
+    return data
+
+
+def _lengths(name: str, tokens: Tokens) -> dict[str, Any]:
+    one = fixed(tokens)
+    if one is not None:
+        return {name: one}  # bounds without a deviation would make it uniform between them
+    deviation = max(1, round(tokens.stdev))
+    found = {name: round(tokens.mean), f"{name}_stdev": deviation, f"{name}_min": tokens.min}
+    return {**found, f"{name}_max": tokens.upper}
+
+
+def is_guidellm(data: Any) -> bool:
+    """Whether JSON data is a guidellm report, of any version since 0.2."""
+    benchmarks = data.get("benchmarks") if isinstance(data, Mapping) else None
+    if not isinstance(benchmarks, list) or not benchmarks or not isinstance(benchmarks[0], Mapping):
+        return False
+    return "requests" in benchmarks[0] and "metrics" in benchmarks[0]
+
+
+def read_all(path: Path) -> list[Measured]:
+    """Every benchmark of a guidellm report."""
+    return [read(path, index, None) for index in range(len(_load(path)["benchmarks"]))]
+
+
+def read(path: Path, index: int, warmup_requests: int | None) -> Measured:
+    """One benchmark of a guidellm report; without its first requests, as many as the warm-up had.
+
+    Raises:
+        OSError, ValueError, LookupError: it is not such a report.
+    """
+    data = _load(path)
+    benchmark = data["benchmarks"][index]
+    config = data.get("config") or data.get("args") or {}
+    spec = config.get("spec") or config
+    strategy = _strategy(benchmark)
+    load = _load_point(strategy)
+    if warmup_requests is None:
+        warmup_requests = _own_warmup(benchmark)
+    requests = sorted(_requests(benchmark, load), key=lambda request: request.sent)[warmup_requests:]
+    return Measured(
+        harness="guidellm",
+        version=str((data.get("metadata") or {}).get("guidellm_version") or "unknown"),
+        model=_model(benchmark, spec),
+        load=load.model_copy(update={"requests": len(requests) or None, "warmup": warmup_requests}),
+        requests=tuple(requests),
+        started=benchmark.get("start_time"),
+        standard=converted("import_guidellm", str(path), index),
+        warnings=tuple(str(warning["message"]) for warning in benchmark.get("warnings") or ()),
+    )
+
+
+def _load(path: Path) -> dict[str, Any]:
+    data = json.loads(path.read_text(encoding="utf-8"))
+    if not is_guidellm(data):
+        raise ValueError(f"{path} is no report of guidellm")
+    return dict(data)
+
+
+def _strategy(benchmark: Mapping[str, Any]) -> Mapping[str, Any]:
+    """How requests were scheduled; it moved several times."""
+    for place in ("config", "scheduler", "args"):
+        strategy = (benchmark.get(place) or {}).get("strategy")
+        if isinstance(strategy, Mapping):
+            return strategy
+    return {}
+
+
+def _load_point(strategy: Mapping[str, Any]) -> LoadPoint:
+    kind = strategy.get("type_")
+    if kind in ("constant", "poisson", "async"):
+        return LoadPoint(kind="poisson" if kind == "poisson" else "constant", level=strategy["rate"])
+    streams = strategy.get("streams") or strategy.get("max_concurrency") or 1
+    return LoadPoint(kind="throughput" if kind == "throughput" else "concurrency", level=streams)
+
+
+def _own_warmup(benchmark: Mapping[str, Any]) -> int:
+    configured = (benchmark.get("config") or {}).get("warmup")
+    if not isinstance(configured, Mapping) or configured.get("mode") != "requests":
+        return 0
+    return int(configured.get("value") or 0)
+
+
+def _model(benchmark: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
+    places = (benchmark.get("config") or {}, spec, benchmark.get("benchmarker") or {})
+    for place in places:
+        backend = place.get("backend")
+        if isinstance(backend, Mapping) and backend.get("model"):
+            return str(backend["model"])
+    return str(spec.get("model") or "unknown")
+
+
+def _requests(benchmark: Mapping[str, Any], load: LoadPoint) -> list[Request]:
+    """Finished and failed requests; those that the end of the benchmark cut off do not count."""
+    groups = benchmark["requests"]
+    done = [_request(raw, load, None) for raw in groups.get("successful") or ()]
+    return done + [_request(raw, load, "failed") for raw in groups.get("errored") or ()]
+
+
+def _request(raw: Mapping[str, Any], load: LoadPoint, error: str | None) -> Request:
+    info = raw.get("info") or raw.get("scheduler_info") or {}
+    times = info.get("timings") or info.get("request_timings") or {}
+    sent: Any = times.get("request_start") or times.get("resolve_start") or raw["start_time"]
+    end: Any = times.get("request_end") or times.get("resolve_end") or raw.get("end_time") or sent
+    first = times.get("first_token_iteration") or times.get("first_iteration") or raw.get("first_token_time")
+    last = times.get("last_token_iteration") or times.get("last_iteration") or raw.get("last_token_time")
+    intended = times.get("targeted_start") if load.kind in ("constant", "poisson") else None
+    return Request(
+        sent=float(sent),
+        end=float(end),
+        first=None if error else first,
+        last=None if error else last,
+        intended=intended,
+        prompt_tokens=int(raw.get("prompt_tokens") or 0),
+        output_tokens=int(raw.get("output_tokens") or 0),
+        error=_kind(str(raw.get("error") or info.get("error") or "")) if error else None,
+    )
+
+
+def _kind(message: str) -> str:
+    """A short name of an error, so that equal ones are counted together."""
+    status = re.search(r"\b([45]\d\d)\b", message)
+    return f"http {status[1]}" if status else message.partition("(")[0].strip()[:40] or "failed"

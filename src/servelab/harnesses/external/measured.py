@@ -1,0 +1,167 @@
+"""What a harness's raw output says, in one form for all of them, and the Report of it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from servelab import __version__
+from servelab.harnesses.benchmark_report import benchmark_report, stack, validated
+from servelab.harnesses.builtin.record import Record
+from servelab.harnesses.builtin.summary import Tally, client_health
+from servelab.spec.goal import RequestSLO
+from servelab.spec.report import ClientHealth, Provenance, Report
+from servelab.spec.workload import LoadPoint, Workload
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as a harness recorded it; times in seconds on any clock."""
+
+    sent: float
+    end: float
+    first: float | None = None
+    last: float | None = None
+    intended: float | None = None
+    """When it was due, in open loop, where the harness tells."""
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    gaps: tuple[float, ...] = ()
+    """Between tokens, in seconds; empty where the harness keeps only their mean."""
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The raw output of one measurement.
+
+    ``requests`` are its counted requests, warm-up left out. Where the harness writes no records, they are empty, and
+    ``metrics`` (names of spec/metrics.py, SI units), ``count``, ``duration`` in seconds and ``errors`` are its own.
+    """
+
+    harness: str
+    load: LoadPoint
+    model: str = UNKNOWN
+    version: str = UNKNOWN
+    requests: tuple[Request, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    count: int = 0
+    duration: float = 0.0
+    errors: Mapping[str, int] = field(default_factory=dict)
+    workload: Workload | None = None
+    started: float | None = None
+    """Seconds since the epoch."""
+    warnings: tuple[str, ...] = ()
+    standard: Mapping[str, Any] = field(default_factory=dict)
+    """Benchmark Report v0.2 as ``llmd-benchmark-report`` converts it; empty where that cannot."""
+
+
+def imported(measured: Measured) -> Report:
+    """The Report of a file that some other program produced: only what the file says."""
+    when = datetime.now(UTC) if measured.started is None else datetime.fromtimestamp(measured.started, UTC)
+    provenance = Provenance(
+        servelab=__version__,
+        harness=measured.harness,
+        harness_version=measured.version,
+        engine=UNKNOWN,
+        model=measured.model,
+        seed=measured.workload.seed if measured.workload else 0,
+        started_at=when.isoformat(timespec="seconds"),
+    )
+    return report(measured, provenance, RequestSLO())
+
+
+def report(measured: Measured, provenance: Provenance, slo: RequestSLO) -> Report:
+    """The Report of a measurement; from its records where there are any, else from the harness's own summary."""
+    found = _from_records(measured, slo) if measured.requests else _from_summary(measured)
+    made = Report(load=measured.load, provenance=provenance, **found)
+    if measured.standard:
+        return made.model_copy(update={"standard": _extended(measured.standard, made)})
+    if measured.workload is None:
+        return made
+    return made.model_copy(update={"standard": benchmark_report(made, measured.workload)})
+
+
+def _from_records(measured: Measured, slo: RequestSLO) -> dict[str, Any]:
+    tally = Tally(slo)
+    start = min(request.sent for request in measured.requests)
+    for request in measured.requests:
+        tally.add(_record(request, start), request.gaps)
+    metrics = {**tally.metrics(), **measured.metrics}
+    if "itl_mean" not in metrics:
+        metrics |= _mean_interval(measured.requests)
+    if all(request.intended is None for request in measured.requests):
+        metrics = {n: v for n, v in metrics.items() if not n.startswith("schedule_delay") or n in measured.metrics}
+    return {
+        "metrics": metrics,
+        "requests": tally.requests,
+        "duration": tally.last_end,
+        "errors": tally.errors,
+        "quantiles": tally.quantiles(),
+        "client": _health(measured.harness, tally),
+        "warnings": (*measured.warnings, *tally.warnings()),
+    }
+
+
+def _from_summary(measured: Measured) -> dict[str, Any]:
+    return {
+        "metrics": dict(measured.metrics),
+        "requests": measured.count,
+        "duration": measured.duration,
+        "errors": dict(measured.errors),
+        "client": _unknown(measured.harness),
+        "warnings": measured.warnings,
+    }
+
+
+def _record(request: Request, start: float) -> Record:
+    return Record(
+        intended=(request.sent if request.intended is None else request.intended) - start,
+        sent=request.sent - start,
+        end=request.end - start,
+        error=request.error,
+        first=None if request.first is None else request.first - start,
+        last=None if request.last is None else request.last - start,
+        prompt_tokens=request.prompt_tokens,
+        output_tokens=request.output_tokens,
+        chunks=len(request.gaps) + 1 if request.gaps else request.output_tokens,
+        reasoning_chunks=0,
+    )
+
+
+def _mean_interval(requests: Iterable[Request]) -> dict[str, float]:
+    """The mean over all token intervals, which needs no more than each request's first and last token."""
+    whole = [r for r in requests if r.error is None and r.first is not None and r.last is not None]
+    intervals = sum(max(0, r.output_tokens - 1) for r in whole)
+    seconds = sum(r.last - r.first for r in whole if r.last is not None and r.first is not None)
+    return {"itl_mean": seconds / intervals} if intervals else {}
+
+
+def _health(harness: str, tally: Tally) -> ClientHealth:
+    """``saturated`` where it sent too late; never ``ok``, since no other harness watches its own lateness in full."""
+    seen = client_health(tally, (), 0.0)
+    return seen.model_copy(update={"cpu": None, "loop_lag_p99": None}) if seen.reasons else _unknown(harness)
+
+
+def _unknown(harness: str) -> ClientHealth:
+    return ClientHealth(reasons=(f"{harness} does not measure how much it delays answers itself",))
+
+
+def _extended(standard: Mapping[str, Any], made: Report) -> dict[str, Any]:
+    """The converted report, with what the converter cannot know, and with our figures where its schema has room."""
+    data = copy.deepcopy(dict(standard))
+    load = data.setdefault("scenario", {}).setdefault("load", {}).get("standardized", {})
+    load["tool_version"] = load.get("tool_version") or made.provenance.harness_version
+    if load.get("concurrency"):
+        load.pop("rate_qps", None)  # of requests queued, not sent
+    if made.provenance.engine != UNKNOWN:
+        data["scenario"]["stack"] = [stack(made)]
+    extras = {"metrics": made.metrics, "warnings": list(made.warnings), "errors": made.errors}
+    results = data.setdefault("results", {})
+    results["observability"] = {**(results.get("observability") or {}), "servelab": extras}
+    return validated(data)
