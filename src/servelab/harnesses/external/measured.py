@@ -10,6 +10,7 @@ from typing import Any
 
 from servelab import __version__
 from servelab.harnesses.benchmark_report import benchmark_report, stack, validated
+from servelab.harnesses.builtin.distribution import Distribution
 from servelab.harnesses.builtin.record import Record
 from servelab.harnesses.builtin.summary import Tally, client_health
 from servelab.spec.goal import RequestSLO
@@ -144,7 +145,7 @@ def _mean_interval(requests: Iterable[Request]) -> dict[str, float]:
 
 def _health(harness: str, tally: Tally) -> ClientHealth:
     """``saturated`` where it sent too late; never ``ok``, since no other harness watches its own lateness in full."""
-    seen = client_health(tally, (), 0.0)
+    seen = client_health(tally, Distribution(), 0.0)
     return seen.model_copy(update={"cpu": None, "loop_lag_p99": None}) if seen.reasons else _unknown(harness)
 
 
