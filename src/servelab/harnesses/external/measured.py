@@ -159,6 +159,8 @@ def _extended(standard: Mapping[str, Any], made: Report) -> dict[str, Any]:
     load["tool_version"] = load.get("tool_version") or made.provenance.harness_version
     if load.get("concurrency"):
         load.pop("rate_qps", None)  # of requests queued, not sent
+    elif made.load.kind == "concurrency":
+        load["concurrency"] = int(made.load.level)
     if made.provenance.engine != UNKNOWN:
         data["scenario"]["stack"] = [stack(made)]
     extras = {"metrics": made.metrics, "warnings": list(made.warnings), "errors": made.errors}
