@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import cyclopts
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -105,7 +106,7 @@ def import_report(
         table.add_row(
             escape(file.name), report.provenance.harness, report.load.label, str(report.requests), failed, *figures
         )
-    console.print(table, width=max(console.width, TABLE_WIDTH), crop=False)
+    Console(highlight=False, width=max(console.width, TABLE_WIDTH)).print(table)
     for file, report in found:
         for warning in report.warnings:
             notes.print(f"[yellow]{escape(file.name)}, {report.load.label}:[/] {escape(warning)}", soft_wrap=True)

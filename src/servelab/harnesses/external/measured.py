@@ -82,8 +82,6 @@ def report(measured: Measured, provenance: Provenance, slo: RequestSLO) -> Repor
     made = Report(load=measured.load, provenance=provenance, **found)
     if measured.standard:
         return made.model_copy(update={"standard": _extended(measured.standard, made)})
-    if measured.workload is None:
-        return made
     return made.model_copy(update={"standard": benchmark_report(made, measured.workload)})
 
 
