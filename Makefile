@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FILES := src tests benchmarks
 
-.PHONY: help quickstart test check bench bench-search bench-loop bench-harness docs clean
+.PHONY: help quickstart test test-harnesses check bench bench-search bench-loop bench-harness docs clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -17,6 +17,9 @@ quickstart: .venv/core ## set up, tune llama.cpp on this machine, write the answ
 test: .venv/dev check docs ## set up and run every check
 	scripts/postgres
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+test-harnesses: .venv/dev ## install guidellm and inference-perf (2.4 GB) and test them for real
+	SERVELAB_HARNESSES=1 $(BIN)/pytest tests/harnesses/test_external.py
 
 check: .venv/dev ## lint, types, architecture
 	$(BIN)/ruff check $(FILES)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import cyclopts
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -13,6 +14,7 @@ from servelab.cli.output import Json, console, notes, print_json
 
 app = cyclopts.App(name="harness", help="Install the field's own load generators, and see which are here.")
 
+TABLE_WIDTH = 150
 SHOWN = ("ttft_p50", "ttft_p99", "itl_mean", "tpot_mean", "e2e_mean", "output_throughput", "request_throughput")
 
 
@@ -97,14 +99,14 @@ def import_report(
         return
     table = Table(box=None, pad_edge=False)
     for column in ("file", "harness", "load", "requests", "failed", *SHOWN):
-        table.add_column(column, overflow="fold")
+        table.add_column(column.replace("_", " "))
     for file, report in found:
         figures = (format_metric(name, report.metrics.get(name)) for name in SHOWN)
         failed = str(sum(report.errors.values()))
         table.add_row(
             escape(file.name), report.provenance.harness, report.load.label, str(report.requests), failed, *figures
         )
-    console.print(table)
+    Console(highlight=False, width=max(console.width, TABLE_WIDTH)).print(table)
     for file, report in found:
         for warning in report.warnings:
             notes.print(f"[yellow]{escape(file.name)}, {report.load.label}:[/] {escape(warning)}", soft_wrap=True)

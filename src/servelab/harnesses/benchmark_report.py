@@ -27,8 +27,8 @@ _RATES = {
 _PERCENTS = (1, 5, 10, 25, 50, 75, 90, 95, 99)
 
 
-def benchmark_report(report: Report, workload: Workload) -> dict[str, Any]:
-    """The report in llm-d's schema, as JSON data.
+def benchmark_report(report: Report, workload: Workload | None) -> dict[str, Any]:
+    """The report in llm-d's schema, as JSON data; ``workload`` where it is known.
 
     What that schema has no field for (the client's health, goodput, quantiles of fewer requests than they need)
     stands under ``results.observability.servelab``.
@@ -97,32 +97,42 @@ def stack(report: Report) -> dict[str, Any]:
     }
 
 
-def _load(report: Report, workload: Workload) -> dict[str, Any]:
+def _load(report: Report, workload: Workload | None) -> dict[str, Any]:
     made, load = report.provenance, report.load
-    recorded = bool(workload.trace or workload.dataset)
+    recorded = bool(workload and (workload.trace or workload.dataset))
     standardized: dict[str, Any] = {
         "tool": f"servelab-{made.harness}" if made.harness == "builtin" else made.harness,
         "tool_version": made.harness_version,
-        "source": "sampled" if recorded else "random",
-        "input_seq_len": _lengths(workload.prompt, recorded),
-        "output_seq_len": _lengths(workload.output, recorded),
+        "source": "unknown" if workload is None else "sampled" if recorded else "random",
         **_level(load),
     }
-    if workload.prefix and workload.prefix.tokens:
+    if workload is None:
+        standardized["input_seq_len"] = {"distribution": "other", "value": _mean_prompt(report)}
+    else:
+        standardized["input_seq_len"] = _lengths(workload.prompt, recorded)
+        standardized["output_seq_len"] = _lengths(workload.output, recorded)
+    if workload and workload.prefix and workload.prefix.tokens:
         standardized["prefix"] = {
             "prefix_len": {"distribution": "fixed", "value": workload.prefix.tokens},
             "num_groups": workload.prefix.groups,
             "num_users_per_group": 1,
             "num_prefixes": 1,
         }
+    config = {"workload": workload.model_dump() if workload else None, "load": load.model_dump()}
     return {
-        "metadata": {"cfg_id": _digest([workload.model_dump(), load.model_dump()])},
+        "metadata": {"cfg_id": _digest(config)},
         "standardized": standardized,
         "native": {
             "args": {"seed": made.seed},
-            "config": {"workload": workload.model_dump(), "load": load.model_dump()},
+            "config": config,
         },
     }
+
+
+def _mean_prompt(report: Report) -> float:
+    """Tokens of a prompt on average, out of what was measured."""
+    rates = [report.metrics.get(f"{name}_throughput", 0.0) for name in ("total", "output", "request")]
+    return (rates[0] - rates[1]) / rates[2] if rates[2] else 0.0
 
 
 def _level(load: LoadPoint) -> dict[str, float]:

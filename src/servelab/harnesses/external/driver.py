@@ -136,7 +136,7 @@ class External(ABC):
 
 def _version_warning(installed: Installed) -> tuple[str, ...]:
     wanted = installed.recipe.version
-    if installed.version == wanted:
+    if installed.version.partition("+")[0] == wanted:  # a build for CPUs says so after a plus
         return ()
     return (f"{installed.recipe.name} {installed.version} was found on PATH; servelab is tested with {wanted}",)
 

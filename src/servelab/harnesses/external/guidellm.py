@@ -129,7 +129,7 @@ def read(path: Path, index: int, warmup_requests: int | None) -> Measured:
     config = data.get("config") or data.get("args") or {}
     spec = config.get("spec") or config
     strategy = _strategy(benchmark)
-    load = _load_point(strategy)
+    load = _load_point(strategy, sum(len(group or ()) for group in benchmark["requests"].values()))
     if warmup_requests is None:
         warmup_requests = _own_warmup(benchmark)
     requests = sorted(_requests(benchmark, load), key=lambda request: request.sent)[warmup_requests:]
@@ -161,12 +161,15 @@ def _strategy(benchmark: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
-def _load_point(strategy: Mapping[str, Any]) -> LoadPoint:
+def _load_point(strategy: Mapping[str, Any], count: int) -> LoadPoint:
+    """The load; as fast as possible without a limit is limited by the ``count`` of requests."""
     kind = strategy.get("type_")
     if kind in ("constant", "poisson", "async"):
         return LoadPoint(kind="poisson" if kind == "poisson" else "constant", level=strategy["rate"])
-    streams = strategy.get("streams") or strategy.get("max_concurrency") or 1
-    return LoadPoint(kind="throughput" if kind == "throughput" else "concurrency", level=streams)
+    streams = strategy.get("streams") or strategy.get("max_concurrency")
+    if kind == "throughput":
+        return LoadPoint(kind="throughput", level=streams or count)
+    return LoadPoint(kind="concurrency", level=streams or 1)
 
 
 def _own_warmup(benchmark: Mapping[str, Any]) -> int:
@@ -182,7 +185,8 @@ def _model(benchmark: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
         backend = place.get("backend")
         if isinstance(backend, Mapping) and backend.get("model"):
             return str(backend["model"])
-    return str(spec.get("model") or "unknown")
+    worker = benchmark.get("worker") or {}
+    return str(worker.get("backend_model") or spec.get("model") or "unknown")
 
 
 def _requests(benchmark: Mapping[str, Any], load: LoadPoint) -> list[Request]:

@@ -83,8 +83,6 @@ def report(measured: Measured, provenance: Provenance, slo: RequestSLO) -> Repor
     made = Report(load=measured.load, provenance=provenance, **found)
     if measured.standard:
         return made.model_copy(update={"standard": _extended(measured.standard, made)})
-    if measured.workload is None:
-        return made
     return made.model_copy(update={"standard": benchmark_report(made, measured.workload)})
 
 
@@ -160,6 +158,8 @@ def _extended(standard: Mapping[str, Any], made: Report) -> dict[str, Any]:
     load["tool_version"] = load.get("tool_version") or made.provenance.harness_version
     if load.get("concurrency"):
         load.pop("rate_qps", None)  # of requests queued, not sent
+    elif made.load.kind == "concurrency":
+        load["concurrency"] = int(made.load.level)
     if made.provenance.engine != UNKNOWN:
         data["scenario"]["stack"] = [stack(made)]
     extras = {"metrics": made.metrics, "warnings": list(made.warnings), "errors": made.errors}
