@@ -21,7 +21,7 @@ RESULT = "profile_export_aiperf.json"
 RECORDS = "profile_export.jsonl"
 SEEDS = 2**32
 
-_PROGRESS = re.compile(r"Profiling: +(\d+)/(\d+)")
+_PROGRESS = re.compile(r"Profiling:(?: +\d+/\d+ \|[^|\n]*\|)? +(\d+)%")
 _LATENCIES = {"time_to_first_token": "ttft", "inter_token_latency": "tpot", "request_latency": "e2e"}
 _STATISTICS = {"avg": "mean", "p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "max": "max"}
 _RATES = {
@@ -61,7 +61,7 @@ class AIPerf(External):
     def share(self, job: Job, said: str) -> float | None:
         """Read off its progress bar."""
         found = _PROGRESS.findall(said)
-        return int(found[-1][0]) / max(1, int(found[-1][1])) if found else None
+        return int(found[-1]) / 100 if found else None
 
     def measured(self, job: Job) -> Measured:
         """Its export."""

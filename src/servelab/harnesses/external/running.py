@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -42,8 +43,9 @@ async def run(
     ``told`` gets each piece of output as plain text. Cancellation ends the program and all that it started.
     """
     variables = {name: value for name, value in os.environ.items() if not is_secret_name(name)}
-    variables |= OFFLINE | dict(environment)
-    with log.open("wb") as sink:
+    # Harnesses leave maps and sockets in the temporary directory when they are killed. Its path is short, since that
+    # of a socket must be.
+    with tempfile.TemporaryDirectory(prefix="servelab-", ignore_cleanup_errors=True) as scratch, log.open("wb") as sink:
         child = await asyncio.create_subprocess_exec(
             *KEEPER,
             ",".join(map(str, cpus)),
@@ -51,19 +53,19 @@ async def run(
             stdin=asyncio.subprocess.PIPE,
             stdout=sink,
             stderr=sink,
-            env=variables,
+            env={**variables, **OFFLINE, "TMPDIR": scratch, **environment},
             cwd=log.parent,
             start_new_session=True,
         )
-    watching = asyncio.ensure_future(_watch(log, told))
-    try:
-        return await child.wait()
-    finally:
-        watching.cancel()
-        # What the program started and forgot is in the group too.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
-        await child.wait()
+        watching = asyncio.ensure_future(_watch(log, told))
+        try:
+            return await child.wait()
+        finally:
+            watching.cancel()
+            # What the program started and forgot is in the group too.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signal.SIGKILL)
+            await child.wait()
 
 
 async def _watch(log: Path, told: Callable[[str], None]) -> None:
