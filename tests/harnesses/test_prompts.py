@@ -127,6 +127,7 @@ async def test_what_the_template_adds_is_taken_off():
     assert made[0].prompt_tokens == 40
 
 
+@settings(max_examples=400)
 @given(
     st.lists(
         st.one_of(

@@ -160,9 +160,9 @@ def events(pieces: Sequence[tuple[float, bytes]]) -> Iterator[tuple[float, bytes
     streamed = False
     for when, piece in pieces:
         last = when
-        if not rest and piece.startswith(b"data: ") and piece.find(b"\n") == len(piece) - 2:
+        if not rest and piece.startswith(b"data: ") and piece.endswith(b"\n\n") and piece.find(b"\n") == len(piece) - 2:
             streamed = True
-            yield when, piece[6:-2]  # one whole event, as servers usually send them
+            yield when, piece[6:-2].strip()  # one whole event, as servers usually send them
             continue
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
