@@ -45,6 +45,9 @@ KNOWN = {
     "vllm-oom": ("out_of_memory", "the accelerator ran out of memory", "tensor_parallel_size"),
     "vllm-oom-warm-up": ("out_of_memory", "warming up for 1024", "Lower max_num_seqs"),
     "vllm-out-of-range": ("bad_argument", "gpu_memory_utilization should be less than or equal to 1", "Check"),
+    "vllm-no-space": ("disk_full", "disk is full", "/dev/shm"),
+    "vllm-no-threads": ("machine_exhausted", "no process or thread to spare", "ulimit -u"),
+    "vllm-open-files": ("machine_exhausted", "open more files", "ulimit -n"),
     "vllm-port": ("port_busy", "port was taken", "another port"),
     "vllm-quantization": ("bad_argument", "quantized with gptq, but quantization asks for awq", "Leave quantization"),
     "vllm-quantization-file": ("bad_argument", "not in the format", "Leave quantization"),
@@ -53,7 +56,7 @@ KNOWN = {
     "vllm-worker-killed": ("out_of_memory", "killed the engine", "smaller model"),
     "vllm-world-size": ("unsupported", "is 8, but there are 4", "tensor_parallel_size"),
 }
-TRANSIENT = {"vllm-port", "sglang-port", "vllm-nccl"}
+TRANSIENT = {"vllm-port", "sglang-port", "vllm-nccl", "vllm-no-space", "vllm-no-threads", "vllm-open-files"}
 
 
 def test_each_log_is_expected():
