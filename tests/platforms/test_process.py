@@ -99,6 +99,20 @@ async def test_workers_have_time_to_end(tmp_path):
     assert "saved" in (tmp_path / "engine.log").read_text()
 
 
+async def test_waiting_for_workers_costs_nothing(tmp_path, monkeypatch):
+    scans, pids = [], psutil.pids
+    monkeypatch.setattr(psutil, "pids", lambda: scans.append(time.monotonic()) or pids())
+    assert await stopped(tmp_path, "(time.sleep(2), sys.exit())", 30) >= 2
+    # At most: for the workers; after their end; before SIGKILL; for strays; and twice for the assertions of `stopped`.
+    assert len(scans) <= 6
+
+
+async def test_workers_have_time_to_end_where_the_kernel_does_not_tell(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "pidfd_open")
+    assert 1 <= await stopped(tmp_path, "(time.sleep(1), print('saved', flush=True), sys.exit())", 30) < 15
+    assert "saved" in (tmp_path / "engine.log").read_text()
+
+
 async def test_workers_that_do_not_end_are_ended(tmp_path):
     assert 0.5 <= await stopped(tmp_path, "None", 0.5) < 10
 
