@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 
 import pytest
 
+from servelab.lab import worker
 from servelab.lab.control import cancel_study, pause_study
 from servelab.lab.paths import trial_directory
 from servelab.lab.run import run_study
 from servelab.lab.suggest import candidates
-from servelab.spec.errors import ServelabError, StoreError
+from servelab.platforms.process import ProcessPlatform
+from servelab.spec.errors import MachineError, ServelabError, StoreError
 from servelab.spec.study import Study
 from servelab.store.store import Store
 from tests.lab.studies import servelab, small, start
+from tests.platforms.machine import open_files
 
 SIMULATED = "{name: simulated, arguments: {max_model_len: 1024, time_scale: 0.05, startup_seconds: 0}}"
 SPACE = "{parameters: {max_num_seqs: [1, 2, 4, 8, 16, 32], enable_prefix_caching: [true, false]}}"
@@ -60,6 +64,40 @@ async def test_a_log_that_cannot_be_written_pauses_the_study(store):
     assert store.study_state(record.id) == "paused"
     assert store.trials(record.id)[0].failure is None
     assert (await run_study(store, record.id)).state == "complete"
+
+
+def exhausted(monkeypatch, times: int) -> None:
+    """Leave no file to open when a port is asked for, so many times."""
+    address, left = ProcessPlatform.address, iter(range(times))
+
+    def asked(platform):
+        with open_files(0) if next(left, None) is not None else contextlib.nullcontext():
+            return address(platform)
+
+    monkeypatch.setattr(ProcessPlatform, "address", asked)
+
+
+async def test_an_exhausted_machine_is_tried_again(store, monkeypatch):
+    monkeypatch.setattr(worker, "RETRY_PAUSE", 0.1)
+    exhausted(monkeypatch, 2)
+    record = await finish(store, simulated(budget="{trials: 2, screening: 0, verification: {top: 0}}"))
+    assert record.state == "complete"
+    assert [t.state for t in store.trials(record.id)] == ["complete", "complete"]
+    retried = [e.data["failure"] for e in store.events(0, record.id) if e.kind == "retry"]
+    assert retried == ["no port is free: Too many open files"] * 2
+
+
+async def test_a_machine_that_stays_exhausted_pauses_the_study_and_no_trial_is_to_blame(store, monkeypatch):
+    monkeypatch.setattr(worker, "RETRY_PAUSE", 0.1)
+    record = store.create_study(simulated(budget="{trials: 3, screening: 0, verification: {top: 0}}"))
+    exhausted(monkeypatch, 3)
+    with pytest.raises(MachineError, match="no port is free") as caught:
+        await run_study(store, record.id)
+    assert "servelab resume" in caught.value.remedy
+    (trial,) = store.trials(record.id)
+    assert (store.study_state(record.id), trial.state, trial.failure) == ("paused", "waiting", None)
+    assert (await run_study(store, record.id)).state == "complete"
+    assert [t.state for t in store.trials(record.id)] == ["complete"] * 3
 
 
 async def test_a_failed_default_ends_the_study_with_its_diagnosis(store):

@@ -10,7 +10,7 @@ from subprocess import DEVNULL, Popen
 from typing import BinaryIO
 
 from servelab.platforms.logfile import open_log
-from servelab.spec.errors import DeployError
+from servelab.spec.errors import DeployError, MachineError, is_exhaustion
 
 
 def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path, cpus: tuple[int, ...]) -> Popen[bytes]:
@@ -18,12 +18,17 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path, cpu
 
     Raises:
         DeployError: the cores are not there, or the program cannot be run.
+        MachineError: the machine has no room for another process or thread.
         StoreError: the log cannot be written.
     """
     # Linux binds threads, and a child inherits the cores of the thread that starts it. A thread that does nothing
     # else leaves the cores of all others, and of what they start meanwhile, as they are.
     with open_log(log) as sink, ThreadPoolExecutor(1) as thread:
-        return thread.submit(_spawn, command, environment, sink, cpus).result()
+        try:
+            spawning = thread.submit(_spawn, command, environment, sink, cpus)
+        except RuntimeError as error:  # "can't start new thread"
+            raise MachineError(f"cannot start {command[0]}: {error}") from error
+        return spawning.result()
 
 
 def _spawn(
@@ -39,7 +44,10 @@ def _spawn(
             "Install the engine, or name its program in engine.executable.",
         ) from error
     except OSError as error:
-        raise DeployError(f"cannot start {command[0]}: {error.strerror}", "Try its command by hand.") from error
+        said = f"cannot start {command[0]}: {error.strerror}"
+        if is_exhaustion(error):
+            raise MachineError(said) from error
+        raise DeployError(said, "Try its command by hand.") from error
 
 
 def _bind(cpus: tuple[int, ...]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class ServelabError(Exception):
     """An error to show to the user without a traceback.
@@ -49,6 +51,20 @@ class DeployError(ServelabError):
     """An engine could not be brought up; carries the diagnosis."""
 
     exit_code = 5
+
+
+class MachineError(DeployError):
+    """This machine has no process, open file, port or memory to spare now, whatever the configuration."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message, "Free processes, files or memory here, or raise the limits (ulimit -a); then: servelab resume"
+        )
+
+
+def is_exhaustion(error: OSError) -> bool:
+    """Whether the machine, and not what was asked of it, is why this failed."""
+    return error.errno in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 class MeasureError(ServelabError):
