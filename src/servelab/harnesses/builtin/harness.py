@@ -14,10 +14,10 @@ from servelab import __version__
 from servelab.harnesses.base import Job, Progress
 from servelab.harnesses.benchmark_report import benchmark_report
 from servelab.harnesses.builtin.task import BuiltinOptions, Line, Result, Task
-from servelab.harnesses.provenance import machine
+from servelab.harnesses.provenance import provenance
 from servelab.spec.errors import MeasureError
 from servelab.spec.options import read_options
-from servelab.spec.report import Provenance, Report
+from servelab.spec.report import Report
 
 COMMAND = (sys.executable, "-m", "servelab.harnesses.builtin")
 RECORDS = "records.jsonl.gz"
@@ -94,7 +94,6 @@ def _require_possible(job: Job) -> None:
 
 
 def _report(job: Job, result: Result, started: datetime) -> Report:
-    deployment = job.deployment
     report = Report(
         load=job.load,
         metrics=result.metrics,
@@ -111,20 +110,7 @@ def _report(job: Job, result: Result, started: datetime) -> Report:
         },
         client=result.client,
         warnings=result.warnings,
-        provenance=Provenance(
-            servelab=__version__,
-            harness="builtin",
-            harness_version=__version__,
-            engine=deployment.engine,
-            engine_version=deployment.engine_version,
-            simulated=deployment.simulated,
-            model=deployment.model,
-            parameters=job.parameters,
-            command=COMMAND[1:],
-            seed=job.seed,
-            started_at=started.isoformat(timespec="seconds"),
-            machine=machine(),
-        ),
+        provenance=provenance(job, Builtin.name, __version__, started, COMMAND[1:]),
         records=RECORDS,
     )
     return report.model_copy(update={"standard": benchmark_report(report, job.workload)})
