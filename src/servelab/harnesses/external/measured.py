@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -154,16 +155,15 @@ def _waited(measured: Measured) -> int:
     if measured.max_concurrency is None:
         return 0
     waited = flying = 0
-    changes = sorted([(r.sent, 1, r) for r in measured.requests] + [(r.end, -1, r) for r in measured.requests], key=_at)
-    for _, change, request in changes:
-        flying += change
+    ends = deque(sorted(request.end for request in measured.requests))
+    for request in sorted(measured.requests, key=lambda request: request.sent):
+        while ends and ends[0] <= request.sent:
+            ends.popleft()
+            flying -= 1
+        flying += 1
         late = request.intended is not None and request.sent - request.intended > MIN_LAG
-        waited += change > 0 and late and flying >= measured.max_concurrency
+        waited += late and flying >= measured.max_concurrency
     return waited
-
-
-def _at(change: tuple[float, int, Request]) -> tuple[float, int]:
-    return change[0], -change[1]  # who is sent when another ends has waited for its place
 
 
 def _unknown(harness: str) -> ClientHealth:
