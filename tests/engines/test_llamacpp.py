@@ -9,6 +9,7 @@ import socket
 import time
 import urllib.request
 
+import psutil
 import pytest
 
 from servelab.engines.base import engine
@@ -16,6 +17,7 @@ from servelab.spec.deployment import Address, Failure
 from servelab.spec.model import EngineConfig, Model
 
 SERVER = "servelab.engines.llamacpp.server"
+MEMORY = 64 * 2**30  # bytes of addresses: far more than is needed, far less than what no machine has
 SMALL = ("--ctx-size", "512", "--parallel", "2", "--no-warmup")
 
 
@@ -36,6 +38,8 @@ def failing(serve):
 
     def run(*arguments: str) -> Failure:
         served = serve(SERVER, *arguments, ready=False)
+        # Where the machine promises memory that it lacks (as a Kubernetes node does), it would kill for it.
+        psutil.Process(served.process.pid).rlimit(psutil.RLIMIT_AS, (MEMORY, MEMORY))
         code = served.process.wait(60)
         assert code > 0
         assert "Traceback" not in served.words()
