@@ -26,6 +26,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+KUBELET_SETS = [Path("/proc/sys", name) for name in ("vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops")]
 NODE_LOCK = Path(tempfile.gettempdir()) / "servelab-node.lock"
 NODE_PROGRAMS = ("containerd", "runc", "ctr", "iptables", "conntrack", "ip")
 MISSING = (
@@ -216,9 +217,14 @@ def node(cluster: Scripted | Assets) -> Iterator[None]:
         pytest.skip(f"a node needs root and {', '.join(missing) or 'nothing else'}: see scripts/kubernetes")
     with NODE_LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # one node to a machine: they share its bridge and cgroups
-        cluster.start_node()
-        yield
-        cluster.stop()
+        before = {setting: setting.read_text() for setting in KUBELET_SETS}
+        try:
+            cluster.start_node()
+            yield
+        finally:
+            cluster.stop()
+            for setting, value in before.items():
+                setting.write_text(value)
 
 
 def _free_port() -> int:

@@ -120,7 +120,10 @@ class Worker:
         store, study_id = self.setup.store, self.setup.record.id
         while store.study_state(study_id) != "cancelled":
             if not store.heartbeat(study_id, trial.number, self.name):
-                raise StoreError(f"trial {trial.number} of {study_id} was taken over by another worker")
+                raise StoreError(
+                    f"trial {trial.number} of {study_id} was taken over by another worker",
+                    f"This one gave no sign of life; the other's result counts. Go on with: servelab resume {study_id}",
+                )
             await asyncio.sleep(HEARTBEAT)
 
     async def _attempts(self, trial: Trial) -> Outcome:

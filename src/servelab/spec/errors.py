@@ -10,13 +10,13 @@ class ServelabError(Exception):
 
     Attributes:
         message: what happened, and where.
-        remedy: what to do next, or empty.
+        remedy: what to do next; empty only where the message itself says it.
         exit_code: what the command line exits with (see docs/cli.md).
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, remedy: str = "") -> None:
+    def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
