@@ -87,7 +87,7 @@ async def measure(task: Task) -> Result:
         intervals=tally.intervals(),
         steady_from=generator.settling.steady_from,
         server=server.summary() if server else {},
-        client=with_rates(client_health(tally, lag.lags, lag.cpu), generator),
+        client=with_rates(client_health(tally, lag.lags, lag.cpu, generator.waited), generator),
         warnings=(*tally.warnings(), *drift(generator, task.load)),
         exact_prompts=prompts.exact,
         tokens_per_chunk=tally.output_tokens / tally.chunks if tally.chunks else 1.0,
