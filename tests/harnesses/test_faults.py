@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from servelab.harnesses.builtin.http import Client
 from servelab.harnesses.builtin.load import AllFailed, LoadGenerator
 from servelab.harnesses.builtin.prompts import Prompts
+from servelab.harnesses.builtin.shares import shares
 from servelab.harnesses.builtin.stream import read
 from servelab.harnesses.builtin.summary import Tally
 from servelab.spec.goal import RequestSLO
@@ -163,9 +164,10 @@ def test_each_reply_is_a_success_or_an_error_with_a_name(reply):
 def test_totals_always_add_up(given_replies, streams):
     async def use(client):
         tally = Tally(RequestSLO())
-        generator = LoadGenerator(client, "m", WORKLOAD, PROMPTS, 8, PATIENCE)
+        (share,) = shares(LoadPoint(kind="concurrency", level=streams, requests=12), 8, 1)
+        generator = LoadGenerator(client, "m", WORKLOAD, PROMPTS, share, PATIENCE)
         try:
-            await generator.run(LoadPoint(kind="concurrency", level=streams, requests=12), 1, tally.add)
+            await generator.run(1, tally.add)
         except AllFailed as failed:
             return tally, failed.answer.error
         return tally, None
