@@ -126,7 +126,9 @@ def _target(destination: Path, path: str) -> Path:
     """Where a file goes; never outside of ``destination``, not by links that are there either."""
     target = destination / path
     if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-        raise ClusterError(f"the pod has a file {path!r}, which would be written outside of {destination}")
+        raise ClusterError(
+            f"the pod has a file {path!r}, which would be written outside of {destination}", "Do not trust that pod."
+        )
     if not target.resolve().is_relative_to(destination):
         raise ClusterError(f"{target} leads outside of {destination}", "Remove that link.")
     return target
@@ -180,7 +182,9 @@ async def _fetch_archive(place: Place, destination: Path, files: list[RemoteFile
                 members = [one for one in opened if one.isfile() and str(PurePosixPath(one.name)) in wanted]
                 opened.extractall(destination, members, filter="data")
         except tarfile.TarError as error:
-            raise ClusterError(f"pod {place.pod} sent an archive that cannot be unpacked: {error}") from error
+            raise ClusterError(
+                f"pod {place.pod} sent an archive that cannot be unpacked: {error}", "Is there a tar in its image?"
+            ) from error
 
 
 async def _fetch_large(place: Place, target: Path, file: RemoteFile, told: Callable[[int], object]) -> None:

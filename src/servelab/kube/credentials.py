@@ -60,7 +60,10 @@ class TokenFile:
             try:
                 self._token = self._path.read_text(encoding="utf-8").strip()
             except OSError as error:
-                raise ClusterError(f"the token file {self._path} cannot be read: {error.strerror}") from error
+                raise ClusterError(
+                    f"the token file {self._path} cannot be read: {error.strerror}",
+                    "Correct tokenFile in your kubeconfig.",
+                ) from error
             self._read_at = time.monotonic()
         return f"Bearer {self._token}"
 
@@ -107,7 +110,10 @@ class Plugin:
             async with asyncio.timeout(PLUGIN_TIMEOUT):
                 output, _ = await process.communicate()
         except TimeoutError:
-            raise ClusterError(f"the credential plug-in {command[0]} did not answer in {PLUGIN_TIMEOUT:g} s") from None
+            raise ClusterError(
+                f"the credential plug-in {command[0]} did not answer in {PLUGIN_TIMEOUT:g} s",
+                "Log in to the cluster with your provider's tool first.",
+            ) from None
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
