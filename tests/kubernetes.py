@@ -88,7 +88,7 @@ class Scripted(Kubernetes):
     def __init__(self, directory: Path, folder: Path) -> None:
         super().__init__(directory)
         self._folder = folder
-        self._loaded = False
+        self._loaded = (directory / "log" / "crds.log").exists()
 
     def start(self, *components: str) -> None:
         environment = {**os.environ, **({"NO_CRDS": "1"} if self._loaded else {})}
@@ -189,11 +189,15 @@ class Assets(Kubernetes):
 
 @contextlib.contextmanager
 def kubernetes() -> Iterator[Scripted | Assets]:
-    """Run an API server; skips when there is none to run."""
+    """Run an API server; skips when there is none to run.
+
+    ``SERVELAB_KUBERNETES`` names a directory in which it is kept for the next run, which starts quicker.
+    """
     folder, assets = scripts(), os.environ.get("KUBEBUILDER_ASSETS")
     if folder is None and assets is None:
         pytest.skip(MISSING)
-    directory = Path(tempfile.mkdtemp(prefix="servelab-kubernetes-"))
+    kept = os.environ.get("SERVELAB_KUBERNETES")
+    directory = Path(kept or tempfile.mkdtemp(prefix="servelab-kubernetes-"))
     if folder is not None:
         if shutil.which("etcd") is None and not (assets and (Path(assets) / "etcd").exists()):
             pytest.skip("etcd is missing: run scripts/kubernetes as root, or apt-get install etcd-server")
@@ -204,7 +208,8 @@ def kubernetes() -> Iterator[Scripted | Assets]:
         running.start()
         yield running
     finally:
-        running.stop()
+        if not kept:
+            running.stop()
 
 
 @contextlib.contextmanager
@@ -222,7 +227,8 @@ def node(cluster: Scripted | Assets) -> Iterator[None]:
             cluster.start_node()
             yield
         finally:
-            cluster.stop()
+            if not os.environ.get("SERVELAB_KUBERNETES"):
+                cluster.stop()
             for setting, value in before.items():
                 setting.write_text(value)
 

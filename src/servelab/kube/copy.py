@@ -127,7 +127,7 @@ def _target(destination: Path, path: str) -> Path:
     target = destination / path
     if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
         raise ClusterError(
-            f"the pod has a file {path!r}, which would be written outside of {destination}", "Remove it from the pod."
+            f"the pod has a file {path!r}, which would be written outside of {destination}", "Do not trust that pod."
         )
     if not target.resolve().is_relative_to(destination):
         raise ClusterError(f"{target} leads outside of {destination}", "Remove that link.")
@@ -183,8 +183,7 @@ async def _fetch_archive(place: Place, destination: Path, files: list[RemoteFile
                 opened.extractall(destination, members, filter="data")
         except tarfile.TarError as error:
             raise ClusterError(
-                f"pod {place.pod} sent an archive that cannot be unpacked: {error}",
-                "Run the same command again: it goes on from here.",
+                f"pod {place.pod} sent an archive that cannot be unpacked: {error}", "Is there a tar in its image?"
             ) from error
 
 

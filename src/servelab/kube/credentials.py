@@ -62,7 +62,7 @@ class TokenFile:
             except OSError as error:
                 raise ClusterError(
                     f"the token file {self._path} cannot be read: {error.strerror}",
-                    "Make it readable, or log in again.",
+                    "Correct tokenFile in your kubeconfig.",
                 ) from error
             self._read_at = time.monotonic()
         return f"Bearer {self._token}"
@@ -112,7 +112,7 @@ class Plugin:
         except TimeoutError:
             raise ClusterError(
                 f"the credential plug-in {command[0]} did not answer in {PLUGIN_TIMEOUT:g} s",
-                "Run it by hand: it may want to ask you something.",
+                "Log in to the cluster with your provider's tool first.",
             ) from None
         finally:
             with contextlib.suppress(ProcessLookupError):

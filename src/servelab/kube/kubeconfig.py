@@ -18,7 +18,7 @@ DEFAULT_NAMESPACE = "default"
 
 _LISTS = ("clusters", "users", "contexts")
 _PATHS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-_REPAIR = "Write your kubeconfig anew with your provider's tool, or choose another context with --context."
+_MEND = "Mend the kubeconfig: kubectl config set-context, or your provider's tool."
 _NO_CLUSTER = (
     "Set KUBECONFIG, or put your cluster's kubeconfig at ~/.kube/config; `kubectl config view` shows what it finds."
 )
@@ -95,11 +95,9 @@ def _choose(merged: dict[str, Any], context: str, namespace: str) -> Access:
     entry = contexts[chosen]
     cluster = merged["clusters"].get(entry.get("cluster"))
     if cluster is None:
-        raise ClusterError(
-            f"context {chosen!r} names the cluster {entry.get('cluster')!r}, which is not there", _REPAIR
-        )
+        raise ClusterError(f"context {chosen!r} names the cluster {entry.get('cluster')!r}, which is not there", _MEND)
     if entry.get("user") and entry["user"] not in merged["users"]:
-        raise ClusterError(f"context {chosen!r} names the user {entry['user']!r}, which is not there", _REPAIR)
+        raise ClusterError(f"context {chosen!r} names the user {entry['user']!r}, which is not there", _MEND)
     space = check_namespace(namespace or entry.get("namespace") or DEFAULT_NAMESPACE)
     server = str(cluster["server"]).rstrip("/")
     return Access(server, chosen, space, cluster, merged["users"].get(entry.get("user"), {}))

@@ -1,4 +1,4 @@
-"""The API server and the node that these tests share."""
+"""The API server and the node that all tests share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from servelab.kube.cluster import Cluster, connect
 from servelab.kube.kinds import NAMESPACE
-from tests.kubernetes import Assets, Scripted, kubernetes, node
+from tests.kubernetes import Assets, Scripted, definitions, kubernetes, node
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +24,13 @@ def pods(api: Scripted | Assets) -> Iterator[None]:
     """A node, so that pods run."""
     with node(api):
         yield
+
+
+@pytest.fixture(scope="session")
+def tekton(api: Scripted | Assets) -> Scripted | Assets:
+    """The API server, with Tekton's definitions."""
+    definitions("tekton")
+    return api
 
 
 @pytest.fixture
