@@ -7,7 +7,7 @@ from typing import Any
 
 from servelab.tekton.expand import Expanded, Expander
 from servelab.tekton.faults import TemplateFault
-from servelab.tekton.limits import Meter, bounded_memory
+from servelab.tekton.limits import Meter, bounded_memory, weigh
 from servelab.tekton.template import render
 
 SANDBOX_REMEDY = "See docs/cluster.md for the template language."
@@ -22,6 +22,7 @@ def compile_template(source: str, values: Mapping[str, Any], name: str = "the te
     meter = Meter()
     try:
         with bounded_memory():
+            weigh(dict(values), meter.weights)
             return Expander(meter).expand(render(source, values, meter), values)
     except TemplateFault as fault:
         raise fault.as_error(name, SANDBOX_REMEDY) from None
