@@ -78,9 +78,7 @@ def _parallelism(wanted: Wanted, values: Values, copied: bool) -> Change:
         category, new = Category.OVERRIDE, asked
     elif asked and set(asked) < set(there) and (wanted.only or copied):
         category, new = Category.SUBSET, asked
-    return Change(
-        parameter="tensor_parallelism", category=category, old=list(there), new=list(new), path=TREATMENTS
-    )
+    return Change(parameter="tensor_parallelism", category=category, old=list(there), new=list(new), path=TREATMENTS)
 
 
 def _limits(wanted: Wanted, values: Values) -> Iterator[Change]:
@@ -92,16 +90,10 @@ def _workload(wanted: Wanted, values: Values) -> Iterator[Change]:
     yield _compared("workload", values.workload, wanted.workload, WORKLOAD)
     if wanted.numbers is None or wanted.workload != values.workload:
         return
-    for name, value in wanted.numbers.model_dump(mode="json").items():
-        old = getattr(values.numbers, name)
-        if old != getattr(wanted.numbers, name):
-            yield Change(
-                parameter=f"workload_profile.{name}",
-                category=Category.OVERRIDE,
-                old=old,
-                new=value,
-                path=number_path(name),
-            )
+    there = values.numbers.plain
+    for name, new in wanted.numbers.plain.items():
+        if there[name] != new:
+            yield _compared(f"workload_profile.{name}", there[name], new, number_path(name))
 
 
 def number_path(name: str) -> str:

@@ -112,15 +112,9 @@ def _set_workload(node: Any, name: str, numbers: Numbers) -> None:
     """Another workload: its numbers replace the old ones, keys that are not ours stay."""
     node["app"] = name
     profile = node["profile"]
-    plain = numbers.model_dump(mode="json")
     data = profile.setdefault("data", CommentedMap())
-    for key, value in plain.items():
-        (profile if key in LOAD else data)[key] = _rate(value)
-
-
-def _rate(value: Any) -> Any:
-    """Several rates as the load generator takes them: one text with commas."""
-    return ",".join(f"{rate:g}" for rate in value) if isinstance(value, list) else value
+    for key, value in numbers.plain.items():
+        (profile if key in LOAD else data)[key] = value
 
 
 def _set_argument(container: Any, change: Change) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from servelab.catalog.workloads import Preset
 from servelab.request.said import Lengths, Profile
 from servelab.spec.base import Spec
 
-Number = int | float
+Number = Annotated[PositiveInt | PositiveFloat, Field(union_mode="left_to_right")]
 RateType = Literal["sweep", "constant", "poisson", "synchronous", "throughput", "concurrent"]
 
 REQUESTS = 50
@@ -19,22 +21,31 @@ SEED = 42
 class Numbers(Spec):
     """A workload and its load in full; lengths in tokens.
 
-    ``rate`` is in requests per second, or the number of levels of a sweep, or the streams in flight when concurrent.
+    ``rate`` is in requests per second, or the number of levels of a sweep; ``concurrency`` is the streams in flight.
     """
 
     prompt_tokens: Number
-    prompt_tokens_stdev: Number = 0
-    prompt_tokens_min: int = 1
-    prompt_tokens_max: int
+    prompt_tokens_stdev: NonNegativeInt | NonNegativeFloat = 0
+    prompt_tokens_min: PositiveInt = 1
+    prompt_tokens_max: PositiveInt
     output_tokens: Number
-    output_tokens_stdev: Number = 0
-    output_tokens_min: int = 1
-    output_tokens_max: int
-    prefix_tokens: int = 0
-    max_requests: int = REQUESTS
+    output_tokens_stdev: NonNegativeInt | NonNegativeFloat = 0
+    output_tokens_min: PositiveInt = 1
+    output_tokens_max: PositiveInt
+    prefix_tokens: NonNegativeInt = 0
+    max_requests: PositiveInt = REQUESTS
     rate: Number | tuple[Number, ...] = RATE
     rate_type: RateType = "sweep"
-    random_seed: int = SEED
+    concurrency: tuple[PositiveInt, ...] = ()
+    random_seed: NonNegativeInt = SEED
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for kind in ("prompt", "output"):
+            low, high = getattr(self, f"{kind}_tokens_min"), getattr(self, f"{kind}_tokens_max")
+            if low > high:
+                raise ValueError(f"{kind} lengths have a minimum of {low} above their maximum of {high}")
+        return self
 
     @property
     def longest(self) -> int:
@@ -42,9 +53,16 @@ class Numbers(Spec):
         return self.prefix_tokens + self.prompt_tokens_max + self.output_tokens_max
 
     @property
-    def rates(self) -> tuple[Number, ...]:
+    def rates(self) -> tuple[int | float, ...]:
         """The rate, or all of them."""
         return self.rate if isinstance(self.rate, tuple) else (self.rate,)
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The numbers as a values file holds them: flat, where several rates or concurrencies are the ``rate``."""
+        plain = self.model_dump(mode="json", exclude={"concurrency"})
+        levels = self.concurrency or self.rates
+        return {**plain, "rate": levels[0] if len(levels) == 1 else ",".join(str(level) for level in levels)}
 
 
 def preset_numbers(preset: Preset) -> Numbers:
@@ -77,10 +95,14 @@ def custom_numbers(said: Profile) -> Numbers | None:
 
 def adjusted(numbers: Numbers, said: Profile) -> Numbers:
     """The numbers with what was said in their place."""
-    found = {**_lengths("prompt", said.prompt), **_lengths("output", said.output), "prefix_tokens": said.prefix}
+    found: dict[str, Any] = {
+        **_lengths("prompt", said.prompt),
+        **_lengths("output", said.output),
+        "prefix_tokens": said.prefix,
+    }
     found |= {"max_requests": said.max_requests, "rate_type": said.rate_type}
     if said.concurrency:
-        found |= {"rate": _one_or_all(said.concurrency), "rate_type": "concurrent"}
+        found |= {"concurrency": said.concurrency, "rate_type": "concurrent"}
     elif said.rates:
         # A sweep finds its own rates: several can only mean one level each.
         several = {"rate_type": said.rate_type or "constant"} if len(said.rates) > 1 else {}
@@ -88,12 +110,12 @@ def adjusted(numbers: Numbers, said: Profile) -> Numbers:
     return Numbers.model_validate({**numbers.model_dump(), **{k: v for k, v in found.items() if v is not None}})
 
 
-def whole(value: float) -> Number:
+def whole(value: float) -> int | float:
     """12 for 12.0; what has a fraction stays as it is."""
     return int(value) if value == int(value) else value
 
 
-def _lengths(kind: str, lengths: Lengths | object) -> dict[str, Number | None]:
+def _lengths(kind: str, lengths: Lengths | object) -> dict[str, int | float | None]:
     names = {"mean": f"{kind}_tokens"} | {part: f"{kind}_tokens_{part}" for part in ("stdev", "min", "max")}
     values = {name: getattr(lengths, part) for part, name in names.items()}
     return {name: value if value is None else whole(value) for name, value in values.items()}
@@ -104,6 +126,6 @@ def _highest(said: Lengths) -> int:
     return max(round(2 * said.mean), 1)
 
 
-def _one_or_all(values: tuple[float, ...]) -> Number | tuple[Number, ...]:
+def _one_or_all(values: tuple[float, ...]) -> int | float | tuple[int | float, ...]:
     found = tuple(whole(value) for value in values)
     return found[0] if len(found) == 1 else found
