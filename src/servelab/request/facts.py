@@ -17,8 +17,10 @@ class Facts(Spec):
     values_source: str = OWN
     namespace: str | None = None
     """Of the current context of the kubeconfig."""
-    accelerators: int | None = None
-    """Accelerators that could be used now."""
+    local_accelerators: int | None = None
+    """Accelerators of this machine."""
+    cluster_accelerators: int | None = None
+    """Accelerators of the cluster that could be used now."""
     taken: tuple[str, ...] = ()
     """Names of experiments that exist."""
 

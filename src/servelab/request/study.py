@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import ValidationError
+
 from servelab.catalog.engines import engine_arguments, find_engine
 from servelab.catalog.study import with_defaults
 from servelab.request.facts import Facts
@@ -13,6 +15,7 @@ from servelab.request.said import Intent
 from servelab.request.settle import Settled
 from servelab.spec.base import ParameterName, Value
 from servelab.spec.budget import Budget, Verification
+from servelab.spec.errors import ServelabError
 from servelab.spec.goal import Objective
 from servelab.spec.model import EngineConfig, Model, Resources
 from servelab.spec.space import CategoricalParameter, Parameter, Space
@@ -36,6 +39,10 @@ NAMES = {
 ON_CLUSTER = ("tekton", "kubernetes")
 
 
+class StudyError(ServelabError):
+    """What was asked for makes no study."""
+
+
 def make_study(settled: Settled, facts: Facts) -> Study:
     """The study of a complete experiment.
 
@@ -44,10 +51,31 @@ def make_study(settled: Settled, facts: Facts) -> Study:
     named or from all that the catalog calls tunable.
 
     Raises:
-        ValueError: model or numbers are missing, or the parts contradict one another.
+        StudyError: model or numbers are missing, or the parts contradict one another.
     """
+    try:
+        return _study(settled, facts)
+    except ValueError as error:
+        raise StudyError(f"this makes no study: {_reason(error)}", "Say it another way.") from None
+
+
+def study_fault(settled: Settled, facts: Facts) -> str | None:
+    """Why an experiment makes no study, or None."""
+    try:
+        make_study(settled, facts)
+    except StudyError as error:
+        return error.message
+    return None
+
+
+def _reason(error: ValueError) -> str:
+    text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+    return text.removeprefix("Value error, ")
+
+
+def _study(settled: Settled, facts: Facts) -> Study:
     if settled.model is None or settled.numbers is None or settled.experiment_id is None:
-        raise ValueError("the request is not complete")
+        raise ValueError("something is missing in the request")
     request = settled.request
     engine = request.engine or "vllm"
     changing = _levels(settled, engine)
