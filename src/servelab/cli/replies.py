@@ -13,6 +13,7 @@ from servelab.request.reply import Ask, Block, Box, Line, Reply, Section, Table,
 from servelab.request.said import Option, Question
 
 STYLES: dict[Tone, str] = {"plain": "", "good": "green", "note": "cyan", "warning": "yellow"}
+_CHOICES = {True: "[Y/n]", False: "[y/N]", None: "[y/n]"}
 MARKS: dict[Tone, str] = {"plain": "", "good": "✓ ", "note": "⚡ ", "warning": "⚠ "}
 
 
@@ -47,17 +48,18 @@ def _table(block: Table) -> Grid:
 
 def _section(section: Section) -> RenderableType:
     grid = Grid.grid(padding=(0, 1))
+    point = "" if any(line.label for line in section.lines) else "•"
     for line in section.lines:
-        grid.add_row(*_line(line))
+        grid.add_row(Words(f"{line.label}:" if line.label else point), _value(line))
     title = Words(MARKS[section.tone] + section.title, style=f"bold {STYLES[section.tone]}")
     return Group(*([title] if section.title else []), grid, Words(""))
 
 
-def _line(line: Line) -> tuple[Words, Words]:
+def _value(line: Line) -> Words:
     value = Words(line.value, style=STYLES[line.tone], overflow="fold")
     if line.note:
         value.append(f"  ({line.note})", style="dim" if line.tone == "plain" else "")
-    return Words(f"{line.label}:" if line.label else "•"), value
+    return value
 
 
 def _question(question: Question, index: int, block: Ask) -> Words:
@@ -85,7 +87,7 @@ def _or(question: Question) -> str:
 
 
 def _yes_no(block: YesNo) -> Words:
-    found = Words(f"{block.text} {'[Y/n]' if block.default else '[y/N]'}", style="bold")
+    found = Words(f"{block.text} {_CHOICES[block.default]}", style="bold")
     for hint in block.hints:
         found.append(f"\n  • {hint}", style="not bold dim")
     return found

@@ -13,7 +13,6 @@ from servelab.request.feasible import KEEP, doubts
 from servelab.request.reply import Ask, Block, Reply, Text, YesNo
 from servelab.request.said import Question, Request, Understanding
 from servelab.request.settle import Settled, settle
-from servelab.request.study import study_fault
 from servelab.spec.base import Spec
 
 Reader = Callable[[str, Request | None], Understanding]
@@ -110,7 +109,7 @@ def advance(state: State, message: str, read: Reader) -> Turn:
         return _next(state.model_copy(update={"verified": True}))
     if state.step is Step.WORKLOAD and word in FINE:
         return _next(state.model_copy(update={"varied": True}))
-    if word in YES and state.step in (Step.VERIFY, Step.WORKLOAD):
+    if (word in YES or not word) and state.step in (Step.VERIFY, Step.WORKLOAD):
         return state, Reply(blocks=(Text(text=_HOW[state.step]),))
     if state.step is Step.QUESTIONS and (answered := _chosen(state, message)) is not None:
         return answered
@@ -147,8 +146,6 @@ def pending(state: State) -> tuple[Question, ...]:
     if settled.questions:
         return settled.questions
     doubtful = [doubt for doubt in doubts(settled, state.facts) if doubt.text not in state.kept]
-    if not doubtful and (fault := study_fault(settled, state.facts)):
-        return (Question(parameter="study", kind="missing", text=f"{fault}. What should change?"),)
     return tuple(doubtful[:1])
 
 
@@ -167,8 +164,10 @@ def _chosen(state: State, message: str) -> Turn | None:
         if number == index or text.lower() in (option.value.lower(), option.label.lower()):
             if option.value == KEEP:
                 return _next(state.model_copy(update={"kept": (*state.kept, question.text)}))
-            opening = [Text(text=f"Using {option.label} ({option.value}).", tone="good")]
-            return _next(_assigned(state, question.parameter, option.value), opening)
+            taken = (
+                f"Using {option.label} ({option.value})." if "/" in option.value else f"{option.label.capitalize()}."
+            )
+            return _next(_assigned(state, question.parameter, option.value), [Text(text=taken, tone="good")])
     if number is not None and len(question.options) > 1:
         return _again(state, f"There is no option {number}.")
     return None
@@ -264,6 +263,7 @@ def _next(state: State, said: Sequence[Block] = (), first: bool = False) -> Turn
     waiting = pending(state)
     if waiting:
         blocks += _introduction(state, settled) if first else []
+        blocks += _naming(settled) if not waiting[0].options else []
         return state.model_copy(update={"step": Step.QUESTIONS}), Reply(blocks=(*blocks, Ask(questions=waiting)))
     if settled.workload == "custom" and settled.numbers is not None and not (state.varied or _varies(settled)):
         question = "Would you like to add variation (stdev) to the token distributions?"
@@ -283,9 +283,13 @@ def _introduction(state: State, settled: Settled) -> list[Block]:
             boxes.workload_table(),
             Text(text=f"No workload was named: {settled.workload}, as in the values file."),
         ]
-    if settled.experiment_id is not None and settled.request.experiment_id is None:
-        found.append(Text(text=f"The experiment id will be {settled.experiment_id}, unless you name another."))
     return found
+
+
+def _naming(settled: Settled) -> list[Block]:
+    if settled.experiment_id is None or settled.request.experiment_id is not None:
+        return []
+    return [Text(text=f"The experiment id will be {settled.experiment_id}, unless you name another.")]
 
 
 def _varies(settled: Settled) -> bool:
@@ -306,21 +310,21 @@ def _verify(state: State, settled: Settled) -> list[Block]:
         *_warnings(state, settled),
         Text(text="Please verify the vLLM configuration:"),
         boxes.verification(settled, state.facts, state.understanding),
-        YesNo(text="Do you want to modify any vLLM settings?", default=False, hints=MODIFICATIONS),
+        YesNo(text="Do you want to modify any vLLM settings?", default=True, hints=MODIFICATIONS),
     ]
 
 
 def _confirm(state: State, settled: Settled) -> list[Block]:
     if not settled.pipeline:
-        return [*_warnings(state, settled), boxes.final_box(settled), YesNo(text="Proceed?", default=True)]
+        return [*_warnings(state, settled), boxes.final_box(settled), YesNo(text="Proceed?")]
     if not settled.changed:
         text = "Your request matches current values.yaml. Only pipelinerun.yaml params need to be set."
         box, question = boxes.short_box(settled), "No configuration changes needed. Proceed?"
-        return [Text(text=text), *_warnings(state, settled), box, YesNo(text=question, default=True)]
+        return [Text(text=text), *_warnings(state, settled), box, YesNo(text=question)]
     compared = [] if _engine_changed(settled) else [boxes.comparison(settled)]
     text = "Here is the complete experiment configuration:"
     blocks: list[Block] = [*compared, *_warnings(state, settled), Text(text=text), boxes.final_box(settled)]
-    return [*blocks, YesNo(text="Proceed with deployment?", default=True)]
+    return [*blocks, YesNo(text="Proceed with deployment?")]
 
 
 def _warnings(state: State, settled: Settled) -> list[Block]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from servelab.catalog.accelerators import Accelerator, find_accelerator
+from servelab.catalog.accelerators import Accelerator
+from servelab.catalog.check import check_study
 from servelab.catalog.fit import MARKETED, SHRINKING
 from servelab.catalog.memory import kv_tokens, weights_gb
 from servelab.catalog.models import KnownModel, find_model
+from servelab.request.accelerator import accelerator_of
 from servelab.request.facts import Facts
 from servelab.request.name import unused
 from servelab.request.numbers import Numbers
 from servelab.request.said import Option, Question
 from servelab.request.settle import Settled
+from servelab.request.study import StudyError, make_study
 
 KEEP = "keep"
 """The answer that leaves a doubt as it is."""
@@ -25,26 +28,8 @@ def doubts(settled: Settled, facts: Facts) -> tuple[Question, ...]:
     """What would fail or mislead, as questions: a fix that could be made, and going on as it is."""
     model = find_model(settled.model) if settled.model else None
     found = [*_means(settled.numbers), *_limit(settled, model), *_length(settled, model)]
-    found += [
-        *_heads(settled, model),
-        *_memory(settled, model, facts),
-        *_available(settled, facts),
-        *_taken(settled, facts),
-    ]
-    return tuple(found)
-
-
-def accelerator_of(settled: Settled, facts: Facts) -> tuple[str, Accelerator] | None:
-    """The accelerator that was named, or that the values file selects; None when it is not known."""
-    for name in (settled.request.accelerator, *facts.values.accelerators):
-        # NVIDIA-H100-80GB-HBM3 is the label of what the catalog calls h100-80gb.
-        words = (name or "").lower().replace(" ", "-").split("-")
-        for start in range(len(words)):
-            for end in range(len(words), start, -1):
-                short = "-".join(words[start:end])
-                if short and (known := find_accelerator(short)) is not None:
-                    return short, known
-    return None
+    found += [*_heads(settled, model), *_memory(settled, model, facts), *_available(settled, facts)]
+    return (*found, *_taken(settled, facts), *_study(settled, facts))
 
 
 def _length(settled: Settled, model: KnownModel | None) -> Iterator[Question]:
@@ -167,3 +152,20 @@ def _doubt(parameter: str, text: str, *fixes: tuple[str, str]) -> Question:
     options = [Option(value=value, label=label, recommended=index == 0) for index, (value, label) in enumerate(fixes)]
     options.append(Option(value=KEEP, label="go on as it is"))
     return Question(parameter=parameter, kind="ambiguous", text=text, options=tuple(options))
+
+
+def _study(settled: Settled, facts: Facts) -> Iterator[Question]:
+    """What the catalog knows against the engine's arguments; and what makes no study at all, which cannot be kept."""
+    if not settled.complete:
+        return
+    try:
+        study = make_study(settled, facts)
+    except StudyError as error:
+        yield Question(parameter="study", kind="missing", text=f"{error.message}. What should change?")
+        return
+    for problem in check_study(study):
+        if problem.fatal and problem.path[0] in _ARGUMENTS and problem.path[:2] != ("engine", "resources"):
+            yield _doubt(str(problem.path[-1]), problem.message)
+
+
+_ARGUMENTS = ("engine", "factors", "treatments", "space", "baseline")

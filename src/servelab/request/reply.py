@@ -63,11 +63,11 @@ class Ask(Spec):
 
 
 class YesNo(Spec):
-    """A question for a yes; nothing but a yes is one. ``default`` is what is proposed."""
+    """A question for yes or no; ``default`` is what an empty answer means, if anything."""
 
     kind: Literal["yes_no"] = "yes_no"
     text: str
-    default: bool
+    default: bool | None = None
     hints: tuple[str, ...] = ()
 
 

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from servelab.catalog.engines import engine_arguments, find_engine
 from servelab.catalog.study import with_defaults
+from servelab.request.accelerator import accelerator_of
 from servelab.request.facts import Facts
-from servelab.request.feasible import accelerator_of
 from servelab.request.numbers import Numbers
 from servelab.request.said import Intent
 from servelab.request.settle import Settled
@@ -57,15 +57,6 @@ def make_study(settled: Settled, facts: Facts) -> Study:
         return _study(settled, facts)
     except ValueError as error:
         raise StudyError(f"this makes no study: {_reason(error)}", "Say it another way.") from None
-
-
-def study_fault(settled: Settled, facts: Facts) -> str | None:
-    """Why an experiment makes no study, or None."""
-    try:
-        make_study(settled, facts)
-    except StudyError as error:
-        return error.message
-    return None
 
 
 def _reason(error: ValueError) -> str:
