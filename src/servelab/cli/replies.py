@@ -73,7 +73,7 @@ def _question(question: Question, index: int, block: Ask) -> Words:
 
 
 def _option(number: int, option: Option) -> Words:
-    value = f" ({option.value})" if "/" in option.value else ""
+    value = f" ({option.value})" if "/" in option.value and option.value != option.label else ""
     found = Words(f"\n  [{number}] {option.label}{value}", style="not bold")
     if option.recommended:
         found.append(" ← Recommended", style="green")
