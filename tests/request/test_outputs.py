@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from pathlib import Path
 
 import pytest
 from hypothesis import given as any_of
@@ -16,14 +17,19 @@ from servelab.catalog.study import load_study
 from servelab.lab.plan import make_plan
 from servelab.lab.validate import require_valid
 from servelab.request.contract import contract
+from servelab.request.dialog import heard
 from servelab.request.feasible import doubts
 from servelab.request.kubeconfig import current_namespace
 from servelab.request.numbers import Numbers
 from servelab.request.said import Request, Understanding
 from servelab.request.settle import settle
+from servelab.request.state import State
 from servelab.request.study import StudyError, make_study
+from servelab.request.understand import understand
 from servelab.request.workdir import WorkDirectoryError, fresh_root, write_experiment, write_study, yaml_text
 from tests.request.given import BLIS, DAY, LLAMA_7B, LLAMA_70B, blis_values, facts, needs_blis, settled
+
+CORPUS = Path(__file__).with_name("corpus.yaml")
 
 
 def study_of(**fields):
@@ -303,3 +309,14 @@ def test_doubts_are_warnings_of_the_contract():
     found = answer(model=LLAMA_70B, namespace="mert", tensor_parallelism=(4,), workload="doc")
     assert any("14000 tokens" in warning for warning in found["warnings"])
     assert found["study"] is not None
+
+
+@pytest.mark.skipif(not CORPUS.is_file(), reason=f"no {CORPUS.name}")
+def test_every_complete_request_of_the_corpus_makes_a_valid_study_or_a_doubt_says_why_not():
+    known = facts(namespace="mert")
+    for one in YAML(typ="safe").load(CORPUS):
+        found = heard(State(facts=known), one["ask"], understand).settled
+        if not found.complete or doubts(found, known):
+            continue
+        text = yaml_text(make_study(found, known).model_dump(mode="json", exclude_defaults=True))
+        require_valid(load_study(text))
