@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import psutil
 import pytest
@@ -154,7 +155,8 @@ async def test_poisson_arrivals_are_the_seeds(server, tmp_path):
         await measure(server, "ttft=0.005,itl=0.001", load, tmp_path, seed=seed)
         when = [one["when"] for one in server.seen()[1:]]
         gaps.append([b - a for a, b in pairwise(when)])
-    difference = [sum(abs(a - b) for a, b in zip(gaps[0], other, strict=True)) for other in gaps[1:]]
+    # The median: a machine that stalls for a moment moves a few gaps.
+    difference = [median(abs(a - b) for a, b in zip(gaps[0], other, strict=True)) for other in gaps[1:]]
     assert difference[0] < difference[1] / 2
 
 

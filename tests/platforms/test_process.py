@@ -170,6 +170,13 @@ async def test_the_last_core_is_left_to_the_load_generator(tmp_path):
     await running.stop(1)
 
 
+async def test_when_memory_runs_out_the_engine_goes_first(tmp_path):
+    running = await started(tmp_path, SERVE)
+    ours, theirs = (Path(f"/proc/{pid}/oom_score_adj").read_text() for pid in ("self", running.pid))
+    await running.stop(5)
+    assert int(theirs) == 1000 > int(ours)
+
+
 async def test_no_such_program(tmp_path):
     platform = ProcessPlatform({})
     launch = Launch(command=("no-such-engine",), address=platform.address())

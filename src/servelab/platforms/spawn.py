@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,8 @@ from typing import BinaryIO
 
 from servelab.platforms.logfile import open_log
 from servelab.spec.errors import DeployError, MachineError, is_exhaustion
+
+MOST_EXPENDABLE = 1000  # see proc_pid_oom_score_adj(5)
 
 
 def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path, cpus: tuple[int, ...]) -> Popen[bytes]:
@@ -37,7 +40,7 @@ def _spawn(
     if cpus:
         _bind(cpus)
     try:
-        return Popen(command, env=environment, stdin=DEVNULL, stdout=sink, stderr=sink, start_new_session=True)
+        child = Popen(command, env=environment, stdin=DEVNULL, stdout=sink, stderr=sink, start_new_session=True)
     except (FileNotFoundError, PermissionError) as error:
         raise DeployError(
             f"cannot start {command[0]}: {error.strerror}",
@@ -48,6 +51,14 @@ def _spawn(
         if is_exhaustion(error):
             raise MachineError(said) from error
         raise DeployError(said, "Try its command by hand.") from error
+    _let_go_first(child.pid)
+    return child
+
+
+def _let_go_first(pid: int) -> None:
+    """Make an engine what the kernel ends when memory runs out, not the other programs of this machine."""
+    with contextlib.suppress(OSError):  # it has ended already
+        Path(f"/proc/{pid}/oom_score_adj").write_text(str(MOST_EXPENDABLE), encoding="ascii")
 
 
 def _bind(cpus: tuple[int, ...]) -> None:

@@ -71,3 +71,9 @@ class MeasureError(ServelabError):
     """A measurement could not be made."""
 
     exit_code = 6
+
+
+class ClusterError(ServelabError):
+    """Kubernetes cannot be reached, or refused what was asked of it."""
+
+    exit_code = 9

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from pydantic_core import from_json
+
 from servelab.harnesses.builtin.http import Exchange
 
 TOO_LARGE = 200  # characters of an error's body that are kept
@@ -70,7 +72,7 @@ def read(exchange: Exchange) -> Answer:
 def reading(exchange: Exchange) -> Generator[None, None, Answer]:
     """The same in small steps, between which other things may be done."""
     if exchange.error is not None:
-        return Answer(error=exchange.error)
+        return Answer(error=exchange.error, detail=exchange.detail)
     if exchange.status != HTTPStatus.OK:
         detail = exchange.body[:TOO_LARGE].decode("utf-8", errors="replace")
         return Answer(error=f"http_{exchange.status}", detail=detail)
@@ -134,7 +136,7 @@ class _Reader:
             self._complete = True
             return self._end()
         try:
-            message = json.loads(event.decode())
+            message = _parsed(event)
         except (ValueError, RecursionError):
             return self._fail("bad_json", event.decode("utf-8", errors="replace"))
         if not isinstance(message, dict):
@@ -182,6 +184,14 @@ def _read_message(message: dict[str, Any], when: float, answer: Answer) -> _Foun
         answer.reasoning_chunks += reasoning
     finished = choice.get("finish_reason") is not None
     return _Found(finished, has_text and not finished and not usage, reasoning)
+
+
+def _parsed(event: bytes) -> Any:
+    """An event's JSON; half of a surrogate pair, which the fast parser refuses, is what some servers send."""
+    try:
+        return from_json(event)
+    except ValueError:
+        return json.loads(event.decode())
 
 
 def _text(value: Any) -> bool:

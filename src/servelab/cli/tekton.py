@@ -1,0 +1,65 @@
+"""Commands for Tekton pipelines."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+
+from servelab.cli.output import read_text
+
+app = cyclopts.App(name="tekton", help="Run experiments as Tekton pipelines: compile, check, render.")
+
+Out = Annotated[Path | None, cyclopts.Parameter(name=["--out", "-o"], help="File to write; default: standard output.")]
+
+
+@app.command(name="compile")
+def compile_pipeline(
+    *,
+    template: Annotated[Path, cyclopts.Parameter(name=["--template", "-t"])],
+    values: Annotated[Path, cyclopts.Parameter(name=["--values", "-f"])],
+    run: Annotated[Path | None, cyclopts.Parameter(name=["--pipelinerun", "-r"])] = None,
+    out: Out = None,
+    explain: Annotated[bool, cyclopts.Parameter(negative="")] = False,
+    dot: Annotated[bool, cyclopts.Parameter(negative="")] = False,
+) -> None:
+    """Compile a template of a pipeline and its values to a Tekton Pipeline.
+
+    Parameters
+    ----------
+    template
+        The template, Jinja in YAML; - reads standard input.
+    values
+        The values, YAML or JSON; - reads standard input.
+    run
+        A PipelineRun whose parameters named stack and workload change the values.
+    explain
+        Print the tasks and what each runs after as a table: to standard output when --out is given, else to
+        standard error.
+    dot
+        Print the graph of the tasks in Graphviz' language, likewise.
+    """
+    from servelab.tekton import graph
+    from servelab.tekton.compile import compile_template
+    from servelab.tekton.values import read_mapping, with_run
+    from servelab.tekton.write import to_yaml
+
+    known = read_mapping(read_text(values), str(values))
+    if run is not None:
+        known = with_run(known, read_mapping(read_text(run), str(run)), str(run))
+    compiled = compile_template(read_text(template), known, str(template))
+    explanations = sys.stderr if out is None else sys.stdout
+    if explain:
+        print(graph.explain(compiled.document), file=explanations)
+    if dot:
+        print(graph.dot(compiled.document), file=explanations)
+    _write(to_yaml(compiled.document), out)
+
+
+def _write(text: str, out: Path | None) -> None:
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        out.write_text(text, encoding="utf-8")
