@@ -23,7 +23,7 @@ def test_few_values_are_exact(values):
     found = Distribution(values)
     assert found.exact
     np.testing.assert_allclose(list(found.quantiles(PERCENTS)), np.percentile(values, PERCENTS), atol=1e-9)
-    assert (found.count, found.least, found.greatest) == (len(values), min(values), max(values))
+    assert (len(found), found.quantile(0), found.quantile(100)) == (len(values), min(values), max(values))
     assert found.mean == pytest.approx(np.mean(values))
 
 
@@ -44,10 +44,22 @@ def test_merging_loses_nothing(one, other, exact):
         patch.setattr(distribution, "EXACT", exact)
         merged, whole = Distribution(one), Distribution(one + other)
         merged.merge(Distribution(other))
-        assert merged.count == whole.count
-        assert merged.sum == pytest.approx(whole.sum)
+        assert len(merged) == len(whole)
+        assert merged.mean == pytest.approx(whole.mean)
+        assert merged.deviation == pytest.approx(whole.deviation)
         assert merged._buckets == whole._buckets
         np.testing.assert_allclose(list(merged.quantiles(PERCENTS)), list(whole.quantiles(PERCENTS)), rtol=3e-4)
+
+
+@given(st.lists(SECONDS), st.integers(min_value=0, max_value=12))
+def test_what_a_process_tells_another_is_all_of_it(values, exact):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distribution, "EXACT", exact)
+        whole = Distribution(values)
+        told = Distribution.of(json.loads(json.dumps(whole.state())))
+        assert told.exact == whole.exact == (len(values) <= exact)
+        assert list(told.quantiles(PERCENTS)) == list(whole.quantiles(PERCENTS))
+        assert (len(told), told.mean, told.deviation) == (len(whole), whole.mean, whole.deviation)
 
 
 def test_nothing_has_no_quantiles():

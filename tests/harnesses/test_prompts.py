@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from servelab.harnesses.builtin.distribution import Distribution
-from servelab.harnesses.builtin.http import Client
+from servelab.harnesses.builtin.http import Client, Exchange
 from servelab.harnesses.builtin.prompts import Prompts, _single_tokens, prepare_prompts, request_body, sample
-from servelab.harnesses.builtin.stream import events
+from servelab.harnesses.builtin.stream import read
 from servelab.harnesses.builtin.summary import MIN_REQUESTS, Tally, client_health
 from servelab.spec.goal import RequestSLO
 from servelab.spec.workload import Tokens, Workload
@@ -133,7 +133,10 @@ async def test_what_the_template_adds_is_taken_off():
         st.one_of(
             st.sampled_from([b": comment", b"event: x", b"id: 7", b"", b"retry: 10"]),
             st.binary(max_size=20).map(lambda b: b"data: " + b.replace(b"\n", b"").replace(b"\r", b"")),
-            st.text(max_size=10).map(lambda t: b"data:" + json.dumps(t, ensure_ascii=False).encode()),
+            st.text(max_size=10).map(
+                lambda t: b"data:" + json.dumps({"choices": [{"text": t}]}, ensure_ascii=False).encode()
+            ),
+            st.just(b"data: [DONE]"),
         ),
         max_size=12,
     ),
@@ -146,10 +149,11 @@ def test_any_stream_reads_the_same_wherever_it_is_cut(lines, newline, ends, data
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)))))
     edges = [0, *cuts, len(body)]
     pieces = [(float(i), body[a:b]) for i, (a, b) in enumerate(pairwise(edges)) if a < b]
-    whole = [payload for _, payload in events([(0.0, body)] if body else [])]
-    assert [payload for _, payload in events(pieces)] == whole
-    times = [when for when, _ in events(pieces)]
-    assert times == sorted(times)
+    whole, cut = (
+        read(Exchange(sent=0.0, status=200, pieces=one, end=99.0)) for one in ([(0.0, body)][: len(body)], pieces)
+    )
+    assert (cut.error, cut.detail, len(cut.chunks)) == (whole.error, whole.detail, len(whole.chunks))
+    assert cut.chunks == sorted(cut.chunks)
 
 
 def test_a_client_that_is_late_is_not_fit():
@@ -162,6 +166,10 @@ def test_a_client_that_is_late_is_not_fit():
     assert "late" in client_health(tally, Distribution([0.2] * 100), 0.3).reasons[0]
     tally.delay.extend([0.5] * 20)
     assert "sent requests" in client_health(tally, Distribution(), 0.3).reasons[0]
+    tally.requests = 40
+    assert [client_health(tally, Distribution(), cpu, 20).capped for cpu in (0.3, 0.95)] == [True, False]
+    assert not client_health(tally, Distribution([0.2] * 100), 0.3, 20).capped
+    assert not client_health(tally, Distribution(), 0.3, 0).capped
 
 
 def test_few_requests_are_warned_of():

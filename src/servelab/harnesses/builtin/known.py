@@ -31,7 +31,7 @@ SPIN = 0.0012  # seconds before something is due from when on nothing sleeps: ep
 SENDS_PER_TURN = 8  # chunks that may be sent before new requests are looked for
 KEPT = 1 << 16  # generations whose times are kept
 BACKLOG = 4096
-READ = 1 << 18  # bytes
+READ = 1 << 16  # bytes; more would be got from the operating system and given back each time
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -215,7 +215,7 @@ class KnownServer:
         schedule = parse_schedule(path)
         chat = path.endswith("chat/completions")
         # Words are counted by their blanks; those of the JSON around them are the same for each request.
-        usage = {"prompt_tokens": body.count(b" "), "completion_tokens": tokens}
+        usage = {"prompt_tokens": body.count(b" ") + 1, "completion_tokens": tokens}
         if not _STREAM.search(body):
             choice = {"index": 0, "finish_reason": "length", **_content(chat, " word" * tokens, "message")}
             self._write(sender, _plain({"id": "known", "model": "known", "choices": [choice], "usage": usage}))

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass
-from itertools import pairwise
+from operator import sub
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from servelab.harnesses.builtin.stream import Answer
 
 LINES = 64  # records that are compressed at once, in about 0.2 ms
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One counted request; times in seconds since the measurement began.
 
     ``ttft`` and ``e2e`` count from the intended send time, so that a stalled server cannot hide behind a client
@@ -93,7 +91,7 @@ def record(answer: Answer, start: float, intended: float, sent: float, end: floa
 
 def chunk_intervals(answer: Answer) -> list[float]:
     """The time between chunks that carry text, in seconds."""
-    return [b - a for a, b in pairwise(answer.chunks)]
+    return list(map(sub, answer.chunks[1:], answer.chunks))
 
 
 def token_intervals(answer: Answer) -> list[float]:
@@ -102,7 +100,8 @@ def token_intervals(answer: Answer) -> list[float]:
     A chunk may carry several tokens, and the API does not say how many; the mean is known from ``usage``.
     """
     per_chunk = answer.tokens_per_chunk
-    return [(b - a) / per_chunk for a, b in pairwise(answer.chunks)]
+    intervals = chunk_intervals(answer)
+    return intervals if per_chunk == 1 else [interval / per_chunk for interval in intervals]
 
 
 class RecordFile:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json
 
 from servelab.harnesses.builtin.http import Exchange
 
 TOO_LARGE = 200  # characters of an error's body that are kept
-STEP = 64  # chunks that are read at a time
+STEP = 64  # pieces that are read at a time
 
+_STREAM = (b"data:", b"event:", b"id:", b"retry:", b":")  # how the first line of an event stream begins
 _TEXT = re.compile(rb'"(?:text|content|reasoning_content|reasoning)"\s*:\s*"(?!")')
 _ASCII = re.compile(rb'(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\/bfnrt])+')
 
@@ -36,22 +39,23 @@ class Answer:
         return max(1.0, (self.output_tokens or 0) / len(self.chunks)) if self.chunks else 1.0
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """What events of a stream have in common around their text, so that one need not be parsed to be known."""
+class _Shape(NamedTuple):
+    """What a stream's pieces have in common around their text, so that one need not be parsed to be known."""
 
     before: bytes
     after: bytes
     reasoning: bool
 
-    def fits(self, event: bytes) -> bool:
-        """Whether an event differs from the one this was learnt from in nothing but its text, which is not empty.
+    def fits(self, piece: bytes) -> bool:
+        """Whether a piece differs from the one this was learnt from in nothing but its text, which is not empty.
 
         Text beyond ASCII does not fit, though it may be right: the JSON parser decides about it.
         """
-        if not (event.startswith(self.before) and event.endswith(self.after)):
-            return False
-        return _ASCII.fullmatch(event, len(self.before), len(event) - len(self.after)) is not None
+        return (
+            piece.startswith(self.before)
+            and piece.endswith(self.after)
+            and _ASCII.fullmatch(piece, len(self.before), len(piece) - len(self.after)) is not None
+        )
 
 
 def read(exchange: Exchange) -> Answer:
@@ -68,48 +72,98 @@ def read(exchange: Exchange) -> Answer:
 def reading(exchange: Exchange) -> Generator[None, None, Answer]:
     """The same in small steps, between which other things may be done."""
     if exchange.error is not None:
-        return Answer(error=exchange.error)
+        return Answer(error=exchange.error, detail=exchange.detail)
     if exchange.status != HTTPStatus.OK:
         detail = exchange.body[:TOO_LARGE].decode("utf-8", errors="replace")
         return Answer(error=f"http_{exchange.status}", detail=detail)
-    answer = Answer()
-    complete = False
-    shape: _Shape | None = None
-    for number, (when, event) in enumerate(events(exchange.pieces), 1):
+    reader = _Reader()
+    if exchange.pieces and not _streamed(exchange):
+        reader.event(exchange.pieces[-1][0], exchange.body)
+        return reader.finish()
+    for number, (when, piece) in enumerate(exchange.pieces, 1):
+        reader.piece(when, piece)
         if not number % STEP:
             yield
-        if shape is not None and shape.fits(event):
-            answer.chunks.append(when)
-            answer.reasoning_chunks += shape.reasoning
-            continue
-        if event == b"[DONE]":
-            complete = True
-            break
-        try:
-            message = json.loads(event)
-        except (ValueError, RecursionError):
-            return Answer(error="bad_json", detail=event[:TOO_LARGE].decode("utf-8", errors="replace"))
-        if not isinstance(message, dict):
-            return Answer(error="bad_json", detail="an event is no object")
-        if message.get("error"):
-            return Answer(error="server_error", detail=str(message["error"])[:TOO_LARGE])
-        found = _read_message(message, when, answer)
-        complete = found.finished or complete
-        shape = _learn(event, found.reasoning) if found.plain else shape
-    if not complete:
-        answer.error = "half_stream"
-    elif not answer.chunks:
-        answer.error = "empty"
-    return answer
+    return reader.finish()
 
 
-@dataclass(frozen=True)
-class _Found:
+def _streamed(exchange: Exchange) -> bool:
+    """Whether a body is an event stream, whatever its header says."""
+    return exchange.pieces[0][1].startswith(_STREAM) or exchange.body.lstrip().startswith(_STREAM)
+
+
+class _Found(NamedTuple):
     """What an event said: that the generation is finished; or nothing else than text."""
 
     finished: bool
     plain: bool
     reasoning: bool
+
+
+_NOTHING = _Found(finished=False, plain=False, reasoning=False)
+
+
+class _Reader:
+    """Reads the pieces of an event stream, which may end anywhere, inside a character or inside ``data:``."""
+
+    def __init__(self) -> None:
+        self._answer = Answer()
+        self._rest = b""
+        self._when = 0.0
+        self._over = False
+        """Whether an end or an error was found, after which nothing counts."""
+        self._complete = False
+        self._shape: _Shape | None = None
+
+    def piece(self, when: float, piece: bytes) -> None:
+        """Take in what came at once; an event counts from when it was complete."""
+        if self._shape is not None and not self._rest and self._shape.fits(piece):
+            self._answer.chunks.append(when)
+            self._answer.reasoning_chunks += self._shape.reasoning
+            return
+        self._when = when
+        alone = not self._rest
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        found = [self.event(when, line[5:].strip()) for line in lines if line.startswith(b"data:")]
+        if alone and not self._rest and len(found) == 1 and found[0].plain:
+            self._shape = _learn(piece, found[0].reasoning)
+
+    def event(self, when: float, event: bytes) -> _Found:
+        """Take in one event."""
+        if self._over:
+            return _NOTHING
+        if event == b"[DONE]":
+            self._complete = True
+            return self._end()
+        try:
+            message = _parsed(event)
+        except (ValueError, RecursionError):
+            return self._fail("bad_json", event.decode("utf-8", errors="replace"))
+        if not isinstance(message, dict):
+            return self._fail("bad_json", "an event is no object")
+        if message.get("error"):
+            return self._fail("server_error", str(message["error"]))
+        found = _read_message(message, when, self._answer)
+        self._complete = found.finished or self._complete
+        return found
+
+    def finish(self) -> Answer:
+        """The answer, after the last piece."""
+        if self._rest.startswith(b"data:"):
+            self.event(self._when, self._rest[5:].strip())
+        if self._answer.error is None and not self._complete:
+            self._answer.error = "half_stream"
+        elif self._answer.error is None and not self._answer.chunks:
+            self._answer.error = "empty"
+        return self._answer
+
+    def _fail(self, error: str, detail: str) -> _Found:
+        self._answer = Answer(error=error, detail=detail[:TOO_LARGE])
+        return self._end()
+
+    def _end(self) -> _Found:
+        self._over, self._shape = True, None
+        return _NOTHING
 
 
 def _read_message(message: dict[str, Any], when: float, answer: Answer) -> _Found:
@@ -132,6 +186,14 @@ def _read_message(message: dict[str, Any], when: float, answer: Answer) -> _Foun
     return _Found(finished, has_text and not finished and not usage, reasoning)
 
 
+def _parsed(event: bytes) -> Any:
+    """An event's JSON; half of a surrogate pair, which the fast parser refuses, is what some servers send."""
+    try:
+        return from_json(event)
+    except ValueError:
+        return json.loads(event.decode())
+
+
 def _text(value: Any) -> bool:
     return isinstance(value, str) and bool(value)
 
@@ -140,49 +202,11 @@ def _count(value: Any, before: int | None) -> int | None:
     return value if isinstance(value, int) and value >= 0 else before
 
 
-def _learn(event: bytes, reasoning: bool) -> _Shape | None:
-    """The shape of an event that says nothing else than text; None where it has several texts.
+def _learn(piece: bytes, reasoning: bool) -> _Shape | None:
+    """The shape of a piece that is one event and says nothing else than text; None where it has several texts.
 
     A quoted key cannot occur inside a JSON string, where each quote has a backslash before it.
     """
-    places = list(_TEXT.finditer(event))
-    text = _ASCII.match(event, places[0].end()) if len(places) == 1 else None
-    return _Shape(event[: text.start()], event[text.end() :], reasoning) if text else None
-
-
-def events(pieces: Sequence[tuple[float, bytes]]) -> Iterator[tuple[float, bytes]]:
-    """The ``data:`` payloads of a server-sent event stream, each with the time at which it was complete.
-
-    Pieces may end anywhere, inside a character or inside ``data:``. A body that is no event stream is one event.
-    """
-    rest = b""
-    last = 0.0
-    streamed = False
-    for when, piece in pieces:
-        last = when
-        if not rest and piece.startswith(b"data: ") and piece.endswith(b"\n\n") and piece.find(b"\n") == len(piece) - 2:
-            streamed = True
-            yield when, piece[6:-2].strip()  # one whole event, as servers usually send them
-            continue
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            payload = _payload(line)
-            if payload is not None:
-                streamed = True
-                yield when, payload
-            elif not streamed and line.strip() and not line.startswith((b":", b"event:", b"id:", b"retry:")):
-                yield from _whole(pieces)
-                return
-    payload = _payload(rest)
-    if payload is not None:
-        yield last, payload
-    elif rest.strip() and not streamed:
-        yield from _whole(pieces)
-
-
-def _payload(line: bytes) -> bytes | None:
-    return line[5:].strip() if line.startswith(b"data:") else None
-
-
-def _whole(pieces: Sequence[tuple[float, bytes]]) -> Iterator[tuple[float, bytes]]:
-    yield pieces[-1][0], b"".join(piece for _, piece in pieces)
+    places = list(_TEXT.finditer(piece))
+    text = _ASCII.match(piece, places[0].end()) if len(places) == 1 else None
+    return _Shape(piece[: text.start()], piece[text.end() :], reasoning) if text else None
