@@ -93,7 +93,7 @@ def test_a_growing_queue_is_never_steady(count):
     found = settling([i / 50 + rng.expovariate(5) for i in range(count)])
     assert found.rising
     assert found.steady_from is None
-    assert len(found._means) < MOST_BATCHES, "memory stays the same"
+    assert len(found.means) < MOST_BATCHES, "memory stays the same"
 
 
 def test_of_few_requests_nothing_is_said():

@@ -51,6 +51,17 @@ def test_merging_loses_nothing(one, other, exact):
         np.testing.assert_allclose(list(merged.quantiles(PERCENTS)), list(whole.quantiles(PERCENTS)), rtol=3e-4)
 
 
+@given(st.lists(SECONDS), st.integers(min_value=0, max_value=12))
+def test_what_a_process_tells_another_is_all_of_it(values, exact):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distribution, "EXACT", exact)
+        whole = Distribution(values)
+        told = Distribution.of(json.loads(json.dumps(whole.state())))
+        assert told.exact == whole.exact == (len(values) <= exact)
+        assert list(told.quantiles(PERCENTS)) == list(whole.quantiles(PERCENTS))
+        assert (len(told), told.mean, told.deviation) == (len(whole), whole.mean, whole.deviation)
+
+
 def test_nothing_has_no_quantiles():
     assert Distribution().quantile(50) == 0
     assert not Distribution()

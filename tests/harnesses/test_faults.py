@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import os
 import re
 import socket
+import sys
+import time
 from dataclasses import dataclass
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from servelab.harnesses.builtin import name
 from servelab.harnesses.builtin.http import Client
 from servelab.harnesses.builtin.load import AllFailed, LoadGenerator
 from servelab.harnesses.builtin.prompts import Prompts
+from servelab.harnesses.builtin.shares import shares
 from servelab.harnesses.builtin.stream import read
 from servelab.harnesses.builtin.summary import Tally
 from servelab.spec.goal import RequestSLO
 from servelab.spec.workload import LoadPoint, Workload
+from tests.harnesses.test_measure import concurrency, measure
 
 KINDS = re.compile(
-    r"connect_refused|connect_timeout|connect_failed|reset|timeout|protocol|http_\d{3}|bad_json|server_error"
+    r"resolve_failed|resolve_timeout|connect_refused|connect_timeout|connect_failed|reset|timeout|protocol|http_\d{3}|bad_json|server_error"
     r"|half_stream|empty"
 )
 WORKLOAD = Workload.model_validate({"prompt": 4, "output": 4})
@@ -163,9 +172,10 @@ def test_each_reply_is_a_success_or_an_error_with_a_name(reply):
 def test_totals_always_add_up(given_replies, streams):
     async def use(client):
         tally = Tally(RequestSLO())
-        generator = LoadGenerator(client, "m", WORKLOAD, PROMPTS, 8, PATIENCE)
+        (share,) = shares(LoadPoint(kind="concurrency", level=streams, requests=12), 8, 1)
+        generator = LoadGenerator(client, "m", WORKLOAD, PROMPTS, share, PATIENCE)
         try:
-            await generator.run(LoadPoint(kind="concurrency", level=streams, requests=12), 1, tally.add)
+            await generator.run(1, tally.add)
         except AllFailed as failed:
             return tally, failed.answer.error
         return tally, None
@@ -202,3 +212,66 @@ async def test_a_server_that_never_answers_is_a_timeout():
     exchange = await served([reply], lambda client: client.post("/v1/completions", b"{}", 0.1))
     assert exchange.error == "timeout"
     assert exchange.end - exchange.sent >= 0.1
+
+
+async def test_a_name_that_nobody_knows_is_named():
+    exchange = await Client("http://nowhere.invalid:80", {}).post("/v1/completions", b"{}", PATIENCE)
+    assert exchange.error == "resolve_failed"
+    assert "nowhere.invalid" in exchange.detail
+    assert read(exchange).detail == exchange.detail
+
+
+async def test_a_name_server_that_does_not_answer_is_named(monkeypatch):
+    monkeypatch.setattr(name, "TIMEOUT", 0.2)
+    monkeypatch.setattr(name, "_look_up", lambda host, port: time.sleep(1.0))
+    client = Client("http://slow.test:80", {})
+    exchanges = await asyncio.gather(*(client.post("/v1/completions", b"{}", PATIENCE) for _ in range(3)))
+    assert [exchange.error for exchange in exchanges] == ["resolve_timeout"] * 3
+    assert "slow.test: no answer (0.2 s)" in exchanges[0].detail
+
+
+SLOW_RESOLVER = """
+import socket, time
+real = socket.getaddrinfo
+def slow(host, *rest, **named):
+    if host != "slow.test":
+        return real(host, *rest, **named)
+    time.sleep(0.8)
+    with open({log!r}, "a") as log:
+        log.write("asked\\n")
+    return real("127.0.0.1", *rest, **named)
+socket.getaddrinfo = slow
+"""
+
+
+async def test_a_slow_name_server_is_in_no_latency(server, tmp_path, monkeypatch):
+    """In real processes, whose resolver takes 0.8 s."""
+    (tmp_path / "sitecustomize.py").write_text(SLOW_RESOLVER.format(log=str(tmp_path / "asked")))
+    (tmp_path / "out").mkdir()
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    named = SimpleNamespace(url=server.url.replace("127.0.0.1", "slow.test"))
+    report = await measure(named, "ttft=0.05", concurrency(8, 24), tmp_path / "out")
+    assert (report.requests, report.errors) == (24, {})
+    assert report.metrics["ttft_max"] < 0.5
+    assert (tmp_path / "asked").read_text().count("asked") == 2, "once for the load, once for the metrics"
+
+
+@pytest.mark.parametrize("fault", ["close", "http10", "reset", "half"])
+def test_connections_that_end_leave_nothing_behind(server, fault):
+    """The collector of cycles is off while measuring, so nothing may need it."""
+
+    async def use() -> int:
+        client = Client(f"{server.url}/itl=0,fault={fault}", {})
+        body = b'{"prompt": "a b", "max_tokens": 4}'
+        await client.post("/v1/completions", body, PATIENCE)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(50):
+                await client.post("/v1/completions", body, PATIENCE)
+            return gc.collect()
+        finally:
+            gc.enable()
+            client.close()
+
+    assert uvloop.run(use()) < 50

@@ -12,10 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servelab.catalog.recorded import TraceRow
-from servelab.harnesses.builtin.fitness import with_rates
-from servelab.harnesses.builtin.load import LoadGenerator
+from servelab.harnesses.builtin.distribution import Distribution
+from servelab.harnesses.builtin.fitness import fitness
+from servelab.harnesses.builtin.part import Part
 from servelab.harnesses.builtin.prompts import BLOCK, Prompts, sample
+from servelab.harnesses.builtin.summary import Tally
+from servelab.harnesses.builtin.window import Settling
 from servelab.spec.errors import MeasureError
+from servelab.spec.goal import RequestSLO
 from servelab.spec.report import ClientHealth
 from servelab.spec.workload import LoadPoint, Tokens, Workload
 from tests.harnesses.test_measure import concurrency, measure, workload
@@ -134,17 +138,26 @@ async def test_a_rate_that_is_kept_is_no_fault(server, tmp_path):
 
 
 def test_the_rate_that_was_sent_is_judged():
-    asked = workload()
-    prompts = Prompts(asked, 1, WORDS, 0, exact=True)
-    generator = LoadGenerator(None, "m", asked, prompts, 1, 1.0)  # type: ignore[arg-type]
-    fit = ClientHealth(verdict="ok")
-    assert with_rates(fit, generator) == fit, "closed loop"
-    generator.asked, generator.last_sent = (100, 10.0), 10.2
-    assert with_rates(fit, generator).verdict == "ok"
-    generator.last_sent = 12.0
-    found = with_rates(fit, generator)
-    assert (found.verdict, found.asked_rate) == ("saturated", 10.0)
-    assert found.reasons == ("it sent 8.33 of 10 req/s",)
+    def found(requests: int, due: float, last_sent: float) -> ClientHealth:
+        whole = Part(
+            tally=Tally(RequestSLO()),
+            windows=(),
+            settling=Settling(),
+            lags=Distribution(),
+            cpu=0.1,
+            concurrency=None,
+            asked=(requests, due),
+            waited=0,
+            last_sent=last_sent,
+            server={},
+        )
+        return fitness(whole)
+
+    assert found(0, 0.0, 0.0).asked_rate is None, "closed loop"
+    assert found(100, 10.0, 10.2).verdict == "ok"
+    late = found(100, 10.0, 12.0)
+    assert (late.verdict, late.asked_rate) == ("saturated", 10.0)
+    assert late.reasons == ("it sent 8.33 of 10 req/s",)
 
 
 def test_blocks_are_shared_as_a_mooncake_trace_says(tmp_path):

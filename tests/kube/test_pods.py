@@ -161,7 +161,7 @@ async def test_a_copy_goes_on_after_lost_connections(
             taken += len(data)
             sink(data)  # type: ignore[operator]
             if taken > 300_000:
-                raise UnreachableError("cut")
+                raise UnreachableError("cut", "")
 
         return await real(*arguments, sink=take)  # type: ignore[arg-type]
 

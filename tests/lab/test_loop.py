@@ -6,17 +6,24 @@ import asyncio
 import contextlib
 import sys
 import time
+from collections.abc import Callable
 
 import pytest
 
+from servelab.harnesses.builtin.harness import Builtin
 from servelab.lab import worker
 from servelab.lab.control import cancel_study, pause_study
 from servelab.lab.paths import trial_directory
 from servelab.lab.run import run_study
-from servelab.lab.suggest import candidates
+from servelab.lab.suggest import candidates, observation
 from servelab.platforms.process import ProcessPlatform
+from servelab.report.digest import digest
+from servelab.report.rows import trial_rows
+from servelab.report.verdict import conclude
 from servelab.spec.errors import MachineError, ServelabError, StoreError
+from servelab.spec.report import ClientHealth
 from servelab.spec.study import Study
+from servelab.spec.workload import LoadPoint
 from servelab.store.store import Store
 from tests.lab.studies import servelab, small, start
 from tests.platforms.machine import open_files
@@ -187,6 +194,80 @@ async def test_hopeless_trials_are_stopped_after_screening(store):
     assert stopped.state == "stopped"
     assert "behind the best" in stopped.note
     assert [m.phase for m in stopped.measurements] == ["screen"]
+
+
+def unfit(monkeypatch, seen: Callable[[int, LoadPoint], ClientHealth | None]) -> list[LoadPoint]:
+    """Give measurements another verdict on their client, by their number; all else is really measured."""
+    measure, loads = Builtin.measure, []
+
+    async def measured(harness, job, progress):
+        loads.append(job.load)
+        health = seen(len(loads) - 1, job.load)
+        report = await measure(harness, job, progress)
+        return report if health is None else report.model_copy(update={"client": health})
+
+    monkeypatch.setattr(Builtin, "measure", measured)
+    return loads
+
+
+SLOW = ClientHealth(verdict="saturated", reasons=("it used 99% of its core",))
+SOUND = ClientHealth(verdict="ok")
+
+
+async def test_a_client_that_was_disturbed_measures_once_more(store, monkeypatch):
+    loads = unfit(monkeypatch, lambda number, _: SLOW if number == 1 else SOUND)
+    budget = "{trials: 2, screening: 0, verification: {top: 0}}"
+    record = await finish(store, simulated(budget=budget, constraints="[ttft_p50 <= 20s]"))
+    trials = store.trials(record.id, with_reports=True)
+    assert len(loads) == 3
+    assert [t.feasible for t in trials] == [True, True]
+    assert [len(t.measurements) for t in trials] == [1, 1]
+    assert trials[0].measurements[0].report.provenance.seed != trials[1].measurements[0].report.provenance.seed
+    (again,) = [event for event in store.events(0, record.id) if event.kind == "remeasured"]
+    assert again.trial == 1
+    assert again.data["reasons"] == list(SLOW.reasons)
+
+
+async def test_what_the_client_was_too_slow_for_is_not_learned(store, monkeypatch):
+    unfit(monkeypatch, lambda number, _: SOUND if number == 0 else SLOW)
+    budget = "{trials: 4, screening: 0, verification: {top: 2, rounds: 1}}"
+    record = await finish(store, simulated(budget=budget, constraints="[ttft_p50 <= 20s]"))
+    trials = store.trials(record.id, with_reports=True)
+    assert record.state == "complete"
+    assert [t.state for t in trials] == ["complete"] * 4, "and none of them is worth a re-test"
+    assert trials[0].outcome.keys() == {"output_throughput", "ttft_p50"}
+    for trial in trials[1:]:
+        assert (trial.outcome, trial.feasible) == ({}, None)
+        assert "too slow to tell (it used 99% of its core)" in trial.note
+        assert trial.reports[0].metrics["output_throughput"] > 0, "what was seen is kept"
+        told = observation(trial)
+        assert (told.metrics, told.cause, told.transient) == ({}, None, False)
+    found = conclude(record, trials)
+    assert (found.kind, found.trial) == ("unverified", 0)
+    assert "ok, in doubt" in {row.outcome for row in trial_rows(digest(record, trials))}
+
+
+async def test_a_server_that_makes_the_client_wait_is_learned_from(store, monkeypatch):
+    capped = SLOW.model_copy(update={"capped": True})
+    loads = unfit(monkeypatch, lambda *_: capped)
+    record = await finish(store, simulated(budget="{trials: 2, screening: 0, verification: {top: 0}}"))
+    assert len(loads) == 2
+    assert all(t.outcome["output_throughput"] > 0 for t in store.trials(record.id))
+
+
+async def test_nothing_is_hopeless_to_a_client_that_was_too_slow(store, monkeypatch):
+    unfit(monkeypatch, lambda number, load: SLOW if load.requests == 20 else None)
+    study = simulated(
+        space="{parameters: {max_num_seqs: [1, 16]}}",
+        baseline="{max_num_seqs: 16}",
+        load="{concurrency: 8, requests: 80, warmup: 8}",
+        budget="{trials: 2, screening: 0.25, verification: {top: 0}}",
+        constraints="[ttft_p50 <= 1us]",
+    )
+    record = await finish(store, study)
+    slow = store.trials(record.id, with_reports=True)[1]
+    assert slow.state == "complete"
+    assert [m.phase for m in slow.measurements] == ["screen", "full"]
 
 
 async def test_parallel_trials_run_side_by_side(store):

@@ -51,8 +51,8 @@ def test_violation_is_a_share_of_the_bound():
 
 
 def test_one_token_has_no_tpot_to_break():
-    assert RequestSLO(tpot=0.01).met(ttft=1, tpot=None, e2e=1)
-    assert not RequestSLO(tpot=0.01).met(ttft=1, tpot=0.02, e2e=1)
+    assert RequestSLO(tpot=0.01).kept(ttft=1, tpot=None, e2e=1) == {"tpot": True}
+    assert RequestSLO(ttft=2, tpot=0.01).kept(ttft=1, tpot=0.02, e2e=1) == {"ttft": True, "tpot": False}
 
 
 def test_every_metric_is_described_and_formatted():

@@ -15,7 +15,7 @@ from servelab.lab.setup import Setup
 from servelab.lab.steps import End, Try, Verify, Wait, next_step
 from servelab.lab.suggest import Suggestions
 from servelab.lab.verify import retests
-from servelab.spec.assess import assess, goal_metrics
+from servelab.spec.assess import assess, learned_metrics
 from servelab.spec.errors import MachineError, StoreError
 from servelab.spec.trial import Measurement, Timings, Trial
 
@@ -187,10 +187,10 @@ class Worker:
             self.name,
             state=outcome.state,
             failure=outcome.failure,
-            note=outcome.note,
+            note="; ".join(filter(None, (outcome.note, _doubt(measured)))),
             timings=outcome.timed(trial.timings.suggest),
             command=outcome.command,
-            outcome=goal_metrics(study, measured.reports) if outcome.state != "failed" else {},
+            outcome=learned_metrics(study, measured.reports) if outcome.state != "failed" else {},
             value=judged.values[0] if judged.values and complete else None,
             feasible=judged.feasible if complete and judged.trusted else None,
         )
@@ -199,3 +199,10 @@ class Worker:
     def _tell(self, kind: str, trial: Trial, data: Mapping[str, Any]) -> None:
         self.setup.store.append_event(self.setup.record.id, trial.number, kind, dict(data))
         self.setup.observe(kind, {"trial": trial.number, **data})
+
+
+def _doubt(trial: Trial) -> str:
+    """Why a measured trial teaches nothing, or not all; empty when it teaches what it measured."""
+    reasons = dict.fromkeys(reason for r in trial.reports if r.client_bound for reason in r.client.reasons)
+    said = f" ({', '.join(reasons)})" if reasons else ""
+    return f"the load generator was too slow to tell{said}" if trial.client_bound else ""

@@ -106,16 +106,22 @@ class Constraint(Spec):
 
 
 class RequestSLO(Spec):
-    """What one request must keep to count towards goodput, in seconds."""
+    """What one request must keep, all of it, to count towards goodput; in seconds."""
 
     ttft: Annotated[Seconds | None, Field(gt=0)] = None
     tpot: Annotated[Seconds | None, Field(gt=0)] = None
     e2e: Annotated[Seconds | None, Field(gt=0)] = None
 
-    def met(self, ttft: float, tpot: float | None, e2e: float) -> bool:
-        """Whether a request with these latencies (seconds) counts; one token has no TPOT."""
-        return (
-            (self.ttft is None or ttft <= self.ttft)
-            and (self.tpot is None or tpot is None or tpot <= self.tpot)
-            and (self.e2e is None or e2e <= self.e2e)
-        )
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The latencies that have a bound."""
+        return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)
+
+    def kept(self, ttft: float, tpot: float | None, e2e: float) -> dict[str, bool]:
+        """For each latency asked for: whether a request with these (seconds) kept it; one token has no TPOT to miss."""
+        within = {
+            "ttft": self.ttft is None or ttft <= self.ttft,
+            "tpot": self.tpot is None or tpot is None or tpot <= self.tpot,
+            "e2e": self.e2e is None or e2e <= self.e2e,
+        }
+        return {name: within[name] for name in self.asked}

@@ -41,6 +41,9 @@ _SCALARS = {
         MetricInfo("request_throughput", "requests per second", "req/s", "maximize"),
         MetricInfo("goodput", "requests per second that met the SLO", "req/s", "maximize"),
         MetricInfo("goodput_ratio", "share of requests that met the SLO", "", "maximize"),
+        MetricInfo("goodput_ratio_ttft", "share of requests that met the SLO's TTFT", "", "maximize"),
+        MetricInfo("goodput_ratio_tpot", "share of requests that met the SLO's TPOT", "", "maximize"),
+        MetricInfo("goodput_ratio_e2e", "share of requests that met the SLO's E2E latency", "", "maximize"),
         MetricInfo(
             "output_throughput_per_accelerator", "output tokens per second and accelerator", "tok/s", "maximize"
         ),
@@ -82,6 +85,6 @@ def format_metric(name: str, value: float | None) -> str:
     if info.unit == "s":
         ms = value * 1000
         return f"{ms:,.0f} ms" if ms >= 100 else f"{ms:.3g} ms"
-    if info.name in ("error_rate", "goodput_ratio"):
+    if info.name == "error_rate" or info.name.startswith("goodput_ratio"):
         return f"{value * 100:.1f} %"
     return f"{value:,.4g} {info.unit}".rstrip() if abs(value) < 10_000 else f"{value:,.0f} {info.unit}".rstrip()

@@ -6,6 +6,8 @@ yet leaves a slot behind, and is computed when its loop is expanded.
 
 from __future__ import annotations
 
+import re
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any
@@ -17,7 +19,7 @@ from jinja2.utils import Namespace
 
 from servelab.tekton.faults import TemplateFault
 from servelab.tekton.filters import bounded_range, dns, enumerate_list, slug, tojson
-from servelab.tekton.limits import MAX_TEXT, Meter
+from servelab.tekton.limits import MAX_TEXT, Meter, weigh
 from servelab.tekton.plain import reads_back
 from servelab.tekton.rewrite import Rewriter, names_of
 from servelab.tekton.slots import JsonText, Known, Slots, text_of
@@ -39,6 +41,8 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         self.meter = meter
         self.deferring = deferring
         self.slots = Slots()
+        self.offset = 0
+        """Number of the template's lines before the text that is rendered."""
         self.hidden: Mapping[str, Any] = {}
         self._kept: list[tuple[nodes.Expr, int]] = []
         self._compiled: dict[int, Template] = {}
@@ -46,7 +50,9 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         self.globals.update(enumerate_list=enumerate_list, range=bounded_range)
         for name in ("center", "indent", "slice", "batch", "wordwrap"):
             self.filters[name] = _bounded(self.filters[name])
-        del self.filters["format"], self.globals["lipsum"]
+        self.filters["format"] = _formatted(self.filters["format"])
+        del self.globals["lipsum"]
+        self.filters = {name: self._watched(function) for name, function in self.filters.items()}
 
     @property
     def decided(self) -> set[str]:
@@ -83,13 +89,13 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         ``given`` says that it comes from the values as it is, so that its text is never YAML.
         """
         if isinstance(value, Undefined):
-            return self.slots.put(Missing(value._undefined_message, line))
+            return self.slots.put(Missing(value._undefined_message, line + self.offset))
         if isinstance(value, str) and not isinstance(value, JsonText):
             return self.slots.put(Known(value)) if given and not reads_back(value) else str(value)
         if value is None or isinstance(value, dict | list | tuple | JsonText):
             return self.slots.put(Known(value))
         if callable(value) and not isinstance(value, bool | int | float):
-            return self.slots.put(Missing("this is a function, it has no text; call it", line))
+            return self.slots.put(Missing("this is a function, it has no text; call it", line + self.offset))
         return text_of(value)
 
     def keep(self, node: nodes.Expr, line: int) -> int:
@@ -138,6 +144,24 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
     def _is_hidden(self, name: str, value: Any) -> bool:
         return name in self.hidden and value is self.hidden[name]
 
+    def checked(self, value: Any) -> Any:
+        """``value``, which a template has made, unless it is too large to be worked on.
+
+        Collections that hold one another many times over cost little to make and everything to use.
+        """
+        if isinstance(value, str):
+            _check_length(len(value))
+        elif isinstance(value, dict | list | tuple):
+            _check_length(weigh(value, ChainMap({}, self.meter.weights)))
+        return value
+
+    def _watched(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            return self.checked(function(*args, **kwargs))
+
+        return watched
+
     # What the sandbox asks.
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -149,18 +173,20 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         elif operator == "**" and (abs(right) > MAX_POWER or abs(left) > 2**64):
             raise TemplateFault("the power is too large")
         elif operator == "%" and isinstance(left, str):
-            raise TemplateFault("format strings are not part of the template language; join with ~")
-        return super().call_binop(context, operator, left, right)
+            _check_format(left)
+        return self.checked(super().call_binop(context, operator, left, right))
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """A call, with numbers that are no lengths to fill."""
-        if __obj is not bounded_range and not isinstance(__obj, Macro):
-            method = getattr(__obj, "__name__", "")
-            if method in {"format", "format_map"}:
-                raise TemplateFault("format strings are not part of the template language; join with ~")
-            if method in {"ljust", "rjust", "center", "zfill", "expandtabs"}:
-                _check_numbers(args)
-        return super().call(__context, __obj, *args, **kwargs)
+        if getattr(__obj, "__self__", None) is __self:
+            return __obj(*args)
+        # The sandbox wraps str.format; what it wraps knows its text.
+        text = getattr(getattr(__obj, "__wrapped__", __obj), "__self__", None)
+        if isinstance(text, str):
+            _check_numbers((*args, *kwargs.values()))
+            if __obj.__name__ in {"format", "format_map"}:
+                _check_format(text)
+        return __self.checked(super().call(__context, __obj, *args, **kwargs))
 
 
 def _snapshot(value: Any, line: int) -> Any:
@@ -183,6 +209,20 @@ def _check_numbers(arguments: Iterable[Any]) -> None:
             raise TemplateFault(f"{argument:,} is more than the {MAX_NUMBER_ARGUMENT:,} that a length may be")
 
 
+def _check_format(text: str) -> None:
+    if re.search(r"[0-9]{4}|\*|\{[^{}]*\{", text):
+        raise TemplateFault("a format may be at most 999 characters wide, and say so in digits")
+
+
+def _formatted(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def checked(text: Any, *args: Any, **kwargs: Any) -> Any:
+        _check_format(str(text))
+        return function(text, *args, **kwargs)
+
+    return checked
+
+
 def _length(value: Any) -> int:
     return len(value) if isinstance(value, str | list | tuple) else 0
 
@@ -195,6 +235,8 @@ def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
         _check_numbers((*args, *kwargs.values()))
+        if function.__name__ in {"sync_do_slice", "do_slice", "do_batch"} and len(args) + len(kwargs) > 2:
+            raise TemplateFault("slice and batch fill nothing in")
         return function(*args, **kwargs)
 
     return checked

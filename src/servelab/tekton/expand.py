@@ -51,7 +51,6 @@ class Expander:
         self._meter = meter
         self._environment = TemplateEnvironment(meter, deferring=False)
         self._programs: dict[Block, Template] = {}
-        self._weights: dict[int, int] = {}
 
     def expand(self, rendered: Rendered, values: Scope) -> Expanded:
         """The whole pipeline.
@@ -98,7 +97,7 @@ class Expander:
 
     def _task(self, node: Node, tree: Tree, scope: Scope) -> Any:
         task = tree.resolve(node, scope)
-        self._meter.add_task(weigh(task, self._weights))
+        self._meter.add_task(weigh(task, self._meter.weights))
         return task
 
     def _block(self, node: dict[Any, Node], tree: Tree, scope: Scope) -> tuple[list[Node], Tree]:
@@ -112,7 +111,7 @@ class Expander:
             if not isinstance(text, str):
                 raise TemplateFault(f"`{BLOCK}` is not a text; write `{BLOCK}: |` and the tasks below it")
             block = Block(text, line - 1)
-        self._environment.slots = Slots()
+        self._environment.slots, self._environment.offset = Slots(), block.offset
         with telling_lines(block.offset):
             inner = read_tree(self._program(block).render(scope), self._environment.slots, block.offset)
         items = inner.root if inner.root is not None else []

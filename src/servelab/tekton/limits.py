@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ MAX_TEXT = 4 * 2**20  # characters of one string that a template makes
 MAX_OUTPUT = 64 * 2**20  # characters of a pipeline, roughly
 MAX_TASKS = 50_000
 MAX_RANGE = 100_000
-MAX_STEPS = 1_000_000  # rounds of {% for %} and calls of macros
+MAX_STEPS = 300_000  # rounds of {% for %} and calls of macros
 MAX_CPU = 20.0  # seconds
 MAX_MEMORY = 2**30  # bytes above what the process holds
 
@@ -27,6 +27,8 @@ class Meter:
         self.steps = 0
         self.tasks = 0
         self.output = 0
+        self.weights: dict[int, int] = {}
+        """The weights of collections that live as long as the compilation."""
         self._end = time.thread_time() + MAX_CPU
 
     def step(self) -> None:
@@ -69,7 +71,7 @@ def check_source(text: str, what: str) -> None:
             raise TemplateFault("U+E000 to U+E003 may not be used, they mark places during the compilation", line)
 
 
-def weigh(tree: Any, memory: dict[int, int]) -> int:
+def weigh(tree: Any, memory: MutableMapping[int, int]) -> int:
     """About how many characters ``tree`` has when written, what is shared counted each time.
 
     ``memory`` holds the weights of parts that live as long as it does.
@@ -77,7 +79,7 @@ def weigh(tree: Any, memory: dict[int, int]) -> int:
     Raises:
         TemplateFault: the tree contains itself.
     """
-    if not isinstance(tree, dict | list):
+    if not isinstance(tree, dict | list | tuple):
         return 6 + (len(tree) if isinstance(tree, str) else 8)
     known = memory.get(id(tree))
     if known is not None:

@@ -68,6 +68,16 @@ class Rewriter(NodeTransformer):
         self.generic_visit(node)
         return self._call("join", [nodes.List(node.nodes)], node.lineno)
 
+    def _visit_collection(self, node: nodes.Expr) -> nodes.Expr:
+        self.generic_visit(node)
+        return self._call("checked", [node], node.lineno)
+
+    visit_List = visit_Dict = _visit_collection
+
+    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Expr:
+        """A tuple that is read, or the names that one is assigned to."""
+        return self._visit_collection(node) if node.ctx == "load" else node
+
     def _text(self, node: nodes.TemplateData) -> nodes.TemplateData:
         text = node.data
         if self._environment.deferring and "{{" in text:

@@ -7,6 +7,7 @@ what is shared is written once.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -85,7 +86,7 @@ def _is_text(value: str) -> bool:
 def _number(value: Any) -> str:
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
         return ".inf" if value > 0 else "-.inf"
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and math.isnan(value):
         return ".nan"
     # YAML 1.1 takes 1e-05 for text, 1.0e-05 for the number.
     return re.sub(r"^(-?\d+)e", r"\1.0e", json.dumps(value))

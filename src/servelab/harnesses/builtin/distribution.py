@@ -2,7 +2,7 @@
 
 Up to ``EXACT`` values all of them are kept, and quantiles are exact. Beyond, values are counted in buckets whose
 width is 1/4096 of a power of two: a quantile is then off by at most 0.013 % (of 20 ms: 2.5 us). Count, sums, least and
-greatest stay exact whatever the number. Two distributions merge without loss beyond that.
+greatest stay exact whatever the number. Two distributions merge into just the one that all values would have made.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from __future__ import annotations
 import math
 import struct
 from array import array
+from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Self
+from typing import Annotated, Any, Self
+
+from pydantic import PlainSerializer, PlainValidator
 
 EXACT = 1 << 17  # values, 1 MiB
 BATCH = 256  # values that are counted at once, in 50 us: one by one would cost five times as much
@@ -81,6 +84,28 @@ class Distribution:
         self._squares += other._squares
         self._least, self._greatest = min(self._least, other._least), max(self._greatest, other._greatest)
 
+    def state(self) -> dict[str, Any]:
+        """All that is kept, as JSON can hold it."""
+        self._count_new()
+        if self._values is not None:
+            return {"values": b64encode(self._values.tobytes()).decode()}
+        sums = (self._count, self._sum, self._squares, self._least, self._greatest)
+        return {"sums": sums, "buckets": list(self._buckets.items())}
+
+    @classmethod
+    def of(cls, state: Any) -> Distribution:
+        """The distribution of a ``state``."""
+        if isinstance(state, Distribution):
+            return state
+        made = cls()
+        if "values" in state:
+            made.extend(array("d", b64decode(state["values"])))
+            return made
+        made._count, made._sum, made._squares, made._least, made._greatest = state["sums"]
+        made._buckets.update(dict(state["buckets"]))
+        made._values = None
+        return made
+
     def _count_new(self) -> None:
         if not self._new:
             return
@@ -123,6 +148,10 @@ class Distribution:
                 bucket, more = next(buckets)
                 below += more
             yield min(self._greatest, max(self._least, _middle(bucket)))
+
+
+Latencies = Annotated[Distribution, PlainValidator(Distribution.of), PlainSerializer(Distribution.state)]
+"""A distribution as a field of what one process tells another."""
 
 
 def _middle(bucket: int) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from servelab.harnesses.builtin.load import LoadGenerator
+from servelab.harnesses.builtin.part import Part
+from servelab.harnesses.builtin.summary import client_health
 from servelab.spec.report import ClientHealth
 from servelab.spec.workload import LoadPoint
 
@@ -10,12 +11,13 @@ MIN_RATE_SHARE = 0.95  # of the rate that was asked for: beyond it, the load was
 FEWEST = 10  # requests by which a rate is judged
 
 
-def with_rates(health: ClientHealth, generator: LoadGenerator) -> ClientHealth:
-    """The verdict with the rate that was due and the rate that was sent; a client that fell behind is not fit."""
-    number, due = generator.asked
+def fitness(part: Part) -> ClientHealth:
+    """The verdict on the client; one that fell behind the rate that was due is not fit."""
+    health = client_health(part.tally, part.lags, part.cpu, part.waited)
+    number, due = part.asked
     if number < FEWEST or due <= 0:
         return health
-    asked, achieved = number / due, number / max(due, generator.last_sent)
+    asked, achieved = number / due, number / max(due, part.last_sent)
     found = health.model_copy(update={"asked_rate": asked, "achieved_rate": achieved})
     if achieved >= MIN_RATE_SHARE * asked:
         return found
@@ -23,9 +25,9 @@ def with_rates(health: ClientHealth, generator: LoadGenerator) -> ClientHealth:
     return found.model_copy(update={"verdict": "saturated", "reasons": (*health.reasons, reason)})
 
 
-def drift(generator: LoadGenerator, load: LoadPoint) -> tuple[str, ...]:
+def drift(part: Part, load: LoadPoint) -> tuple[str, ...]:
     """A warning where a constant open-loop load made latency grow to the end: its numbers depend on the length."""
     steady = load.open_loop and load.kind != "replay" and load.start is None
-    if steady and generator.settling.rising:
+    if steady and part.settling.rising:
         return ("TTFT was still rising when the measurement ended: the server does not keep up with this rate",)
     return ()

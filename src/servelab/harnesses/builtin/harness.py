@@ -1,27 +1,29 @@
-"""The builtin harness: runs the load generator's process and makes a Report of what it measured."""
+"""The builtin harness: runs the load generator's processes and makes a Report of what they measured."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import sys
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, ClassVar
 
 from servelab import __version__
 from servelab.harnesses.base import Job, Progress
 from servelab.harnesses.benchmark_report import benchmark_report
-from servelab.harnesses.builtin.task import BuiltinOptions, Line, Result, Task
+from servelab.harnesses.builtin.fitness import drift, fitness
+from servelab.harnesses.builtin.part import Part, merged
+from servelab.harnesses.builtin.shares import Share, shares
+from servelab.harnesses.builtin.task import BuiltinOptions, Task
+from servelab.harnesses.builtin.workers import COMMAND, run_workers
 from servelab.harnesses.provenance import machine
 from servelab.spec.errors import MeasureError
 from servelab.spec.options import read_options
 from servelab.spec.report import Provenance, Report
 
-COMMAND = (sys.executable, "-m", "servelab.harnesses.builtin")
 RECORDS = "records.jsonl.gz"
-LINE_LIMIT = 1 << 24  # bytes of a result
 
 
 class Builtin:
@@ -33,59 +35,33 @@ class Builtin:
         self._options = read_options(BuiltinOptions, options, self.name)
 
     async def measure(self, job: Job, progress: Callable[[Progress], None]) -> Report:
-        """Measure in a process of its own; cancellation kills it.
+        """Measure in processes of its own; cancellation kills them.
 
         Raises:
             MeasureError: the workload is beyond this harness, or the server answers nothing at all.
         """
         _require_possible(job)
         started = datetime.now(UTC)
-        result = await self._run(self._task(job), progress)
-        if result.failure is not None:
-            raise MeasureError(result.failure, "Check the server's log, the model's name, and SERVELAB_API_KEY.")
-        return _report(job, result, started)
+        tasks = [self._task(job, share) for share in shares(job.load, job.max_concurrency, self._options.processes)]
+        parts = await run_workers(tasks, lambda done: progress(Progress(done=done, total=1.0)))
+        return await asyncio.to_thread(_report, job, parts, [Path(task.records) for task in tasks], started)
 
-    def _task(self, job: Job) -> Task:
+    def _task(self, job: Job, share: Share) -> Task:
+        alone, first = share.workers == 1, share.worker == 0
         return Task(
             url=job.deployment.url,
-            metrics_url=job.deployment.metrics_url,
+            metrics_url=job.deployment.metrics_url if first else None,
             model=job.deployment.model,
             workload=job.workload,
-            load=job.load,
+            share=share,
             seed=job.seed,
             request_slo=job.request_slo,
-            max_concurrency=job.max_concurrency,
             server_metrics=dict(job.server_metrics),
-            cpus=job.cpus,
+            cpus=job.cpus if alone or not job.cpus else (job.cpus[share.worker % len(job.cpus)],),
             request_timeout=self._options.request_timeout,
-            records=str(job.directory / RECORDS),
+            records=str(job.directory / (RECORDS if alone else f"{share.worker}-{RECORDS}")),
             parent=os.getpid(),
         )
-
-    async def _run(self, task: Task, progress: Callable[[Progress], None]) -> Result:
-        pipe = asyncio.subprocess.PIPE
-        child = await asyncio.create_subprocess_exec(*COMMAND, stdin=pipe, stdout=pipe, stderr=pipe, limit=LINE_LIMIT)
-        assert child.stdin is not None
-        assert child.stdout is not None
-        assert child.stderr is not None
-        complaints = asyncio.ensure_future(child.stderr.read())
-        try:
-            child.stdin.write(task.model_dump_json().encode())
-            child.stdin.close()
-            async for text in child.stdout:
-                line = Line.model_validate_json(text)
-                if line.result is not None:
-                    return line.result
-                progress(Progress(done=line.share, total=1.0))
-            last = (await complaints).decode(errors="replace").strip().splitlines()
-            raise MeasureError(
-                f"the load generator died: {last[-1] if last else 'without a word'}", "This is a fault of servelab."
-            )
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
-            complaints.cancel()
 
 
 def _require_possible(job: Job) -> None:
@@ -93,24 +69,27 @@ def _require_possible(job: Job) -> None:
         raise MeasureError("the builtin harness cannot do several turns yet", "Leave it out, or use another harness.")
 
 
-def _report(job: Job, result: Result, started: datetime) -> Report:
+def _report(job: Job, parts: Sequence[Part], records: Sequence[Path], started: datetime) -> Report:
+    _join(records, job.directory / RECORDS)
+    whole = merged(parts)
+    tally = whole.tally
     deployment = job.deployment
     report = Report(
         load=job.load,
-        metrics=result.metrics,
-        requests=result.requests,
-        duration=result.duration,
-        errors=result.errors,
-        quantiles=result.quantiles,
-        intervals=result.intervals,
-        steady_from=result.steady_from,
+        metrics=tally.metrics(whole.concurrency, whole.windows),
+        requests=tally.requests,
+        duration=tally.last_end,
+        errors=tally.errors,
+        quantiles=tally.quantiles(),
+        intervals=tally.intervals(),
+        steady_from=whole.settling.steady_from,
         server={
-            **result.server,
-            "tokens_per_chunk": result.tokens_per_chunk,
-            **({"reasoning_tokens": result.reasoning_tokens} if result.reasoning_tokens else {}),
+            **whole.server,
+            "tokens_per_chunk": tally.output_tokens / tally.chunks if tally.chunks else 1.0,
+            **({"reasoning_tokens": round(tally.reasoning_tokens)} if tally.reasoning_tokens else {}),
         },
-        client=result.client,
-        warnings=result.warnings,
+        client=fitness(whole),
+        warnings=(*tally.warnings(), *drift(whole, job.load)),
         provenance=Provenance(
             servelab=__version__,
             harness="builtin",
@@ -128,3 +107,14 @@ def _report(job: Job, result: Result, started: datetime) -> Report:
         records=RECORDS,
     )
     return report.model_copy(update={"standard": benchmark_report(report, job.workload)})
+
+
+def _join(parts: Sequence[Path], whole: Path) -> None:
+    """Put the records of several processes into one file: gzip allows to write one after another."""
+    if list(parts) == [whole]:
+        return
+    with whole.open("wb") as sink:
+        for part in parts:
+            with part.open("rb") as source:
+                shutil.copyfileobj(source, sink)
+            part.unlink()

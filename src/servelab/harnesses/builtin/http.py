@@ -8,6 +8,7 @@ server's (docs/measuring.md).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
+
+from servelab.harnesses.builtin.name import LookupFailed, Name
 
 CONNECT_TIMEOUT = 30.0  # seconds
 
@@ -30,7 +33,9 @@ class Exchange:
     pieces: list[tuple[float, bytes]] = field(default_factory=list)
     end: float = 0.0
     error: str | None = None
-    """Kind of the error, or None: connect_refused, connect_timeout, connect_failed, reset, timeout, protocol."""
+    """Kind of the error, or None: resolve_failed, resolve_timeout, connect_refused, connect_timeout, connect_failed,
+    reset, timeout, protocol."""
+    detail: str = ""
 
     @property
     def body(self) -> bytes:
@@ -70,6 +75,7 @@ class _Connection(asyncio.Protocol):
             # Without a length or chunks, the end of the connection is the end of the body (HTTP/1.0).
             whole = self._ends_with_connection and error is None and self._exchange.status > 0
             self._finish(None if whole else "reset")
+        del self._parser  # it refers to this: left alone, both would stay in memory
 
     # httptools' side
 
@@ -137,6 +143,7 @@ class Client:
         self._ssl = ssl.create_default_context() if parts.scheme == "https" else None
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if self._ssl else 80)
+        self._name = Name(self._host, self._port)
         self._prefix = parts.path.rstrip("/")
         self._head = "".join(f"{name}: {value}\r\n" for name, value in {"Host": parts.netloc, **headers}.items())
         self._idle: list[_Connection] = []
@@ -160,6 +167,8 @@ class Client:
         began = perf_counter()
         try:
             connection = await self._connection()
+        except LookupFailed as error:
+            return Exchange(sent=began, end=perf_counter(), error=error.kind, detail=str(error))
         except TimeoutError:
             return Exchange(sent=began, end=perf_counter(), error="connect_timeout")
         except ConnectionRefusedError:
@@ -182,7 +191,17 @@ class Client:
             connection = self._idle.pop()
             if connection.reusable:
                 return connection
+        *others, last = await self._name.addresses()
+        for address in others:
+            with contextlib.suppress(OSError):
+                return await self._connect(address)
+        return await self._connect(last)
+
+    async def _connect(self, address: str) -> _Connection:
         loop = asyncio.get_running_loop()
+        name = self._host if self._ssl else None
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            _, made = await loop.create_connection(_Connection, self._host, self._port, ssl=self._ssl)
+            _, made = await loop.create_connection(
+                _Connection, address, self._port, ssl=self._ssl, server_hostname=name
+            )
         return made

@@ -72,7 +72,7 @@ def read(exchange: Exchange) -> Answer:
 def reading(exchange: Exchange) -> Generator[None, None, Answer]:
     """The same in small steps, between which other things may be done."""
     if exchange.error is not None:
-        return Answer(error=exchange.error)
+        return Answer(error=exchange.error, detail=exchange.detail)
     if exchange.status != HTTPStatus.OK:
         detail = exchange.body[:TOO_LARGE].decode("utf-8", errors="replace")
         return Answer(error=f"http_{exchange.status}", detail=detail)

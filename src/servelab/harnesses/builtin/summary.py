@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from servelab.harnesses.builtin.distribution import Distribution
+from servelab.harnesses.builtin.distribution import Distribution, Latencies
 from servelab.harnesses.builtin.record import Record
 from servelab.harnesses.builtin.window import Window
 from servelab.spec.goal import RequestSLO
@@ -28,17 +28,20 @@ class Tally:
     """Gathers records as they come. Latencies in seconds, in bounded memory."""
 
     slo: RequestSLO
-    ttft: Distribution = field(default_factory=Distribution)
-    itl: Distribution = field(default_factory=Distribution)
-    chunk_interval: Distribution = field(default_factory=Distribution)
-    tpot: Distribution = field(default_factory=Distribution)
-    e2e: Distribution = field(default_factory=Distribution)
-    ttft_sent: Distribution = field(default_factory=Distribution)
-    e2e_sent: Distribution = field(default_factory=Distribution)
-    delay: Distribution = field(default_factory=Distribution)
+    ttft: Latencies = field(default_factory=Distribution)
+    itl: Latencies = field(default_factory=Distribution)
+    chunk_interval: Latencies = field(default_factory=Distribution)
+    tpot: Latencies = field(default_factory=Distribution)
+    e2e: Latencies = field(default_factory=Distribution)
+    ttft_sent: Latencies = field(default_factory=Distribution)
+    e2e_sent: Latencies = field(default_factory=Distribution)
+    delay: Latencies = field(default_factory=Distribution)
     errors: dict[str, int] = field(default_factory=dict)
     requests: int = 0
     good: int = 0
+    """Requests that kept all of ``slo``."""
+    kept: dict[str, int] = field(default_factory=dict)
+    """Requests that kept each latency of ``slo``, whatever they did with the others."""
     prompt_tokens: int = 0
     output_tokens: int = 0
     chunks: int = 0
@@ -70,41 +73,43 @@ class Tally:
         self.output_tokens += one.output_tokens
         self.chunks += one.chunks
         self.reasoning_tokens += one.output_tokens * one.reasoning_chunks / max(1, one.chunks)
-        self.good += self.slo.met(one.ttft, one.tpot, one.e2e)
+        kept = self.slo.kept(one.ttft, one.tpot, one.e2e)
+        self.good += all(kept.values())
+        for name, yes in kept.items():
+            self.kept[name] = self.kept.get(name, 0) + yes
+
+    def merge(self, other: Tally) -> None:
+        """Count all that another process counted."""
+        for name in _DISTRIBUTIONS:
+            getattr(self, name).merge(getattr(other, name))
+        for name in _SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for mine, theirs in ((self.errors, other.errors), (self.kept, other.kept)):
+            for kind, count in theirs.items():
+                mine[kind] = mine.get(kind, 0) + count
+        self.last_end = max(self.last_end, other.last_end)
 
     @property
     def succeeded(self) -> int:
         """Requests that were answered in full."""
         return len(self.ttft)
 
-    def metrics(
-        self, concurrency: float | None = None, window: Window | None = None, busy: float = 0.0
-    ) -> dict[str, float]:
+    def metrics(self, concurrency: float | None = None, windows: Sequence[Window] = ()) -> dict[str, float]:
         """The metrics of spec/metrics.py, as far as anything was measured.
 
-        ``window`` is what arrived in the first ``busy`` seconds, while the load was whole; where that was too short
-        a part of the measurement, all of it has to do. ``concurrency`` is the average number of requests in flight
-        that was seen; without it, the requests' time in flight over the duration (Little's law).
+        ``windows`` are what arrived while the load was whole, of each process; where one was too short a part of
+        the measurement, all of it has to do. ``concurrency`` is the average number of requests in flight that was
+        seen; without it, the requests' time in flight over the duration (Little's law).
         """
         duration = self.last_end
         if not self.requests or duration <= 0:
             return {}
-        rates = {
-            "request_throughput": self.succeeded / duration,
-            "output_throughput": self.output_tokens / duration,
-            "total_throughput": (self.prompt_tokens + self.output_tokens) / duration,
-        }
-        if window is not None and window.answers and busy > MIN_BUSY_SHARE * duration:
-            rates = {
-                "request_throughput": window.answers / busy,
-                "output_throughput": window.output_tokens / busy,
-                "total_throughput": (window.prompt_tokens + window.output_tokens) / busy,
-            }
+        rates = self._rates(windows)
         found = {
             **rates,
             "error_rate": 1 - self.succeeded / self.requests,
             "goodput": rates["request_throughput"] * self.good / max(1, self.succeeded),
-            "goodput_ratio": self.good / self.requests,
+            **{name: count / self.requests for name, count in self._good().items()},
             "concurrency": self.busy / duration if concurrency is None else concurrency,
         }
         for name, values in self._latencies().items():
@@ -113,6 +118,21 @@ class Tally:
                 quantiles = values.quantiles(list(PERCENTS.values()))
                 found |= {f"{name}_{label}": value for label, value in zip(PERCENTS, quantiles, strict=True)}
         return found
+
+    def _rates(self, windows: Sequence[Window]) -> dict[str, float]:
+        whole = bool(windows) and all(w.answers and w.seconds > MIN_BUSY_SHARE * self.last_end for w in windows)
+        if not whole:
+            windows = [Window(self.last_end, self.output_tokens, self.prompt_tokens, self.succeeded)]
+        return {
+            "request_throughput": sum(w.answers / w.seconds for w in windows),
+            "output_throughput": sum(w.output_tokens / w.seconds for w in windows),
+            "total_throughput": sum((w.prompt_tokens + w.output_tokens) / w.seconds for w in windows),
+        }
+
+    def _good(self) -> dict[str, int]:
+        """How many requests kept the SLO, and each latency of it."""
+        kept = {f"goodput_ratio_{name}": self.kept.get(name, 0) for name in self.slo.asked}
+        return {"goodput_ratio": self.good, **kept}
 
     def quantiles(self) -> dict[str, tuple[float, ...]]:
         """The 0, 1, ..., 100 % quantiles of each latency, in seconds."""
@@ -135,7 +155,7 @@ class Tally:
                 found[f"{name}_mean"] = mean_interval(values.mean, values.deviation, independent)
         if self.requests:
             found["error_rate"] = share_interval(self.requests - self.succeeded, self.requests)
-            found["goodput_ratio"] = share_interval(self.good, self.requests)
+            found |= {name: share_interval(count, self.requests) for name, count in self._good().items()}
         return found
 
     def warnings(self) -> tuple[str, ...]:
@@ -161,8 +181,16 @@ class Tally:
         }
 
 
-def client_health(tally: Tally, lags: Distribution, cpu: float) -> ClientHealth:
-    """Whether the load generator was fit to measure what it measured."""
+_DISTRIBUTIONS = ("ttft", "itl", "chunk_interval", "tpot", "e2e", "ttft_sent", "e2e_sent", "delay")
+_SUMS = ("requests", "good", "prompt_tokens", "output_tokens", "chunks", "reasoning_tokens", "busy")
+
+
+def client_health(tally: Tally, lags: Distribution, cpu: float, waited: int = 0) -> ClientHealth:
+    """Whether the load generator was fit to measure what it measured.
+
+    ``waited``: requests that were due while as many were in flight as may be. Where they are more than the 1 % that
+    the lateness is judged without, and the client had time to spare, it is the server that was late.
+    """
     lag = lags.quantile(99)
     delay = tally.delay.quantile(99)
     reasons = []
@@ -172,13 +200,16 @@ def client_health(tally: Tally, lags: Distribution, cpu: float) -> ClientHealth:
         allowed = max(MIN_LAG, MAX_LAG_SHARE * tally.itl.quantile(50))
         if lag > allowed:
             reasons.append(f"it was up to {lag * 1000:.0f} ms late (99 %), {allowed * 1000:.0f} ms are tolerable")
+    capped = waited > 0.01 * tally.requests and not reasons
     if tally.ttft:
         allowed = max(MIN_LAG, MAX_DELAY_SHARE * tally.ttft.quantile(50))
         if delay > allowed:
-            reasons.append(f"it sent requests up to {delay * 1000:.0f} ms late (99 %)")
+            why = ", since max_concurrency were in flight" if capped else ""
+            reasons.append(f"it sent requests up to {delay * 1000:.0f} ms late (99 %){why}")
     return ClientHealth(
         verdict="saturated" if reasons else "ok",
         reasons=tuple(reasons),
+        capped=capped,
         cpu=cpu,
         loop_lag_p99=lag,
         schedule_delay_p99=delay,

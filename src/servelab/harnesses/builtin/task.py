@@ -1,37 +1,40 @@
-"""What goes to the load generator's process, and what comes back."""
+"""What goes to a process of the load generator, and what comes back."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
+from servelab.harnesses.builtin.part import Part
+from servelab.harnesses.builtin.shares import Share
 from servelab.spec.base import Seconds, Spec
 from servelab.spec.goal import RequestSLO
-from servelab.spec.report import ClientHealth
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.workload import Workload
 
 API_KEY = "SERVELAB_API_KEY"
 """Environment variable with the key of the endpoint, if it wants one."""
+
+MOST_PROCESSES = 64
 
 
 class BuiltinOptions(Spec):
     """Options of the builtin harness."""
 
     request_timeout: Annotated[Seconds, Field(gt=0)] = 600.0
+    processes: int = Field(default=1, ge=1, le=MOST_PROCESSES, description="that share the load, a core each")
 
 
 class Task(Spec):
-    """One measurement, as the process is told."""
+    """One process's share of a measurement, as it is told."""
 
     url: str
     metrics_url: str | None
     model: str
     workload: Workload
-    load: LoadPoint
+    share: Share
     seed: int
     request_slo: RequestSLO
-    max_concurrency: int
     server_metrics: dict[str, str]
     cpus: tuple[int, ...]
     request_timeout: float
@@ -39,30 +42,10 @@ class Task(Spec):
     parent: int = Field(description="process id of the servelab that listens")
 
 
-class Result(Spec):
-    """What the process measured; ``failure`` says why it could not."""
-
-    metrics: dict[str, float] = Field(default_factory=dict)
-    requests: int = 0
-    duration: float = 0.0
-    errors: dict[str, int] = Field(default_factory=dict)
-    quantiles: dict[str, tuple[float, ...]] = Field(default_factory=dict)
-    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
-    steady_from: float | None = None
-    server: dict[str, float] = Field(default_factory=dict)
-    client: ClientHealth = ClientHealth()
-    warnings: tuple[str, ...] = ()
-    exact_prompts: bool = True
-    tokens_per_chunk: float = 1.0
-    prompt_tokens: int = 0
-    output_tokens: int = 0
-    reasoning_tokens: int = 0
-    failure: str | None = None
-
-
 class Line(Spec):
-    """A line of the process's output."""
+    """A line of a process's output."""
 
-    kind: Literal["progress", "result"]
-    share: float = 0.0
-    result: Result | None = None
+    share: float = Field(default=0.0, description="of the measurement that is done")
+    ready: bool = Field(default=False, description="it waits for the moment from which requests count")
+    failure: str | None = Field(default=None, description="why it could not measure")
+    part: Part | None = Field(default=None, description="what it measured")

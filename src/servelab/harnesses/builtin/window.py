@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, variance
 
 from servelab.harnesses.builtin.stream import Answer
@@ -23,8 +23,9 @@ CLEAR = 3.0  # standard errors
 
 @dataclass
 class Window:
-    """Tokens and answers that arrived while the load was whole, of warm-up requests too."""
+    """Tokens and answers that arrived in the ``seconds`` while the load was whole, of warm-up requests too."""
 
+    seconds: float = 0.0
     output_tokens: float = 0.0
     prompt_tokens: int = 0
     answers: int = 0
@@ -40,6 +41,7 @@ class Window:
             self.prompt_tokens += answer.prompt_tokens or 0
 
 
+@dataclass
 class Settling:
     """Finds from when on TTFT no longer drifts, by MSER-5, and whether it was still rising at the end.
 
@@ -48,38 +50,51 @@ class Settling:
     is no steady state.
     """
 
-    def __init__(self) -> None:
-        self._size = BATCH
-        self._means: list[float] = []
-        self._ends: list[float] = []
-        self._sum = 0.0
-        self._count = 0
+    size: int = BATCH
+    means: list[float] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
+    """In seconds since the start."""
+    sum: float = 0.0
+    count: int = 0
 
     def add(self, ttft: float, end: float) -> None:
         """Take in a request: its TTFT, and its end in seconds since the start."""
-        self._sum += ttft
-        self._count += 1
-        if self._count < self._size:
+        self.sum += ttft
+        self.count += 1
+        if self.count < self.size:
             return
-        self._means.append(self._sum / self._count)
-        self._ends.append(end)
-        self._sum, self._count = 0.0, 0
-        if len(self._means) == MOST_BATCHES:
-            self._means = [(a + b) / 2 for a, b in zip(self._means[::2], self._means[1::2], strict=True)]
-            self._ends = self._ends[1::2]
-            self._size *= 2
+        self.means.append(self.sum / self.count)
+        self.ends.append(end)
+        self.sum, self.count = 0.0, 0
+        if len(self.means) == MOST_BATCHES:
+            self._halve()
+
+    def merge(self, other: Settling) -> None:
+        """Add the batches of another process, by their ends; the requests of a last batch that is not full are lost."""
+        while self.size != other.size:
+            (self if self.size < other.size else other)._halve()
+        both = sorted(zip((*self.ends, *other.ends), (*self.means, *other.means), strict=True))
+        self.ends, self.means = [end for end, _ in both], [mean for _, mean in both]
+        while len(self.means) >= MOST_BATCHES:
+            self._halve()
+
+    def _halve(self) -> None:
+        """Make one batch of each two neighbours."""
+        self.means = [(a + b) / 2 for a, b in zip(self.means[::2], self.means[1::2], strict=False)]
+        self.ends = self.ends[1::2]
+        self.size *= 2
 
     @property
     def steady_from(self) -> float | None:
         """Seconds since the start; None where there is no steady state, or too little to tell."""
-        count = len(self._means)
+        count = len(self.means)
         if count < FEWEST_BATCHES:
             return None
         best, point = float("inf"), count
         total = squares = 0.0
         for first in range(count - 1, -1, -1):
-            total += self._means[first]
-            squares += self._means[first] ** 2
+            total += self.means[first]
+            squares += self.means[first] ** 2
             left = count - first
             error = max(0.0, squares - total * total / left) / left**2
             # The last few alone vary little by chance, so they are no candidates.
@@ -87,14 +102,14 @@ class Settling:
                 best, point = error, first
         if point > count // 2:
             return None
-        return self._ends[point - 1] if point else 0.0
+        return self.ends[point - 1] if point else 0.0
 
     @property
     def rising(self) -> bool:
         """Whether TTFT was still growing, clearly and by a quarter or more, when the measurement ended."""
-        quarter = len(self._means) // 4
+        quarter = len(self.means) // 4
         if quarter < FEWEST_BATCHES // 2:
             return False
-        middle, last = self._means[quarter : 3 * quarter], self._means[-quarter:]
+        middle, last = self.means[quarter : 3 * quarter], self.means[-quarter:]
         error = math.sqrt(variance(middle) / len(middle) + variance(last) / len(last))
         return fmean(last) > max(RISE * fmean(middle), fmean(middle) + CLEAR * error)

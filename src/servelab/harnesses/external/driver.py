@@ -105,7 +105,13 @@ class External(ABC):
                 f"{self.name} left no result (exit code {code}): {last_words(log) or error}", f"Its log is {log}."
             ) from error
         warnings = (*plan.warnings, *_version_warning(installed))
-        found = dataclasses.replace(found, load=job.load, workload=job.workload, warnings=(*found.warnings, *warnings))
+        found = dataclasses.replace(
+            found,
+            load=job.load,
+            workload=job.workload,
+            max_concurrency=job.max_concurrency,
+            warnings=(*found.warnings, *warnings),
+        )
         return report(found, self._provenance(job, installed, plan, started), job.request_slo)
 
     def _tokenizer(self, job: Job) -> str:
