@@ -41,6 +41,8 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         self.meter = meter
         self.deferring = deferring
         self.slots = Slots()
+        self.offset = 0
+        """Number of the template's lines before the text that is rendered."""
         self.hidden: Mapping[str, Any] = {}
         self._kept: list[tuple[nodes.Expr, int]] = []
         self._compiled: dict[int, Template] = {}
@@ -87,13 +89,13 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         ``given`` says that it comes from the values as it is, so that its text is never YAML.
         """
         if isinstance(value, Undefined):
-            return self.slots.put(Missing(value._undefined_message, line))
+            return self.slots.put(Missing(value._undefined_message, line + self.offset))
         if isinstance(value, str) and not isinstance(value, JsonText):
             return self.slots.put(Known(value)) if given and not reads_back(value) else str(value)
         if value is None or isinstance(value, dict | list | tuple | JsonText):
             return self.slots.put(Known(value))
         if callable(value) and not isinstance(value, bool | int | float):
-            return self.slots.put(Missing("this is a function, it has no text; call it", line))
+            return self.slots.put(Missing("this is a function, it has no text; call it", line + self.offset))
         return text_of(value)
 
     def keep(self, node: nodes.Expr, line: int) -> int:

@@ -111,7 +111,7 @@ class Expander:
             if not isinstance(text, str):
                 raise TemplateFault(f"`{BLOCK}` is not a text; write `{BLOCK}: |` and the tasks below it")
             block = Block(text, line - 1)
-        self._environment.slots = Slots()
+        self._environment.slots, self._environment.offset = Slots(), block.offset
         with telling_lines(block.offset):
             inner = read_tree(self._program(block).render(scope), self._environment.slots, block.offset)
         items = inner.root if inner.root is not None else []

@@ -19,9 +19,14 @@ def is_plain_word(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def reads_back(text: str) -> bool:
-    """Whether bare ``text`` is one YAML scalar with the same characters, as ``8080`` is and ``1.10`` is not."""
+    """Whether bare ``text`` is one YAML scalar with the same characters, as ``8080`` is and ``1.10`` is not.
+
+    And whether it stays as it is between quotes.
+    """
     if is_plain_word(text):
         return True
+    if any(character in text for character in "'\"\\"):
+        return False
     try:
         node = yaml.compose(f"[{text}\n]", Loader=yaml.SafeLoader)
         read = yaml.safe_load(f"[{text}\n]")
