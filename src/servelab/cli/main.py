@@ -29,6 +29,7 @@ MACHINE = cyclopts.Group("This machine", sort_key=4)
 
 COMMANDS = {
     RUNNING: {
+        "ask": ("ask:ask", "Say in plain words what to find out; nothing starts without a yes."),
         "quickstart": ("run:quickstart", "Tune llama.cpp on this machine, and say how to serve it."),
         "run": ("run:run", "Run a study from a YAML or JSON document."),
         "tune": ("run:tune", "Tune an engine for a model and a workload, without writing a document."),
