@@ -55,7 +55,9 @@ class Talk:
 
     def options(self) -> tuple[Option, ...]:
         """What can be chosen now."""
-        asked = [question for block in self.replies[-1].blocks if isinstance(block, Ask) for question in block.questions]
+        asked = [
+            question for block in self.replies[-1].blocks if isinstance(block, Ask) for question in block.questions
+        ]
         return asked[0].options
 
     @property
