@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
-from servelab.catalog.files import read_data
+from servelab.catalog.files import read_entries
 from servelab.catalog.nearest import suggestion
 from servelab.spec.base import Spec
 from servelab.spec.errors import NotFoundError
@@ -50,7 +50,7 @@ class Preset(Spec):
 @cache
 def presets() -> dict[str, Preset]:
     """All presets by name."""
-    return {name: Preset.model_validate(raw) for name, raw in read_data("workloads").items()}
+    return read_entries("workloads", Preset)
 
 
 def get_preset(name: str) -> Preset:

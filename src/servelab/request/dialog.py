@@ -10,9 +10,12 @@ from servelab.request import boxes
 from servelab.request.assign import assign, value_of
 from servelab.request.facts import Facts
 from servelab.request.feasible import KEEP, doubts
+from servelab.request.final import final_box, short_box
+from servelab.request.lines import LIMIT_FLAGS
 from servelab.request.reply import Ask, Block, Reply, Text, YesNo
 from servelab.request.said import Question, Request, Understanding
 from servelab.request.settle import Settled, settle
+from servelab.request.verification import verification
 from servelab.spec.base import Spec
 
 Reader = Callable[[str, Request | None], Understanding]
@@ -299,7 +302,7 @@ def _varies(settled: Settled) -> bool:
 
 def _engine_changed(settled: Settled) -> bool:
     """Whether image, arguments or limits of the engine differ from the values file."""
-    names = (*boxes.LIMIT_FLAGS, "images.main", "images.init")
+    names = (*LIMIT_FLAGS, "images.main", "images.init")
     return any(change.parameter in names or change.parameter.startswith("--") for change in settled.changed)
 
 
@@ -309,21 +312,21 @@ def _verify(state: State, settled: Settled) -> list[Block]:
         boxes.comparison(settled),
         *_warnings(state, settled),
         Text(text="Please verify the vLLM configuration:"),
-        boxes.verification(settled, state.facts, state.understanding),
+        verification(settled, state.facts, state.understanding),
         YesNo(text="Do you want to modify any vLLM settings?", default=True, hints=MODIFICATIONS),
     ]
 
 
 def _confirm(state: State, settled: Settled) -> list[Block]:
     if not settled.pipeline:
-        return [*_warnings(state, settled), boxes.final_box(settled), YesNo(text="Proceed?")]
+        return [*_warnings(state, settled), final_box(settled), YesNo(text="Proceed?")]
     if not settled.changed:
         text = "Your request matches current values.yaml. Only pipelinerun.yaml params need to be set."
-        box, question = boxes.short_box(settled), "No configuration changes needed. Proceed?"
+        box, question = short_box(settled), "No configuration changes needed. Proceed?"
         return [Text(text=text), *_warnings(state, settled), box, YesNo(text=question)]
     compared = [] if _engine_changed(settled) else [boxes.comparison(settled)]
     text = "Here is the complete experiment configuration:"
-    blocks: list[Block] = [*compared, *_warnings(state, settled), Text(text=text), boxes.final_box(settled)]
+    blocks: list[Block] = [*compared, *_warnings(state, settled), Text(text=text), final_box(settled)]
     return [*blocks, YesNo(text="Proceed with deployment?")]
 
 

@@ -19,11 +19,11 @@ def current_namespace() -> str | None:
     paths = [Path(path) for path in listed.split(os.pathsep) if path] or [Path.home() / ".kube" / "config"]
     configs = [config for path in paths if (config := _read(path)) is not None]
     current = next((config["current-context"] for config in configs if config.get("current-context")), None)
-    for config in configs:
-        for entry in config.get("contexts") or []:
-            if isinstance(entry, dict) and entry.get("name") == current:
-                namespace = (entry.get("context") or {}).get("namespace")
-                return namespace if isinstance(namespace, str) else None
+    listed_contexts = [config["contexts"] for config in configs if isinstance(config.get("contexts"), list)]
+    for entry in (entry for contexts in listed_contexts for entry in contexts):
+        if isinstance(entry, dict) and entry.get("name") == current and isinstance(entry.get("context"), dict):
+            namespace = entry["context"].get("namespace")
+            return namespace if isinstance(namespace, str) else None
     return None
 
 

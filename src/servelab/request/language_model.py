@@ -7,6 +7,7 @@ import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -111,7 +112,7 @@ def _ask(endpoint: Endpoint, leftover: tuple[str, ...]) -> Any:
         raise _NoAnswer(f"it answered with status {error.code}") from None
     except TimeoutError:
         raise _NoAnswer(f"it took more than {endpoint.timeout:g} s") from None
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         late = isinstance(getattr(error, "reason", None), TimeoutError)
         raise _NoAnswer("it took too long" if late else "it cannot be reached") from None
     except (ValueError, LookupError, TypeError):

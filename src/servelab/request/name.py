@@ -36,7 +36,8 @@ def short_model(model: str) -> str:
 def experiment_id(day: date, model: str, workload: str, tensor_parallelism: Sequence[int] = ()) -> str:
     """``feb04-llama70b-chatsweep-tp4``; without the end unless exactly one tensor parallelism was asked for."""
     end = f"-tp{tensor_parallelism[0]}" if len(tensor_parallelism) == 1 else ""
-    start = f"{_MONTHS[day.month - 1]}{day.day:02d}-{short_model(model)}-{slug(workload)}"
+    parts = (f"{_MONTHS[day.month - 1]}{day.day:02d}", short_model(model), slug(workload))
+    start = "-".join(part for part in parts if part)
     return start[: LONGEST - len(end)].strip("-") + end
 
 

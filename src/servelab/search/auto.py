@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from servelab.search.base import Problem
 from servelab.search.codes import Codes
@@ -42,6 +43,7 @@ class Auto:
         self._space = searched_space(problem, self.name)
         self._codes = Codes(self._space)
         self._predictions = Predictions(problem.prior, self._codes)
+        self._threads = ThreadpoolController()
 
     def tell(self, observation: Observation) -> None:
         """Learn from a finished trial."""
@@ -49,9 +51,14 @@ class Auto:
 
     def ask(self, number: int, pending: Sequence[Parameters]) -> Parameters | None:
         """The most promising configuration that was not tried; None when none is left."""
-        problem = self._memory.problem
         if number == 0:
-            return problem.baseline
+            return self._memory.problem.baseline
+        # The matrices are small: further threads only wait for one another, and spin while an engine needs the cores.
+        with self._threads.limit(limits=1, user_api="blas"):
+            return self._best(number, pending)
+
+    def _best(self, number: int, pending: Sequence[Parameters]) -> Parameters | None:
+        problem = self._memory.problem
         rng = np.random.default_rng([problem.seed, number])
         weights = rng.dirichlet(np.ones(max(1, len(problem.objectives))))
         known, standing = learn(problem, self._codes, self._predictions, self._memory.observations, pending, weights)

@@ -1,0 +1,94 @@
+"""The last box: everything that a yes starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from servelab.request.lines import LIMIT_FLAGS, goal_lines, listed, shown, spoken, title_of
+from servelab.request.numbers import Numbers
+from servelab.request.reply import Box, Line, Section
+from servelab.request.settle import Settled
+
+SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
+
+
+def final_box(settled: Settled) -> Box:
+    """Everything that a yes starts."""
+    request, numbers = settled.request, settled.numbers
+    core = [
+        Line(label="Experiment ID", value=settled.experiment_id or "-"),
+        *([Line(label="Namespace", value=settled.namespace)] if settled.namespace else []),
+        Line(label="Model", value=settled.model or "-"),
+    ]
+    engine = [
+        Line(label="Image", value=settled.images.main or "-"),
+        Line(label="Tensor Parallel", value=listed(settled.tensor_parallelism, bare=True)),
+        Line(label="Max Model Len", value=str(settled.limits["max_model_len"])),
+        Line(label="Max Batch Tokens", value=str(settled.limits["max_num_batched_tokens"])),
+        Line(label="Max Num Seqs", value=str(settled.limits["max_num_seqs"])),
+    ]
+    engine = engine if settled.pipeline else _study_engine(settled)
+    for index, (flag, value) in enumerate(settled.engine_args.items()):
+        engine.append(Line(label="" if index else "Additional Args", value=spoken(flag, value)))
+    engine += [Line(label=flag.lstrip("-"), value=listed(levels)) for flag, levels in settled.sweep.items()]
+    sections = [
+        Section(title="CORE SETTINGS", lines=tuple(core)),
+        Section(title="WORKLOAD", lines=tuple(_workload_lines(settled, numbers)) if numbers else ()),
+        Section(title=f"{(request.engine or 'vLLM')} ENGINE", lines=tuple(engine)),
+        Section(title="GOAL", lines=tuple(goal_lines(settled))),
+        Section(title="CHANGES FROM values.yaml", lines=tuple(_summed(settled)) if settled.pipeline else ()),
+    ]
+    kind = "BLIS EXPERIMENT" if settled.pipeline else f"STUDY ({settled.intent.value})"
+    shown = tuple(section for section in sections if section.lines)
+    return Box(title=f"{kind}: {settled.experiment_id}", sections=shown, final=True)
+
+
+def short_box(settled: Settled) -> Box:
+    """The final box where nothing of the values file changes."""
+    said = settled.request.tensor_parallelism
+    sizes = listed(said or settled.tensor_parallelism)
+    lines = (
+        Line(label="Experiment", value=settled.experiment_id or "-"),
+        Line(label="Model", value=settled.model or "-"),
+        Line(label="Namespace", value=settled.namespace or "-"),
+        Line(label="Workload", value=settled.workload, note="already configured"),
+        Line(label="TP", value=sizes, note="" if said else "using values.yaml default"),
+        Line(label="vLLM", value=settled.images.main or "-", note="default"),
+    )
+    return Box(title="", sections=(Section(lines=lines),), final=True)
+
+
+def _workload_lines(settled: Settled, numbers: Numbers) -> Iterator[Line]:
+    yield Line(label="Type", value=settled.workload)
+    yield Line(label="Max Requests", value=str(numbers.max_requests))
+    rate = f"{listed(numbers.rates, bare=True)} ({numbers.rate_type})"
+    if numbers.concurrency:
+        rate = f"{listed(numbers.concurrency, bare=True)} at once"
+    yield Line(label="Rate", value=rate)
+    for kind in ("prompt", "output"):
+        mean, stdev = getattr(numbers, f"{kind}_tokens"), getattr(numbers, f"{kind}_tokens_stdev")
+        low, high = getattr(numbers, f"{kind}_tokens_min"), getattr(numbers, f"{kind}_tokens_max")
+        yield Line(label=f"{kind.title()} Tokens", value=f"{mean:g} ({SIGMA}={stdev:g}, range: {low}-{high})")
+    yield Line(label="Prefix Tokens", value=str(numbers.prefix_tokens))
+
+
+def _study_engine(settled: Settled) -> list[Line]:
+    """Of a study, only what was said: the rest is the engine's own, or what is searched."""
+    request = settled.request
+    lines = [Line(label="Tensor Parallel", value=listed(request.tensor_parallelism, bare=True))]
+    lines = lines if request.tensor_parallelism else []
+    said = [name for name in LIMIT_FLAGS if getattr(request, name) is not None or name == "max_model_len"]
+    return lines + [Line(label=name.replace("_", " ").title(), value=str(settled.limits[name])) for name in said]
+
+
+def _summed(settled: Settled) -> Iterator[Line]:
+    """The changes in as few words as the yes needs."""
+    added = [change for change in settled.changed if change.parameter.startswith("--")]
+    for change in settled.changed:
+        if change in added or change.parameter == "images.init":
+            continue
+        value = "CHANGED" if change.parameter == "images.main" else f"{shown(change.old)} → {shown(change.new)}"
+        yield Line(label=title_of(change), value=value)
+    if added:
+        plural = "s" if len(added) > 1 else ""
+        yield Line(label="vLLM args", value=f"+{len(added)} additional argument{plural}")

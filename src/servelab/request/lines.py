@@ -1,0 +1,63 @@
+"""The lines that boxes are made of."""
+
+from __future__ import annotations
+
+from servelab.request.match import Change, flag_text
+from servelab.request.reply import Line
+from servelab.request.said import Understanding
+from servelab.request.settle import Settled
+from servelab.spec.base import Value
+
+BY_MODEL = "understood by the model"
+
+TITLES = {
+    "tensor_parallelism": "tensorParallelism",
+    "max_model_len": "MAX_MODEL_LEN",
+    "max_num_batched_tokens": "MAX_NUM_BATCHED_TOKENS",
+    "max_num_seqs": "MAX_NUM_SEQS",
+    "workload": "Workload",
+    "images.main": "vLLM image",
+    "images.init": "vLLM init image",
+}
+"""Parameter -> what a values file calls it."""
+
+LIMIT_FLAGS = ("max_model_len", "max_num_batched_tokens", "max_num_seqs")
+
+
+def goal_lines(settled: Settled) -> list[Line]:
+    """What is optimised, what must be kept, and what it may cost."""
+    request = settled.request
+    lines = [Line(label="Objective", value=str(request.objective))] if request.objective else []
+    lines += [Line(label="SLO", value=str(constraint)) for constraint in request.constraints]
+    if request.budget is not None:
+        spent = [f"{request.budget.trials} trials"]
+        spent += [f"{request.budget.wall_time / 60:g} minutes"] if request.budget.wall_time else []
+        lines.append(Line(label="Budget", value="at most " + ", ".join(spent)))
+    return lines
+
+
+def spoken(flag: str, value: Value) -> str:
+    """An engine argument as people write it: ``--dtype bfloat16``."""
+    return flag_text(flag, value).replace("=", " ", 1)
+
+
+def mark(field: str, understanding: Understanding) -> str:
+    """Whether the language model understood a field, for people."""
+    return BY_MODEL if field in understanding.by_model else ""
+
+
+def listed(values: tuple[Value, ...], bare: bool = False) -> str:
+    """Values in a row, in brackets unless ``bare``."""
+    text = ", ".join(str(value) for value in values)
+    return text if bare else f"[{text}]"
+
+
+def title_of(change: Change) -> str:
+    """What a values file calls the parameter of a change."""
+    name = change.parameter
+    return TITLES.get(name, name.removeprefix("workload_profile."))
+
+
+def shown(value: object) -> str:
+    """A value of a values file, lists in brackets."""
+    return f"[{', '.join(str(one) for one in value)}]" if isinstance(value, list | tuple) else str(value)
