@@ -28,6 +28,8 @@ class Preset(Spec):
 
     description: str
     keywords: tuple[str, ...]
+    weak: tuple[str, ...] = ()
+    """Words that mean other things too: they count where no other preset is named."""
     prefix: NonNegativeInt
     prompt: Lengths
     output: Lengths

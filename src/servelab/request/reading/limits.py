@@ -1,0 +1,118 @@
+"""Tensor parallelism and the three limits of the engine, each one value or several."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from servelab.request.reading.heard import Heard
+from servelab.request.reading.known import Known, rx
+from servelab.request.reading.quantity import COUNT, IS, LEVELS, LIST, NUMBER, Kind, read_levels
+
+_MAX = r"max(?:imum|imal)?[-_ .]?"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A field: what it is called before its value, and what follows its value; and which numbers make sense."""
+
+    name: str
+    before: str
+    after: str
+    kind: Kind
+    highest: int
+
+
+LIMITS = (
+    Limit(
+        "tensor_parallelism",
+        r"(?:tensor[-_ ]?parallel(?:ism)?(?:[-_ ](?:size|degree|level|factor)s?)?|tensorparallelism|\btps?(?:[-_ ](?:size|degree|level)s?)?(?=[ =:\d({\[]))",
+        r"(?:[- ]?way)?[- ](?:tensor[- ]parallel(?:ism)?|tp\b)",
+        COUNT,
+        1024,
+    ),
+    Limit(
+        "max_num_batched_tokens",
+        rf"(?:{_MAX})?(?:num(?:ber)?[-_ ](?:of[-_ ])?)?batch(?:ed)?[-_ ]tokens?(?:[-_ ](?:limit|budget|size))?|(?:{_MAX})?tokens?[-_ ](?:per|in an?|in each)[-_ ](?:batch|step)|(?:{_MAX})?(?:num[-_ ])?batched[-_ ]tokens|token[-_ ](?:budget|batch)(?:[-_ ]size)?",
+        r"[- ](?:max(?:imum)?[- ])?(?:num[- ])?batched[- ]tokens?(?:[- ](?:limit|budget))?|[- ]tokens[- ](?:per|in a|in each)[- ](?:batch|step)|[- ]token[- ](?:batch(?:es)?|budget)",
+        Kind(k=1024, most=262_144),
+        16_777_216,
+    ),
+    Limit(
+        "max_model_len",
+        rf"(?:{_MAX})?(?:model|seq(?:uence)?|ctx|context)[-_ ](?:lens?|lengths?|size)|{_MAX}(?:context|ctx|len(?:gth)?|sequence length)(?:[-_ ](?:window|size|length|len))?|(?:context|ctx)[-_ ]?(?:windows?|sizes?|lengths?|lens?|limit)?|model[-_ ]len(?:gth)?|n[-_]ctx",
+        r"[- ]?(?:tokens?[- ])?(?:of )?(?:max(?:imum)?[- ])?(?:model[- ]len(?:gth)?|(?:context|ctx|sequence|seq)(?:[- ](?:lengths?|len|windows?|sizes?|limit))?)",
+        Kind(k=1024),
+        16_777_216,
+    ),
+    Limit(
+        "max_num_seqs",
+        rf"(?:{_MAX})?(?:num(?:ber)?[-_ ](?:of[-_ ])?)?(?:concurrent[-_ ])?(?:seqs?|sequences)\b(?![-_ ]len)|{_MAX}batch(?:[-_ ]size)?s?\b(?![-_ ]tok|ed)|{_MAX}running[-_ ](?:requests|seqs)",
+        r"[- ](?:max(?:imum)?[- ])?(?:num[- ])?(?:concurrent[- ])?(?:seqs?|sequences)\b(?![- ]len)",
+        Kind(most=16_384),
+        65_536,
+    ),
+)
+FLAGS = {limit.name: "--" + limit.name.replace("_", "-") for limit in LIMITS[1:]}
+
+_LEAD = r"(?:\b(?:with|at|using|use|set|and|for|a|an|the|of|to|in|on|run|across|over|both|only|just|sweep|sweeping|vary|varying|try|compare|change|raise|increase|reduce|lower|keep|exactly|also|add|plus|test|limit|put|make|want|bump|levels|values) )*"
+_ONLY = re.compile(r"\b(?:only|just|exactly|nothing but|solely)\b")
+_TAIL = r"(?: ?[\])}\"'])?(?: ?(?:only|alone|exactly|each)\b)?"
+_ADD = re.compile(r"\b(?:add|also|plus|additionally|as well)\b")
+_TOKENS = r"(?: ?tokens?\b)?"
+_FROM_TO = re.compile(r"\b(?:change|raise|increase|reduce|lower|decrease|bump|switch|move|go|update|cut|drop|grow|shrink|modify|adjust)")
+
+
+def _patterns(limit: Limit) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    tokens = _TOKENS if limit.kind.k == 1024 else ""
+    named = rx(rf"{_LEAD}-{{0,2}}(?<![\w.])(?:{limit.before}){IS}(?P<levels>-?(?:{LEVELS})){tokens}{_TAIL}")
+    followed = rx(rf"{_LEAD}(?<![\w.,=-])(?P<levels>{LIST}){limit.after}(?![\w=])(?! ?[=:])")
+    return named, followed
+
+
+_COMPILED = [(limit, *_patterns(limit)) for limit in LIMITS]
+_GLUED = rx(rf"{_LEAD}\btp[-_]?(?P<levels>\d{{1,4}})(?![\w.]){_TAIL}")
+_NONE = rx(r"\b(?:no|without(?: any)?) (?:tensor[- ]parallel(?:ism)?|tp)\b")
+
+
+def read_limits(heard: Heard, known: Known) -> None:
+    """Every limit, whether its name or its value comes first."""
+    for match in heard.sentence.find(_NONE):
+        heard.say("tensor_parallelism", (1,), *match.span())
+    for limit, named, followed in _COMPILED:
+        for pattern in (named, followed):
+            for match in heard.sentence.find(pattern):
+                if pattern is followed and _named_before(heard, match.start("levels")):
+                    continue
+                _say(heard, limit, match)
+    for match in heard.sentence.find(_GLUED):
+        _say(heard, LIMITS[0], match)
+
+
+def _named_before(heard: Heard, start: int) -> bool:
+    """Whether the number belongs to a name that stands before it, as 4 in "TP 4 max-num-seqs 64"."""
+    before = heard.sentence.free[max(0, start - 60) : start]
+    return any(re.search(rf"(?:{limit.before}){IS}$", before) for limit in LIMITS)
+
+
+def _say(heard: Heard, limit: Limit, match: re.Match[str]) -> None:
+    levels = read_levels(match["levels"], limit.kind)
+    sentence = heard.sentence
+    start, end = match.span()
+    if " to " in match["levels"] and _FROM_TO.search(sentence.plain[max(0, start - 24) : match.start("levels")]):
+        levels = levels[-1:]
+    if not levels or any(level != int(level) or not 1 <= level <= limit.highest for level in levels):
+        sentence.take(start, end)
+        what = sentence.original(start, end)
+        heard.ask(limit.name, f"{what!r}: what is {limit.name}? Whole numbers from 1 to {limit.highest}.")
+        return
+    values = tuple(dict.fromkeys(int(level) for level in levels))
+    lead = sentence.plain[start : match.start("levels")]
+    if limit.name == "tensor_parallelism":
+        if _ONLY.search(sentence.plain[max(0, start - 6) : end]) or _ONLY.search(lead):
+            heard.say("only", True, start, end)
+        if _ADD.search(sentence.plain[max(0, start - 10) : match.start("levels")]):
+            heard.say("added", True, start, end)
+        heard.say(limit.name, values, start, end)
+    else:
+        heard.say(limit.name, values, start, end)

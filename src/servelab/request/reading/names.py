@@ -1,0 +1,61 @@
+"""Names that a person gives: the namespace, and the experiment's id."""
+
+from __future__ import annotations
+
+from servelab.request import safe
+from servelab.request.reading.flags import bare_value
+from servelab.request.reading.heard import Heard
+from servelab.request.reading.known import STOP, Known, rx
+
+_GLUE = r"(?: (?:is|are|to|be|as|of|should|must|will|called|named|use|using|please|take|it|the|=))*"
+_BEFORE_NAME = rf"{_GLUE}(?: ?[=:] ?| )(?=\S)"
+_NAMESPACE = rx(
+    rf"(?:(?:in|into|to|on|under|use|using|within|with|for|inside|as|change|switch|move|set|k8s|kubernetes|my|our|the|target) ){{0,4}}"
+    rf"(?:-{{0,2}}\bname[ -]?space|\bns\b){_BEFORE_NAME}|(?<![\w-])-n[ =](?=\S)"
+)
+_NAMESPACE_AFTER = rx(
+    r"\b(?:in|into|to|on|under|within|inside|using|use) (?:the |my |our )?[\"']?(?P<name>[^\s,;\"'\0]{1,80})[\"']? (?:k8s |kubernetes )?(?:name[ -]?space|ns)\b"
+)
+_AUTOMATIC = rx(
+    r"(?:please )?(?:auto[- ]?(?:matically )?generat(?:e|ed|ing)|automatically (?:name|choose|pick|make)|generate|auto|make up|pick|choose|invent)(?: (?:an?|the|my|your|its|own|for|me))*"
+    r"(?: (?:experiment|run|study))?[ -]?(?:ids?|names?)\b"
+    r"|(?:(?:the )?(?:experiment )?(?:id|name)(?: (?:can|should|is|be|to|may|=))* ?[=:]? ?)auto(?:matic(?:ally)?|[- ]?generated?)?\b(?: generated?\b)?"
+    r"|\bauto[- ]?generate it\b|\bautomatic (?:id|name)\b"
+)
+_THING = r"(?:experiment|exp|run|study|pipeline[- ]?run|job|test|benchmark)"
+_ID = rx(
+    rf"\b(?:(?:and |please )*(?:call|name|label|title) (?:it|this|that|(?:the|this|my) {_THING})(?: as)?|(?:the |my |with |use |using |as |set )*{_THING}[-_ ]?(?:id|name){_GLUE}"
+    rf"|(?:under|with|by|using) (?:the )?(?:name|id)(?: of)?|(?:and )?(?:it|{_THING}) (?:is |be |should be )?(?:called|named|titled)|(?<!model )(?<!model_)(?:the |with |use |my )*\bid(?: (?:is|be|should|to|as|of|=))*|(?<=\s)named(?= [\"'])|(?<=[\s,])(?:called|named))(?: ?[=:] ?| )(?=\S)"
+)
+_ID_FLAG = rx(r"--(?:experiment[-_](?:id|name)|name|id)[= ](?=\S)")
+_NOT_BEFORE = ("namespace ", "model ", "image ", "container ", "preset ", "cluster ", "engine ", "namespace is ", "secret ")
+
+
+def read_names(heard: Heard, known: Known) -> None:
+    """The namespace, then the id of the experiment."""
+    for match in heard.sentence.find(_NAMESPACE_AFTER):
+        if match["name"] not in STOP - {"default"}:
+            _namespace(heard, heard.sentence.text[match.start("name") : match.end("name")], *match.span())
+    for match in heard.sentence.find(_NAMESPACE):
+        word, end = bare_value(heard, match.end())
+        if word and word.lower() not in STOP - {"default"}:
+            _namespace(heard, word, match.start(), end)
+    for match in heard.sentence.find(_AUTOMATIC):
+        heard.removed.append("experiment_id")
+        heard.sentence.take(*match.span())
+    for pattern in (_ID_FLAG, _ID):
+        for match in heard.sentence.find(pattern):
+            word, end = bare_value(heard, match.end())
+            if word and word.lower() not in STOP and not heard.sentence.plain[: match.start()].endswith(_NOT_BEFORE):
+                heard.say("experiment_id", word[:200], match.start(), end)
+
+
+def _namespace(heard: Heard, name: str, start: int, end: int) -> None:
+    fault = safe.namespace_fault(name.lower())
+    if fault:
+        heard.sentence.take(start, end)
+        heard.ask("namespace", f"{fault}. What should it be?")
+        return
+    if name != name.lower():
+        heard.warn(f"the namespace {name} is written {name.lower()}: Kubernetes knows small letters only")
+    heard.say("namespace", name.lower(), start, end)
