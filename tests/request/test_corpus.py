@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -19,6 +21,8 @@ from tests.request.expected import Check, checks
 
 CORPORA = ("corpus.yaml", "holdout.yaml")
 ACCURACY = 0.98
+NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+FLAG = re.compile(r"--[A-Za-z0-9][A-Za-z0-9._-]*")
 IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*")
 MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 
@@ -57,12 +61,33 @@ def test_the_corpora_hold_what_they_are_for() -> None:
 @pytest.mark.parametrize("file", CORPORA)
 def test_no_request_reaches_a_path_an_argument_or_a_manifest_unchecked(file: str) -> None:
     for one in requests(file):
-        found = answer(one["ask"])
-        for name in (found["experiment_id"], found["namespace"]):
-            assert name is None or check_label(name)
-        assert found["model"] is None or MODEL.fullmatch(found["model"]), one["ask"]
-        for image in (found["images"] or {}).values():
-            assert image is None or IMAGE.fullmatch(image), one["ask"]
+        assert_safe(answer(one["ask"]))
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=20),
+            st.sampled_from(
+                sorted({word for file in CORPORA for one in requests(file) for word in one["ask"].split()})
+            ),
+        ),
+        max_size=12,
+    )
+)
+def test_whatever_is_typed_gets_an_answer_with_safe_names(words: list[str]) -> None:
+    assert_safe(answer(" ".join(words)))
+
+
+def assert_safe(found: dict[str, Any]) -> None:
+    assert found["experiment_id"] is None or check_label(found["experiment_id"])
+    assert found["namespace"] is None or NAMESPACE.fullmatch(found["namespace"])
+    assert found["model"] is None or (MODEL.fullmatch(found["model"]) and ".." not in found["model"])
+    for image in found["images"].values():
+        assert IMAGE.fullmatch(image)
+    for flag in found["engine_args"]:
+        assert FLAG.fullmatch(flag)
 
 
 def print_failures(file: str, wrong: list[Check], total: int) -> None:
