@@ -19,7 +19,8 @@ from servelab.spec.base import check_label
 from tests.request.asking import answer
 from tests.request.expected import Check, checks
 
-CORPORA = ("corpus.yaml", "holdout.yaml")
+HOLDOUT = "holdout.yaml"
+CORPORA = ("corpus.yaml", HOLDOUT)
 ACCURACY = 0.98
 NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 FLAG = re.compile(r"--[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -37,7 +38,10 @@ def test_at_least_98_percent_of_the_fields_are_right(file: str) -> None:
     found = [check for one in requests(file) for check in checks(one["ask"], one["expect"], answer(one["ask"]), plain)]
     wrong = [check for check in found if not check.right]
     accuracy = 1 - len(wrong) / len(found)
-    print_failures(file, wrong, len(found))
+    if file == HOLDOUT:  # who reads its sentences begins to write the grammar for them
+        print(Counter(check.field for check in wrong))
+    else:
+        print_failures(file, wrong, len(found))
     assert accuracy >= ACCURACY, f"{file}: {accuracy:.1%} of {len(found)} fields"
 
 
