@@ -11,7 +11,7 @@ from servelab.request.assign import assign, value_of
 from servelab.request.facts import Facts
 from servelab.request.feasible import KEEP, doubts
 from servelab.request.final import final_box, short_box
-from servelab.request.lines import LIMIT_FLAGS
+from servelab.request.lines import LIMIT_FLAGS, download
 from servelab.request.reply import Ask, Block, Reply, Text, YesNo
 from servelab.request.said import Question, Request, Understanding
 from servelab.request.settle import Settled, settle
@@ -170,7 +170,10 @@ def _chosen(state: State, message: str) -> Turn | None:
             taken = (
                 f"Using {option.label} ({option.value})." if "/" in option.value else f"{option.label.capitalize()}."
             )
-            return _next(_assigned(state, question.parameter, option.value), [Text(text=taken, tone="good")])
+            decided = _assigned(state, question.parameter, option.value)
+            size = download(decided.settled) if question.parameter == "model" else None
+            told = [Text(text=taken, tone="good"), *([Text(text=size, tone="warning")] if size else [])]
+            return _next(decided, told)
     if number is not None and len(question.options) > 1:
         return _again(state, f"There is no option {number}.")
     return None
