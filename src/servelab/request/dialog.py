@@ -63,20 +63,7 @@ Turn = tuple[State, Reply]
 CANCEL = {"cancel", "quit", "exit", "abort", "stop"}
 YES = {"y", "yes", "yes please", "proceed", "go", "go ahead", "ok", "okay", "confirm"}
 NO = {"n", "no", "nope", "no thanks"}
-FINE = NO | {
-    "",
-    "looks good",
-    "look good",
-    "good",
-    "fine",
-    "ok",
-    "okay",
-    "nothing",
-    "none",
-    "continue",
-    "go on",
-    "lgtm",
-}
+FINE = {*NO, "looks good", "good", "fine", "ok", "okay", "nothing", "none", "continue", "go on", "lgtm"}
 
 MODIFICATIONS = (
     "Add --trust-remote-code (for custom model code)",
