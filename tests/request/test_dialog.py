@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import pytest
 
-from servelab.request.dialog import State, Step, advance, opening, pending
+from servelab.request.dialog import advance, pending
 from servelab.request.reply import Ask, Box, Reply, Table, YesNo
 from servelab.request.said import Option, Question, Request, Understanding
+from servelab.request.screens import opening
+from servelab.request.state import State, Step
 from tests.request.given import LLAMA_7B, LLAMA_70B, facts
 
 LLAMAS = (

@@ -15,10 +15,11 @@ from ruamel.yaml import YAML
 import servelab.request
 from servelab.request import safe
 from servelab.request.contract import contract
-from servelab.request.dialog import State, advance, heard
+from servelab.request.dialog import advance, heard
 from servelab.request.reply import Reply
 from servelab.request.said import Request, Understanding
 from servelab.request.settle import settle
+from servelab.request.state import State
 from servelab.request.workdir import write_experiment
 from servelab.spec.base import check_label
 from servelab.spec.errors import ServelabError
