@@ -128,9 +128,9 @@ def test_what_is_asked_for_on_this_machine_is_run_after_the_yes():
 
 
 def test_nothing_hostile_reaches_the_disk(tmp_path):
-    for text in ("../../evil", "$(touch owned)", "`touch owned`", "a; touch owned", "{{ cycler }}"):
-        found = answer(f'{SIMPLE}, experiment id "{text}"', "--root", "root")
-        assert Path(found["directory"]).parent == Path("root")
+    for number, text in enumerate(["../../evil", "$(touch owned)", "`touch owned`", "a; touch owned", "{{ cycler }}"]):
+        found = answer(f'{SIMPLE}, experiment id "{text}"', "--root", f"root{number}")
+        assert Path(found["directory"]).parent == Path(f"root{number}")
     assert not list(tmp_path.rglob("owned"))
     assert not (tmp_path.parent / "evil").exists()
 
