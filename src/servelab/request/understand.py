@@ -10,7 +10,7 @@ from servelab.request.reading.budgets import read_budget
 from servelab.request.reading.flags import read_flags
 from servelab.request.reading.goals import read_goals
 from servelab.request.reading.heard import Heard
-from servelab.request.reading.images import read_images
+from servelab.request.reading.images import read_features, read_images
 from servelab.request.reading.intents import read_intent
 from servelab.request.reading.known import Known
 from servelab.request.reading.leftover import drop_command
@@ -20,9 +20,11 @@ from servelab.request.reading.loads import read_loads, read_named_loads, read_se
 from servelab.request.reading.models import read_ids, read_models
 from servelab.request.reading.names import read_names
 from servelab.request.reading.places import engine_of, read_accelerators, read_engine, read_platform
+from servelab.request.reading.quantity import with_digits
 from servelab.request.reading.removals import read_removals
 from servelab.request.reading.sentence import LONGEST, Sentence
 from servelab.request.reading.spoken import read_spoken
+from servelab.request.reading.vocabulary import Spelling
 from servelab.request.reading.workloads import read_workload
 from servelab.request.said import Request, Understanding
 
@@ -41,6 +43,7 @@ READERS: tuple[Callable[[Heard, Known], None], ...] = (
     read_models,
     read_limits,
     read_spoken,
+    read_features,
     read_named_loads,
     read_platform,
     read_workload,
@@ -59,10 +62,12 @@ def understand(text: str, before: Request | None = None, *, catalog: Catalog | N
     Raises:
         DocumentError: a file that the user added to the catalog is wrong.
     """
-    sentence = Sentence(text)
-    before = before or Request()
-    known = Known(catalog or load_catalog(), before, engine_of(sentence.plain) or before.engine or "vllm")
-    heard = Heard(sentence)
+    before, catalog = before or Request(), catalog or load_catalog()
+    engine = engine_of(text[:LONGEST].lower()) or before.engine or "vllm"
+    spelling = Spelling(catalog, engine)
+    sentence = Sentence(text, with_digits, spelling)
+    known, heard = Known(catalog, before, engine), Heard(sentence)
+    heard.warnings += spelling.notes
     if len(text) > LONGEST:
         heard.warn(f"only the first {LONGEST:,} characters were read, of {len(text):,}")
     drop_command(sentence)

@@ -6,10 +6,11 @@ import re
 from typing import Any
 
 from servelab.request.reading.heard import Heard, Mention
+from servelab.request.reading.images import ask_for_image
 from servelab.request.reading.known import Known
 from servelab.request.reading.leftover import leftover
 from servelab.request.reading.limits import FLAGS
-from servelab.request.said import Option, Request, Understanding
+from servelab.request.said import Intent, Option, Request, Understanding
 from servelab.spec.budget import Budget
 
 _JOINED = re.compile(r"[\s,;&/+]*(?:(?:and|or|vs\.?|versus|then|also|with|plus|compare|compared|to|both|as|well|against|,)[\s,]*)*")
@@ -22,6 +23,8 @@ LEVELS = ("tensor_parallelism", "profile.rates", "profile.concurrency", *FLAGS)
 def answer(heard: Heard, known: Known) -> Understanding:
     """The understanding of a sentence, once every reader had its turn."""
     said = _settled(heard)
+    _check_builds(heard, known, said)
+    _share_among_accelerators(heard, known, said)
     request = _request(heard, known, said)
     words = {name: heard.sentence.original(mention.start, mention.end) for name, mention in said.items()}
     return Understanding(
@@ -31,6 +34,25 @@ def answer(heard: Heard, known: Known) -> Understanding:
         warnings=tuple(heard.warnings),
         leftover=leftover(heard.sentence),
     )
+
+
+def _check_builds(heard: Heard, known: Known, said: dict[str, Mention]) -> None:
+    """Ask for an image where an argument needs a build of one's own."""
+    flags = [one.flag for one in known.arguments.values() if one.requires_custom_image and one.flag in said]
+    if flags:
+        ask_for_image(heard, known, flags)
+
+
+def _share_among_accelerators(heard: Heard, known: Known, said: dict[str, Mention]) -> None:
+    """"on 4 H100s" is TP=4 where nothing else was said of it; a search finds that out by itself."""
+    count = said.get("accelerators")
+    tunes = (said["intent"].value if "intent" in said else known.before.intent) is Intent.TUNE or "objective" in said
+    if count is None or tunes or "tensor_parallelism" in said or known.before.tensor_parallelism:
+        return
+    if any(question.parameter == "tensor_parallelism" for question in heard.questions):
+        return
+    said["tensor_parallelism"] = Mention("tensor_parallelism", (count.value,), count.start, count.end)
+    heard.warn(f"{heard.sentence.original(count.start, count.end)!r} is read as TP={count.value}")
 
 
 def _settled(heard: Heard) -> dict[str, Mention]:

@@ -9,7 +9,9 @@ from servelab.catalog.nearest import nearest
 from servelab.request import safe
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import STOP, Known, rx
+from servelab.request.reading.leftover import SAYS_NOTHING
 from servelab.request.reading.quantity import JOIN, LEVELS
+from servelab.request.reading.vocabulary import says_more
 from servelab.request.reading.values import Unfit, refuse, typed
 from servelab.spec.base import Value
 
@@ -94,13 +96,13 @@ def bare_value(heard: Heard, start: int) -> tuple[str, int]:
     """A quoted text, a JSON object or list, or a word without the punctuation after it; and where it ends."""
     sentence = heard.sentence
     if quoted := _QUOTED.match(sentence.free, start):
-        return sentence.text[start + 1 : quoted.end() - 1], quoted.end()
+        return sentence.exact(start + 1, quoted.end() - 1), quoted.end()
     if sentence.free[start : start + 1] in ("{", "["):
         stop = _balanced(sentence.free, start)
-        return sentence.text[start:stop], stop
+        return sentence.exact(start, stop), stop
     word = _BARE.match(sentence.free, start)
     length = len(word[0].rstrip(".!?:)]}'\"")) if word else 0
-    return sentence.text[start : start + length], start + length
+    return sentence.exact(start, start + length), start + length
 
 
 def _balanced(text: str, start: int) -> int:
@@ -128,8 +130,8 @@ def _switch(heard: Heard, end: int) -> tuple[bool, int]:
 
 def _unknown(heard: Heard, known: Known, name: str, start: int, end: int) -> None:
     """Pass on a flag that the catalog does not know, with what looks like its value."""
-    value, stop = _guessed(heard, end)
-    flag = "--" + heard.sentence.text[start:end].lstrip("-").replace("_", "-")
+    value, stop = _guessed(heard, known, end)
+    flag = "--" + heard.sentence.exact(start, end).lstrip("-").replace("_", "-")
     if fault := safe.argument_fault(flag, value):
         heard.sentence.take(start, stop)
         heard.ask(flag, f"{fault}. What should it be?")
@@ -140,7 +142,7 @@ def _unknown(heard: Heard, known: Known, name: str, start: int, end: int) -> Non
     heard.say(flag, value, start, stop)
 
 
-def _guessed(heard: Heard, end: int) -> tuple[Value, int]:
+def _guessed(heard: Heard, known: Known, end: int) -> tuple[Value, int]:
     start = _START.match(heard.sentence.free, end)
     if start is None:
         return True, end
@@ -150,12 +152,12 @@ def _guessed(heard: Heard, end: int) -> tuple[Value, int]:
         return True, end
     if _NUMERIC.fullmatch(said):
         return (float(said) if set(said) & set(".eE") else int(said)), stop
-    if not given and not _names_a_value(heard, said, stop):
+    if not given and not _names_a_value(known, said):
         return True, end
     return {"true": True, "false": False}.get(said.lower(), said), stop
 
 
-def _names_a_value(heard: Heard, said: str, stop: int) -> bool:
-    """Whether a word after an unknown flag is its value and not the next thing that is said."""
-    rest = heard.sentence.free[stop : stop + 1]
-    return said[:1] in "'\"{[" or (rest in ("", ",", ";", ".", "\n") and ":" not in said) or not said.isalpha()
+def _names_a_value(known: Known, said: str) -> bool:
+    """Whether a word after an unknown flag is its value, and not the next thing that is said."""
+    word = said.lower()
+    return word not in SAYS_NOTHING and not says_more(known.catalog, known.engine, word)

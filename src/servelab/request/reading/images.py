@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from servelab.request import safe
 from servelab.request.reading.heard import Heard
-from servelab.request.reading.known import STOP, Known, rx
+from servelab.request.reading.known import STOP, Known, one_of, rx
+from servelab.request.said import Option
 
 DEFAULT = "default"
 """The image of the values file, whichever it is."""
@@ -64,11 +66,34 @@ def read_images(heard: Heard, known: Known) -> None:
         heard.say("images.main", DEFAULT, *match.span())
 
 
+def read_features(heard: Heard, known: Known) -> None:
+    """What only builds of one's own can do, spoken of without its flag: an image is needed, and the flag's value."""
+    for image in known.catalog.images.values():
+        for match in heard.sentence.find(rx(rf"(?:with |for )?(?<![\w-]){one_of(image.spoken)}(?: (?:enabled|on|support))?(?![\w-])")):
+            heard.sentence.take(*match.span())
+            flags = [flag for flag in image.provides if not heard.said(flag) and flag not in known.before.engine_args]
+            for flag in flags:
+                heard.warn(f"{heard.sentence.original(*match.span())}: add {flag} with a value, without it nothing is traced")
+            ask_for_image(heard, known, image.provides)
+
+
+def ask_for_image(heard: Heard, known: Known, flags: Iterable[str]) -> None:
+    """Ask which image knows the flags, unless an image of one's own was spoken of."""
+    images = [one for one in heard.said("images.main") if one.value != DEFAULT and not _is_official(one.value, known)]
+    before = known.before.images.main
+    if heard.said("custom_image") or images or known.before.custom_image or (before and before != DEFAULT):
+        return
+    fitting = [image for image in known.catalog.images.values() if set(flags) & set(image.provides)]
+    options = [Option(value=f"{image.image}:{tag}", label=f"{image.image}:{tag}", notes=(image.notes,)) for image in fitting for tag in image.tags]
+    wanted = " and ".join(flags)
+    heard.ask("images", f"{wanted} needs a custom {known.engine} image. Which one? (e.g., ghcr.io/org/vllm:tag)", options)
+
+
 def _read_word(heard: Heard, known: Known, match: re.Match[str]) -> None:
     sentence = heard.sentence
     key = _KEY.match(match[0])
     start = match.start() + (key.end() if key else 0)
-    word = sentence.text[start : match.end()].rstrip(".:!?/")
+    word = sentence.exact(start, match.end()).rstrip(".:!?/")
     end = start + len(word)
     before = _BEFORE.search(sentence.free, max(0, start - 60), start)
     called = bool(key) or (before is not None and "image" in before[0])

@@ -8,7 +8,7 @@ from servelab.request.reading.sentence import TAKEN, Sentence
 MOST = 20  # pieces that are told
 LONGEST = 120  # characters of a piece
 
-_SAYS_NOTHING = STOP | frozenset(
+SAYS_NOTHING = STOP | frozenset(
     "also hello hi hey dear thank thx ok okay yes yep sure no great good fine looks look like need needs needed want wants wanna gonna "
     "would should could can may might must shall will let's lets i'd i'll i'm we'd we'll it's that's try trying test tests testing tested run runs running "
     "start starts starting launch deploy deployed deploying serve serves serving served do does done doing make makes making give gives get gets set sets setup setting settings "
@@ -25,6 +25,8 @@ _SAYS_NOTHING = STOP | frozenset(
     "and/or w w/ the here's heres there's what's which how's bring spin fire want'd tests serve served against standard simple basic full fully quick quickly small big large "
     "make sure ensure ensuring aim target targeting wish hope hoping expect expected know known think believe guess maybe perhaps possible possibly able want".split()
 )
+"""Words that may stay unread."""
+
 _WORD = rx(rf"[^\s{TAKEN},;:!?()\[\]{{}}\"'=|]+")
 _SLASH = rx(r"(?:^|(?<=[\s\0]))/(?:blis(?:-data-collector)?)\b|\bservelab ask\b")
 
@@ -40,7 +42,7 @@ def leftover(sentence: Sentence) -> tuple[str, ...]:
     pieces: list[tuple[int, int]] = []
     for match in sentence.find(_WORD):
         word = match[0].strip(".-_/*&+~<>#@%•")
-        if not word or word in _SAYS_NOTHING:
+        if not word or word in SAYS_NOTHING:
             continue
         start, end = match.start(), match.start() + len(match[0].rstrip(".-_"))
         if pieces and set(sentence.free[pieces[-1][1] : start]) <= {" "}:

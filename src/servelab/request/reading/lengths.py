@@ -25,6 +25,7 @@ _BEFORE = rx(
 _AFTER = rx(
     rf"-{{0,2}}(?:random[-_])?\b(?:{_STAT}[-_ ](?:of |for |the )*)?{_SIDE}{_TOKENS}(?:[-_ ]{_STAT.replace('(?P<', '(?P<after_')}{_TOKENS})?{IS}(?:between |from |about |around |approximately |roughly |~ ?)?(?P<value>{NUMBER})(?![\w%]|/\w|\.\d)(?:{_TO}(?! ?(?:{_OUTPUT}|{_PROMPT})\b))?{_SPREAD}(?:[- ]?(?:tokens?|toks?)\b)?(?: (?:long|each|on average|in length|per request))*"
 )
+_SIDE_BEFORE = rx(rf"(?<![\w])(?:{_PROMPT}|{_OUTPUT}){_TOKENS}{IS}$")
 _BARE_STAT = rx(rf"(?:[,(;] ?|(?:and|with|an?|the) )*\b{_STAT}(?: (?:of|is))?[ =:]+(?P<value>{NUMBER})(?![\w%.])(?: tokens?)?\)?")
 _LISTED_STAT = rx(rf"\b(?P<stat>std[-_. ]?dev|stdev|std|min|max|mean)s?:? (?P<rest>(?:(?:and |, ?)?(?:{_PROMPT}|{_OUTPUT}){_TOKENS} ?[=: ] ?{NUMBER} ?){{1,4}})")
 _PAIR = rx(rf"(?<![\w.,=/-])(?P<value>{NUMBER}) ?(?:/|in ?/ ?|in,? (?:and )?|->|→|x) ?(?P<out>{NUMBER}) ?(?:tokens?(?: in ?/ ?out)?|in/out|out\b|input/output(?: tokens)?|\(?isl/osl\)?)")
@@ -47,9 +48,12 @@ def read_lengths(heard: Heard, known: Known) -> None:
     for match in heard.sentence.find(_PAIR):
         _say(heard, "prompt", "mean", match["value"], match.start(), match.end())
         _say(heard, "output", "mean", match["out"], match.start(), match.end())
-    for pattern in (_BEFORE, _AFTER):
-        for match in heard.sentence.find(pattern):
+    for match in heard.sentence.find(_BEFORE):
+        # In "ISL 1024 OSL 128" the first number belongs to what stands before it.
+        if not _SIDE_BEFORE.search(heard.sentence.free, max(0, match.start() - 40), match.start()):
             _sided(heard, match)
+    for match in heard.sentence.find(_AFTER):
+        _sided(heard, match)
     for match in heard.sentence.find(_BARE_STAT):
         _after_a_length(heard, match)
 

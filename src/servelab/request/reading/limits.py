@@ -55,8 +55,7 @@ LIMITS = (
 )
 FLAGS = {limit.name: "--" + limit.name.replace("_", "-") for limit in LIMITS[1:]}
 
-_LEAD = r"(?:\b(?:with|at|using|use|set|and|for|a|an|the|of|to|in|on|run|across|over|both|only|just|sweep|sweeping|vary|varying|try|compare|change|raise|increase|reduce|lower|keep|exactly|also|add|plus|test|limit|put|make|want|bump|levels|values) )*"
-_ONLY = re.compile(r"\b(?:only|just|exactly|nothing but|solely)\b")
+_ONLY = re.compile(r"\b(?:only|just|exactly|nothing but|solely)\b[^,.;\d]*(?:\btp|tensor)|\d ?(?:only|alone|exactly)\b|(?:only|just) (?:with |at |for )?\d|[=:] ?(?:only|just)")
 _TAIL = r"(?: ?[\])}\"'])?(?: ?(?:only|alone|exactly|each)\b)?"
 _ADD = re.compile(r"\b(?:add|also|plus|additionally|as well)\b")
 _TOKENS = r"(?: ?tokens?\b)?"
@@ -65,13 +64,13 @@ _FROM_TO = re.compile(r"\b(?:change|raise|increase|reduce|lower|decrease|bump|sw
 
 def _patterns(limit: Limit) -> tuple[re.Pattern[str], re.Pattern[str]]:
     tokens = _TOKENS if limit.kind.k == 1024 else ""
-    named = rx(rf"{_LEAD}-{{0,2}}(?<![\w.])(?:{limit.before}){IS}(?P<levels>-?(?:{LEVELS})){tokens}{_TAIL}")
-    followed = rx(rf"{_LEAD}(?<![\w.,=-])(?P<levels>{LIST}){limit.after}(?![\w=])(?! ?[=:])")
+    named = rx(rf"-{{0,2}}(?<![\w.])(?:{limit.before}){IS}(?P<levels>-?(?:{LEVELS})){tokens}{_TAIL}")
+    followed = rx(rf"(?<![\w.,=-])(?P<levels>{LIST}){limit.after}(?![\w=])(?! ?[=:])")
     return named, followed
 
 
 _COMPILED = [(limit, *_patterns(limit)) for limit in LIMITS]
-_GLUED = rx(rf"{_LEAD}\btp[-_]?(?P<levels>\d{{1,4}})(?![\w.]){_TAIL}")
+_GLUED = rx(rf"\btp[-_]?(?P<levels>\d{{1,4}})(?![\w.]){_TAIL}")
 _NONE = rx(r"\b(?:no|without(?: any)?) (?:tensor[- ]parallel(?:ism)?|tp)\b")
 
 
@@ -107,11 +106,10 @@ def _say(heard: Heard, limit: Limit, match: re.Match[str]) -> None:
         heard.ask(limit.name, f"{what!r}: what is {limit.name}? Whole numbers from 1 to {limit.highest}.")
         return
     values = tuple(dict.fromkeys(int(level) for level in levels))
-    lead = sentence.plain[start : match.start("levels")]
     if limit.name == "tensor_parallelism":
-        if _ONLY.search(sentence.plain[max(0, start - 6) : end]) or _ONLY.search(lead):
+        if _ONLY.search(sentence.plain[max(0, start - 20) : end]):
             heard.say("only", True, start, end)
-        if _ADD.search(sentence.plain[max(0, start - 10) : match.start("levels")]):
+        if _ADD.search(sentence.plain[max(0, start - 12) : match.start("levels")]):
             heard.say("added", True, start, end)
         heard.say(limit.name, values, start, end)
     else:

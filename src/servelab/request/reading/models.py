@@ -51,7 +51,7 @@ def index_of(catalog: Catalog) -> Index:
         for said in (model.id, model.id.rsplit("/", 1)[-1], *model.aliases, name):
             exact[parts_of(said)] = name
     models = {name: frozenset(parts_of(name)) | frozenset(parts_of(model.id.rsplit("/", 1)[-1])) for name, model in catalog.models.items()}
-    families = {part for parts in exact for part in parts if part.isalpha() and len(part) > 2}
+    families = {part for name in catalog.models for part in parts_of(name)[:1] if part.isalpha()}
     return Index(exact, {parts_of(name): name for name in catalog.ambiguous}, models, frozenset(families))
 
 
@@ -66,13 +66,13 @@ def read_ids(heard: Heard, known: Known) -> None:
         org, _, name = match["id"].partition("/")
         if org in _RATIOS or name in _RATIOS or (org.isdigit() and name.isdigit()):
             continue
-        written = heard.sentence.text[match.start("id") : match.end("id")]
+        written = heard.sentence.exact(match.start("id"), match.end("id"))
         known_as = next((model.id for model in known.catalog.models.values() if written.lower() in (model.id.lower(), *(alias.lower() for alias in model.aliases))), written)
         _say(heard, known_as, *match.span())
     for match in heard.sentence.find(_NAMED):
         if match["name"].rstrip(".!?") in STOP or list(_spellings(heard, known, match.start("name"))):
             continue
-        word = heard.sentence.text[match.start("name") : match.end("name")].rstrip(".!?")
+        word = heard.sentence.exact(match.start("name"), match.end("name")).rstrip(".!?")
         heard.sentence.take(match.start(), match.start("name") + len(word))
         _unknown(heard, known, word)
 
@@ -169,7 +169,7 @@ def _misspelt(heard: Heard, known: Known, index: Index, match: re.Match[str]) ->
         return
     word = match[0].rstrip(".-_")
     if re.fullmatch(r"[a-z][a-z.\d]*[-_][\w.-]*\d(?:\.\d+)?b(?:[-_][\w.-]+)?|[a-z]{2,}-?\d+(?:\.\d+)?b", word):
-        written = heard.sentence.text[match.start() : match.start() + len(word)]
+        written = heard.sentence.exact(match.start(), match.start() + len(word))
         heard.sentence.take(match.start(), match.start() + len(word))
         _unknown(heard, known, written)
 

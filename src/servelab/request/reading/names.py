@@ -35,7 +35,7 @@ def read_names(heard: Heard, known: Known) -> None:
     """The namespace, then the id of the experiment."""
     for match in heard.sentence.find(_NAMESPACE_AFTER):
         if match["name"] not in STOP - {"default"}:
-            _namespace(heard, heard.sentence.text[match.start("name") : match.end("name")], *match.span())
+            _namespace(heard, heard.sentence.exact(match.start("name"), match.end("name")), *match.span())
     for match in heard.sentence.find(_NAMESPACE):
         word, end = bare_value(heard, match.end())
         if word and word.lower() not in STOP - {"default"}:

@@ -64,11 +64,13 @@ class Text:
 class Sentence:
     """A request being read: readers look at what is free, and take what they understood."""
 
-    def __init__(self, raw: str) -> None:
-        from servelab.request.reading.quantity import with_digits
-
+    def __init__(self, raw: str, *rewrite: Callable[[Text], Text]) -> None:
         self._raw = raw[:LONGEST]
-        text = with_digits(_cleaned(self._raw))
+        self._clean = _cleaned(self._raw)
+        chars = self._clean.chars
+        text = Text(chars, list(range(len(chars))), list(range(1, len(chars) + 1)))
+        for step in rewrite:
+            text = step(text)
         self._starts, self._ends = text.starts, text.ends
         self.text = text.chars
         """The request with case kept: straight quotes, plain dashes, single spaces, numbers as digits."""
@@ -88,11 +90,16 @@ class Sentence:
         """Mark a part as read."""
         self.free = f"{self.free[:start]}{TAKEN * (end - start)}{self.free[end:]}"
 
+    def exact(self, start: int, end: int) -> str:
+        """A name as it was written, in plain punctuation, before numbers and spelling were put right."""
+        return self._clean.chars[self._starts[start] : self._ends[end - 1]] if end > start else ""
+
     def original(self, start: int, end: int) -> str:
         """The person's own words at a place, without control characters."""
         if end <= start:
             return ""
-        words = self._raw[self._starts[start] : self._ends[end - 1]]
+        first, last = self._starts[start], self._ends[end - 1] - 1
+        words = self._raw[self._clean.starts[first] : self._clean.ends[last]]
         return " ".join("".join(char if char.isprintable() else " " for char in words).split())
 
 
