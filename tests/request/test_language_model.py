@@ -114,6 +114,16 @@ def slowly(call):
     call.say({})
 
 
+def in_drops(call):
+    call.send_response(200)
+    call.send_header("Content-Length", "1000")
+    call.end_headers()
+    for _ in range(50):
+        call.wfile.write(b" ")
+        call.wfile.flush()
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
@@ -127,6 +137,7 @@ def slowly(call):
         (lambda call: call.give(b"", 401), "status 401"),
         (lambda call: call.give(b"", 302, Location="http://127.0.0.1:9/elsewhere"), "status 302"),
         (slowly, "too"),
+        (in_drops, "more than 0.3 s"),
         (lambda call: call.wfile.write(b"no HTTP at all\r\n\r\n"), "cannot be reached"),
         (lambda call: call.connection.close(), "cannot be reached"),
     ],

@@ -200,19 +200,41 @@ def test_an_argument_of_the_file_is_replaced_in_its_place():
 
 
 @FILES
-def test_comments_and_order_survive_in_the_copy(values):
-    found = settled(values(), max_model_len=8192, tensor_parallelism=(4,), workload="summarization")
-    before = [line.strip() for line in values().text.splitlines() if line.strip()]
+def test_only_the_lines_of_a_change_differ(values):
+    """Comments, order, quotes and indentation of everything else stay."""
+    found = settled(values(), max_model_len=8192, tensor_parallelism=(2, 8), images={"main": "0.12.0"})
+    before, after = values().text, merged_values(values(), found.changes, found.numbers)
+    lines = [line for line in difflib.ndiff(before.rstrip().splitlines(), after.splitlines()) if line[0] in "+-"]
+    assert sorted("".join(line.split()).replace('"', "") for line in lines) == [
+        "+-8",
+        "+MAX_MODEL_LEN:8192",
+        "+image:vllm/vllm-openai:v0.12.0",
+        "+image:vllm/vllm-openai:v0.12.0",
+        "--4",
+        "-MAX_MODEL_LEN:4096",
+        "-image:vllm/vllm-openai:v0.11.0",
+        "-image:vllm/vllm-openai:v0.11.0",
+    ]
+
+
+@FILES
+def test_another_workload_and_arguments_leave_the_comments(values):
+    found = settled(values(), model=LLAMA_70B, workload="doc", tensor_parallelism=(2,), engine_args={"--seed": 1})
     text = merged_values(values(), found.changes, found.numbers)
-    after = [line.strip() for line in text.splitlines() if line.strip()]
-    comments = [line for line in before if line.startswith("#")]
-    assert comments == [line for line in after if line.startswith("#")]
-    keys = [line.partition(":")[0] for line in before if not line.startswith("#")]
-    kept = [line.partition(":")[0] for line in after if not line.startswith("#")]
-    # Nothing moved, and nothing went but the treatment that was filtered out.
-    moved = [line for line in difflib.ndiff(keys, kept) if line[0] in "+-"]
-    assert moved == ["- - 2"]
-    assert plain(text)["stack"]["model"] == plain(values().text)["stack"]["model"]
+    comments = [line for line in values().text.splitlines() if line.lstrip().startswith("#")]
+    assert comments == [line for line in text.splitlines() if line.lstrip().startswith("#")]
+    assert plain(text)["stack"]["model"]["helmValues"]["decode"]["containers"][0].pop("args") == ["--seed=1"]
+    moved = [line for line in difflib.ndiff(values().text.rstrip().splitlines(), text.splitlines()) if line[0] == "+"]
+    assert len(moved) == 12 + 2  # name, load and nine lengths of the workload; the argument below its key
+
+
+def test_a_layout_that_cannot_be_kept_still_says_the_same():
+    text = own_values().text.replace("MAX_NUM_SEQS: 256", "MAX_NUM_SEQS:     256").replace("[pip,", "[ pip,")
+    values = read_values(text, "mine.yaml")
+    found = settled(values, max_model_len=2048)
+    expected = plain(text)
+    expected["stack"]["MAX_MODEL_LEN"] = 2048
+    assert merged(found, values) == expected
 
 
 @needs_blis

@@ -14,9 +14,10 @@ from rich.markup import escape
 from servelab.cli.output import Json, console, notes, print_json, read_text
 
 if TYPE_CHECKING:
-    from servelab.request.dialog import Reader, State
+    from servelab.request.dialog import Reader
     from servelab.request.facts import Facts
     from servelab.request.settle import Settled
+    from servelab.request.state import State
 
 EXIT_CANCELLED = 1
 
@@ -57,7 +58,7 @@ def ask(
     out
         File for the study. With --json, files are written only with --yes and --root or --out.
     """
-    from servelab.request.dialog import State
+    from servelab.request.state import State
 
     places, sentence = _Places(values, root, out), " ".join(request)
     state, read = State(facts=_facts(places)), _reader()
@@ -100,7 +101,9 @@ def _reader() -> Reader:
 
 def _dialog(state: State, read: Reader, sentence: str, places: _Places) -> int:
     from servelab.cli.replies import print_reply
-    from servelab.request.dialog import Step, advance, opening
+    from servelab.request.dialog import advance
+    from servelab.request.screens import opening
+    from servelab.request.state import Step
 
     reply = opening()
     if sentence:
@@ -121,7 +124,8 @@ def _dialog(state: State, read: Reader, sentence: str, places: _Places) -> int:
 def _at_once(state: State, read: Reader, sentence: str, places: _Places, yes: bool, json: bool) -> int:
     from servelab.cli.replies import print_reply
     from servelab.request.contract import MISSING, contract
-    from servelab.request.dialog import heard, unasked
+    from servelab.request.dialog import heard
+    from servelab.request.screens import unasked
 
     state = heard(state, sentence, read)
     settled = state.settled

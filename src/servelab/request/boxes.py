@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from servelab.catalog.workloads import presets
-from servelab.request.lines import goal_lines, listed, mark, shown, spoken, title_of
+from servelab.request.lines import download, goal_lines, listed, mark, shown, spoken, title_of
 from servelab.request.match import Category, Change
 from servelab.request.numbers import Numbers
 from servelab.request.reply import Box, Line, Section, Table
@@ -35,6 +35,8 @@ def detected(settled: Settled, understanding: Understanding) -> Box:
     custom = [Line(value="Custom image requested")] if request.custom_image or request.images.main else []
     custom += [Line(value=spoken(f, v), note=mark(f, understanding)) for f, v in settled.engine_args.items()]
     sections = [Section(lines=tuple(lines))]
+    if (size := download(settled)) is not None:
+        sections.append(Section(title="MODEL SIZE WARNING", lines=(Line(value=size),), tone="warning"))
     if custom:
         sections.append(Section(title="vLLM customization detected", lines=tuple(custom)))
     return Box(title="DETECTED PARAMETERS", sections=tuple(sections))

@@ -63,9 +63,13 @@ def contract(settled: Settled, facts: Facts, understanding: Understanding) -> di
 
 def _profile(settled: Settled) -> dict[str, Any]:
     """All numbers of the workload, or those that were said while some are missing."""
-    if settled.numbers is not None:
-        return settled.numbers.model_dump(mode="json")
-    return _said(settled.request.profile)
+    numbers = settled.numbers
+    if numbers is None:
+        return _said(settled.request.profile)
+    return {
+        **numbers.model_dump(mode="json"),
+        "rate": list(numbers.levels) if len(numbers.levels) > 1 else numbers.levels[0],
+    }
 
 
 def _said(profile: Profile) -> dict[str, Any]:

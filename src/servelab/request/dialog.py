@@ -4,94 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 
 from servelab.request import boxes
 from servelab.request.assign import assign, value_of
-from servelab.request.facts import Facts
 from servelab.request.feasible import KEEP, doubts
-from servelab.request.final import final_box, short_box
-from servelab.request.lines import LIMIT_FLAGS
+from servelab.request.lines import download
 from servelab.request.reply import Ask, Block, Reply, Text, YesNo
 from servelab.request.said import Question, Request, Understanding
-from servelab.request.settle import Settled, settle
-from servelab.request.verification import verification
-from servelab.spec.base import Spec
+from servelab.request.screens import confirm, engine_changed, introduction, naming, noticed, opening, verify
+from servelab.request.settle import Settled
+from servelab.request.state import State, Step
 
 Reader = Callable[[str, Request | None], Understanding]
 """Reads a sentence, on top of what was said before."""
-
-
-class Step(StrEnum):
-    """What the dialog waits for."""
-
-    REQUEST = "request"
-    QUESTIONS = "questions"
-    WORKLOAD = "workload"
-    VERIFY = "verify"
-    CONFIRM = "confirm"
-    ACCEPTED = "accepted"
-    CANCELLED = "cancelled"
-
-
-class State(Spec):
-    """A dialog as far as it has come."""
-
-    facts: Facts
-    step: Step = Step.REQUEST
-    understanding: Understanding = Understanding(request=Request())
-    kept: tuple[str, ...] = ()
-    """Doubts that the person knows of and leaves as they are."""
-    varied: bool = False
-    """Whether the lengths of a workload of one's own were looked at."""
-    verified: bool = False
-    """Whether the engine was looked at."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more is expected."""
-        return self.step in (Step.ACCEPTED, Step.CANCELLED)
-
-    @property
-    def settled(self) -> Settled:
-        """The experiment as far as it is decided."""
-        return settle(self.understanding, self.facts)
-
 
 Turn = tuple[State, Reply]
 
 CANCEL = {"cancel", "quit", "exit", "abort", "stop"}
 YES = {"y", "yes", "yes please", "proceed", "go", "go ahead", "ok", "okay", "confirm"}
 NO = {"n", "no", "nope", "no thanks"}
-FINE = NO | {
-    "",
-    "looks good",
-    "look good",
-    "good",
-    "fine",
-    "ok",
-    "okay",
-    "nothing",
-    "none",
-    "continue",
-    "go on",
-    "lgtm",
-}
-
-MODIFICATIONS = (
-    "Add --trust-remote-code (for custom model code)",
-    "Add --enable-prefix-caching (for prefix caching experiments)",
-    "Change --gpu-memory-utilization (default: 0.9)",
-    "Add --dtype bfloat16 (for precision control)",
-)
-
-
-def opening() -> Reply:
-    """What is said first when no request was given."""
-    text = (
-        "What do you want to find out? For example: run a chatbot benchmark with llama3-8b and TP=2 in namespace perf"
-    )
-    return Reply(blocks=(Text(text=text),))
+FINE = {*NO, "looks good", "good", "fine", "ok", "okay", "nothing", "none", "continue", "go on", "lgtm"}
 
 
 def advance(state: State, message: str, read: Reader) -> Turn:
@@ -131,15 +63,6 @@ def heard(state: State, message: str, read: Reader) -> State:
     return state.model_copy(update={"understanding": understanding})
 
 
-def unasked(state: State) -> Reply:
-    """What is said where nobody can answer: the final box, or what is missing."""
-    settled = state.settled
-    if settled.questions:
-        return Reply(blocks=(boxes.detected(settled, state.understanding), Ask(questions=settled.questions)))
-    known = state.model_copy(update={"kept": tuple(doubt.text for doubt in doubts(settled, state.facts))})
-    return Reply(blocks=tuple(block for block in _confirm(known, settled) if not isinstance(block, YesNo)))
-
-
 def pending(state: State) -> tuple[Question, ...]:
     """The questions that wait: a choice alone, else all that is missing, else a doubt alone."""
     settled = state.settled
@@ -170,7 +93,10 @@ def _chosen(state: State, message: str) -> Turn | None:
             taken = (
                 f"Using {option.label} ({option.value})." if "/" in option.value else f"{option.label.capitalize()}."
             )
-            return _next(_assigned(state, question.parameter, option.value), [Text(text=taken, tone="good")])
+            decided = _assigned(state, question.parameter, option.value)
+            size = download(decided.settled) if question.parameter == "model" else None
+            told = [Text(text=taken, tone="good"), *([Text(text=size, tone="warning")] if size else [])]
+            return _next(decided, told)
     if number is not None and len(question.options) > 1:
         return _again(state, f"There is no option {number}.")
     return None
@@ -265,71 +191,19 @@ def _next(state: State, said: Sequence[Block] = (), first: bool = False) -> Turn
         )
     waiting = pending(state)
     if waiting:
-        blocks += _introduction(state, settled) if first else []
-        blocks += _naming(settled) if not waiting[0].options else []
+        blocks += introduction(state, settled) if first else []
+        blocks += noticed(state, waiting[0]) if waiting[0].options else naming(settled)
         return state.model_copy(update={"step": Step.QUESTIONS}), Reply(blocks=(*blocks, Ask(questions=waiting)))
     if settled.workload == "custom" and settled.numbers is not None and not (state.varied or _varies(settled)):
         question = "Would you like to add variation (stdev) to the token distributions?"
         hint = 'Or specify: "stdev prompt=100 output=50"'
         blocks += [boxes.custom_workload(settled, settled.numbers), YesNo(text=question, default=True, hints=(hint,))]
         return state.model_copy(update={"step": Step.WORKLOAD}), Reply(blocks=tuple(blocks))
-    if settled.pipeline and _engine_changed(settled) and not state.verified:
-        return state.model_copy(update={"step": Step.VERIFY}), Reply(blocks=(*blocks, *_verify(state, settled)))
-    return state.model_copy(update={"step": Step.CONFIRM}), Reply(blocks=(*blocks, *_confirm(state, settled)))
-
-
-def _introduction(state: State, settled: Settled) -> list[Block]:
-    found: list[Block] = [Text(text="I've parsed your request. Here's what I detected:")]
-    found.append(boxes.detected(settled, state.understanding))
-    if settled.request.workload is None and settled.workload != "custom":
-        found += [
-            boxes.workload_table(),
-            Text(text=f"No workload was named: {settled.workload}, as in the values file."),
-        ]
-    return found
-
-
-def _naming(settled: Settled) -> list[Block]:
-    if settled.experiment_id is None or settled.request.experiment_id is not None:
-        return []
-    return [Text(text=f"The experiment id will be {settled.experiment_id}, unless you name another.")]
+    if settled.pipeline and engine_changed(settled) and not state.verified:
+        return state.model_copy(update={"step": Step.VERIFY}), Reply(blocks=(*blocks, *verify(state, settled)))
+    return state.model_copy(update={"step": Step.CONFIRM}), Reply(blocks=(*blocks, *confirm(state, settled)))
 
 
 def _varies(settled: Settled) -> bool:
     profile = settled.request.profile
     return profile.prompt.stdev is not None or profile.output.stdev is not None
-
-
-def _engine_changed(settled: Settled) -> bool:
-    """Whether image, arguments or limits of the engine differ from the values file."""
-    names = (*LIMIT_FLAGS, "images.main", "images.init")
-    return any(change.parameter in names or change.parameter.startswith("--") for change in settled.changed)
-
-
-def _verify(state: State, settled: Settled) -> list[Block]:
-    return [
-        Text(text="I've compared your requirements with the current values.yaml configuration:"),
-        boxes.comparison(settled),
-        *_warnings(state, settled),
-        Text(text="Please verify the vLLM configuration:"),
-        verification(settled, state.facts, state.understanding),
-        YesNo(text="Do you want to modify any vLLM settings?", default=True, hints=MODIFICATIONS),
-    ]
-
-
-def _confirm(state: State, settled: Settled) -> list[Block]:
-    if not settled.pipeline:
-        return [*_warnings(state, settled), final_box(settled), YesNo(text="Proceed?")]
-    if not settled.changed:
-        text = "Your request matches current values.yaml. Only pipelinerun.yaml params need to be set."
-        box, question = short_box(settled), "No configuration changes needed. Proceed?"
-        return [Text(text=text), *_warnings(state, settled), box, YesNo(text=question)]
-    compared = [] if _engine_changed(settled) else [boxes.comparison(settled)]
-    text = "Here is the complete experiment configuration:"
-    blocks: list[Block] = [*compared, *_warnings(state, settled), Text(text=text), final_box(settled)]
-    return [*blocks, YesNo(text="Proceed with deployment?")]
-
-
-def _warnings(state: State, settled: Settled) -> list[Block]:
-    texts = [*settled.warnings, *(text for text in state.kept)]
-    return [Text(text=text, tone="warning") for text in texts]

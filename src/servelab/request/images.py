@@ -7,7 +7,7 @@ import re
 from servelab.request.said import Images
 from servelab.request.values import Values
 
-_TAG = re.compile(r":?(v?\d[A-Za-z0-9._-]*|latest|nightly)")
+_TAG = re.compile(r":?(v?\d[A-Za-z0-9._-]*|latest|nightly|main)")
 
 
 def complete_images(said: Images, values: Values) -> Images:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from servelab.request.said import Request, Understanding
 from servelab.spec.errors import ServelabError
 
-TIMEOUT = 20.0  # seconds for the whole answer to begin, and between its parts
+TIMEOUT = 20.0  # seconds for an answer to begin, and for it to end
 LARGEST = 1_000_000  # bytes of an answer
 
 _TASK = (
@@ -106,7 +107,7 @@ def _ask(endpoint: Endpoint, leftover: tuple[str, ...]) -> Any:
     )
     try:
         with urllib.request.build_opener(_NoRedirects).open(request, timeout=endpoint.timeout) as response:
-            text = response.read(LARGEST)
+            text = _read(response, endpoint.timeout)
         return json.loads(json.loads(text)["choices"][0]["message"]["content"])
     except urllib.error.HTTPError as error:
         raise _NoAnswer(f"it answered with status {error.code}") from None
@@ -117,6 +118,16 @@ def _ask(endpoint: Endpoint, leftover: tuple[str, ...]) -> Any:
         raise _NoAnswer("it took too long" if late else "it cannot be reached") from None
     except (ValueError, LookupError, TypeError):
         raise _NoAnswer("its answer is no JSON of the kind that was asked for") from None
+
+
+def _read(response: Any, timeout: float) -> bytes:
+    """The whole answer; the socket's own limit would start again with each piece of it."""
+    found, deadline = b"", time.monotonic() + timeout
+    while len(found) < LARGEST and (part := response.read1(65536)):
+        found += part
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return found
 
 
 def _filled(heard: Understanding, found: Request) -> tuple[Request, tuple[str, ...]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from servelab.catalog.models import find_model
 from servelab.request.match import Change, flag_text
 from servelab.request.reply import Line
 from servelab.request.said import Understanding
 from servelab.request.settle import Settled
 from servelab.spec.base import Value
+
+LARGE = 50.0  # GB of weights: the download is worth a warning
 
 BY_MODEL = "understood by the model"
 
@@ -34,6 +37,18 @@ def goal_lines(settled: Settled) -> list[Line]:
         spent += [f"{request.budget.wall_time / 60:g} minutes"] if request.budget.wall_time else []
         lines.append(Line(label="Budget", value="at most " + ", ".join(spent)))
     return lines
+
+
+def download(settled: Settled) -> str | None:
+    """How long the pipeline may download the model, where it is large; None where it is not, or not known."""
+    model = find_model(settled.model) if settled.model and settled.pipeline else None
+    if model is None or model.size < LARGE:
+        return None
+    low, high = model.download
+    return (
+        f"This is a {model.size:.0f}GB model. If it is not cached on model-pvc yet, the download-model task will take "
+        f"{low}-{high} minutes."
+    )
 
 
 def spoken(flag: str, value: Value) -> str:

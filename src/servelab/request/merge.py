@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 from importlib.resources import files
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from servelab.request.match import Change, flag_text
@@ -24,6 +26,7 @@ def merged_values(values: Values, changes: Sequence[Change], numbers: Numbers) -
         return values.text
     yaml = _yaml()
     tree = yaml.load(values.text)
+    before = _written(yaml, tree)
     for change in changes:
         if not change.changed:
             continue
@@ -37,7 +40,7 @@ def merged_values(values: Values, changes: Sequence[Change], numbers: Numbers) -
             )
         else:
             _set(tree, change.path, change.new)
-    return _written(yaml, tree)
+    return _as_it_was(values.text, before, _written(yaml, tree))
 
 
 def pipeline_run(values: Values, experiment_id: str, model: str, namespace: str, base: str | None = None) -> str:
@@ -79,6 +82,53 @@ def _written(yaml: YAML, tree: Any) -> str:
     return stream.getvalue()
 
 
+def _as_it_was(original: str, before: str, after: str) -> str:
+    """``after`` in the original's own layout: ``before`` is the original as the dumper lays it out.
+
+    Where the two differ in more than indentation and empty lines, or the outcome would not say the same, ``after`` as
+    it is.
+    """
+    old, laid_out, new = _lines(original), _lines(before), _lines(after)
+    if [line.strip() for line in old] != [line.strip() for line in laid_out]:
+        return after
+    lines, shift = list[str](), 0
+    for kind, i, end, j, stop in SequenceMatcher(None, laid_out, new, autojunk=False).get_opcodes():
+        if kind == "equal":
+            lines += old[i:end]
+            continue
+        for line in new[j:stop]:
+            beside = next((n for n in reversed(range(end)) if _indent(laid_out[n]) == _indent(line)), None)
+            # A line deeper than all before it stands below one that was just written.
+            shift = shift if beside is None else _indent(old[beside]) - _indent(laid_out[beside])
+            lines.append(" " * max(_indent(line) + shift, 0) + line.strip())
+    text = "\n".join(lines) + "\n"
+    return text if _plain(text) == _plain(after) else after
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text, each with the empty lines before it."""
+    found, empty = [], ""
+    for line in text.splitlines():
+        if line.strip():
+            found.append(empty + line)
+            empty = ""
+        else:
+            empty += line + "\n"
+    return found
+
+
+def _indent(line: str) -> int:
+    last = line.rpartition("\n")[2]
+    return len(last) - len(last.lstrip())
+
+
+def _plain(text: str) -> Any:
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError:
+        return None
+
+
 def _decode(tree: Any) -> Any:
     return tree["stack"]["model"]["helmValues"]["decode"]
 
@@ -99,13 +149,16 @@ def _set(tree: Any, path: str, value: Any) -> None:
 
 
 def _refill(sequence: CommentedSeq, wanted: list[Any]) -> None:
-    """Change a list in place, so that its comments stay."""
+    """Change a list in place, so that its comments stay; the last item holds those that follow the list."""
+    below = sequence.ca.items.pop(len(sequence) - 1, None)
     for index in reversed(range(len(sequence))):
         if sequence[index] not in wanted:
             del sequence[index]
     for value in wanted:
         if value not in sequence:
             sequence.append(value)
+    if below is not None:
+        sequence.ca.items[len(sequence) - 1] = below
 
 
 def _set_workload(node: Any, name: str, numbers: Numbers) -> None:

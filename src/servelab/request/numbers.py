@@ -58,11 +58,16 @@ class Numbers(Spec):
         return self.rate if isinstance(self.rate, tuple) else (self.rate,)
 
     @property
+    def levels(self) -> tuple[int | float, ...]:
+        """The streams in flight when concurrent, else the rates."""
+        return self.concurrency or self.rates
+
+    @property
     def plain(self) -> dict[str, Any]:
         """The numbers as a values file holds them: flat, where several rates or concurrencies are the ``rate``."""
         plain = self.model_dump(mode="json", exclude={"concurrency"})
-        levels = self.concurrency or self.rates
-        return {**plain, "rate": levels[0] if len(levels) == 1 else ",".join(str(level) for level in levels)}
+        text = ",".join(str(level) for level in self.levels)
+        return {**plain, "rate": self.levels[0] if len(self.levels) == 1 else text}
 
 
 def preset_numbers(preset: Preset) -> Numbers:
