@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from pathlib import Path
 
 import pytest
 from hypothesis import given as any_of
@@ -15,11 +16,20 @@ from ruamel.yaml import YAML
 from servelab.catalog.study import load_study
 from servelab.lab.plan import make_plan
 from servelab.lab.validate import require_valid
+from servelab.request.contract import contract
+from servelab.request.dialog import heard
+from servelab.request.feasible import doubts
 from servelab.request.kubeconfig import current_namespace
 from servelab.request.numbers import Numbers
+from servelab.request.said import Request, Understanding
+from servelab.request.settle import settle
+from servelab.request.state import State
 from servelab.request.study import StudyError, make_study
+from servelab.request.understand import understand
 from servelab.request.workdir import WorkDirectoryError, fresh_root, write_experiment, write_study, yaml_text
 from tests.request.given import BLIS, DAY, LLAMA_7B, LLAMA_70B, blis_values, facts, needs_blis, settled
+
+CORPUS = Path(__file__).with_name("corpus.yaml")
 
 
 def study_of(**fields):
@@ -62,6 +72,26 @@ def test_an_estimation_is_one_deployment_under_rising_concurrency():
     assert make_plan(study).trials == 1
     said = study_of(intent="estimate", profile={"concurrency": (4, 16)})
     assert said.load.concurrency == (1, 4, 16)
+
+
+def test_an_estimation_of_several_tensor_parallelisms_deploys_each():
+    study = study_of(intent="estimate", tensor_parallelism=(1, 2))
+    assert study.treatments == ({"tensor_parallel_size": 1}, {"tensor_parallel_size": 2})
+    assert make_plan(study).trials == 2
+
+
+def test_the_values_of_the_pipeline_do_not_bind_other_places():
+    found = settled(platform="process", engine="llamacpp", model="HuggingFaceTB/SmolLM2-135M-Instruct", namespace=None)
+    assert (found.tensor_parallelism, found.pipeline, found.complete) == ((1,), False, True)
+    assert not doubts(found, facts())
+    study = study_of(platform="process", engine="llamacpp", model="HuggingFaceTB/SmolLM2-135M-Instruct")
+    assert (study.engine.arguments, study.design) == ({}, ())
+
+
+def test_goals_and_levels_say_what_it_is_for():
+    assert settled(objective="minimize ttft_p99").intent == "tune"
+    assert settled(sweep={"--max-num-seqs": (1, 2)}).intent == "experiment"
+    assert settled().intent == "collect"
 
 
 def test_a_tuning_searches_what_the_catalog_calls_tunable():
@@ -215,9 +245,6 @@ def test_the_namespace_of_the_current_context(tmp_path, monkeypatch):
 
 
 def test_the_namespace_of_the_context_is_a_default():
-    from servelab.request.said import Request, Understanding
-    from servelab.request.settle import settle
-
     asked = Understanding(request=Request(model=LLAMA_7B))
     assert [question.parameter for question in settle(asked, facts()).questions] == ["namespace"]
     known = settle(asked, facts(namespace="mert"))
@@ -238,3 +265,58 @@ def test_whatever_is_said_of_a_workload_makes_a_study_or_a_question(prompt, outp
         make_study(found, facts())
     else:
         assert {question.parameter for question in found.questions} <= set(Numbers.model_fields)
+
+
+def answer(**fields):
+    """The contract of a request, through JSON."""
+    asked = Understanding(request=Request.model_validate(fields), leftover=("a word",))
+    return json.loads(json.dumps(contract(settle(asked, facts()), facts(), asked), allow_nan=False))
+
+
+def test_the_contract_of_a_complete_request():
+    found = answer(
+        model=LLAMA_7B,
+        namespace="mert",
+        intent="tune",
+        objective="maximize output_throughput",
+        constraints=["ttft_p95 <= 500ms", "goodput >= 2"],
+        budget={"trials": 30},
+        engine_args={"--enforce-eager": True},
+        profile={"concurrency": (1, 8)},
+    )
+    assert found["constraints"] == [
+        {"metric": "ttft_p95", "op": "<=", "value": 0.5, "unit": "s"},
+        {"metric": "goodput", "op": ">=", "value": 2, "unit": "req/s"},
+    ]
+    assert found["objective"] == {"metric": "output_throughput", "direction": "maximize"}
+    assert found["budget"] == {"trials": 30}
+    assert found["engine_args"] == {"--enforce-eager": True}
+    assert (found["workload_profile"]["rate"], found["workload_profile"]["rate_type"]) == ([1, 8], "concurrent")
+    assert (found["missing"], found["ambiguous"]) == ([], [])
+    assert load_study(yaml_text(found["study"])).name == "feb04-llama7b-chatsweep"
+    assert "nothing was made of 'a word'" in found["warnings"]
+
+
+def test_the_contract_of_nearly_nothing():
+    found = answer(workload="custom", profile={"prompt": {"mean": 5}})
+    assert found["missing"] == ["model", "output_tokens", "namespace"]
+    assert found["study"] is None
+    assert found["experiment_id"] is None
+    assert (found["workload_profile"]["prompt_tokens"], found["workload_profile"]["output_tokens"]) == (5, None)
+
+
+def test_doubts_are_warnings_of_the_contract():
+    found = answer(model=LLAMA_70B, namespace="mert", tensor_parallelism=(4,), workload="doc")
+    assert any("14000 tokens" in warning for warning in found["warnings"])
+    assert found["study"] is not None
+
+
+@pytest.mark.skipif(not CORPUS.is_file(), reason=f"no {CORPUS.name}")
+def test_every_complete_request_of_the_corpus_makes_a_valid_study_or_a_doubt_says_why_not():
+    known = facts(namespace="mert")
+    for one in YAML(typ="safe").load(CORPUS):
+        found = heard(State(facts=known), one["ask"], understand).settled
+        if not found.complete or doubts(found, known):
+            continue
+        text = yaml_text(make_study(found, known).model_dump(mode="json", exclude_defaults=True))
+        require_valid(load_study(text))

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import ast
 import contextlib
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import given as any_of
 from hypothesis import strategies as st
+from rich.console import Console
 from ruamel.yaml import YAML
 
 import servelab.request
+from servelab.cli.replies import print_reply
 from servelab.request import safe
 from servelab.request.contract import contract
 from servelab.request.dialog import advance, heard
-from servelab.request.reply import Reply
-from servelab.request.said import Request, Understanding
+from servelab.request.reply import Ask, Box, Line, Reply, Section, Table, Text, YesNo
+from servelab.request.said import Option, Question, Request, Understanding
 from servelab.request.settle import settle
 from servelab.request.state import State
+from servelab.request.understand import understand
 from servelab.request.workdir import write_experiment
 from servelab.spec.base import check_label
 from servelab.spec.errors import ServelabError
@@ -144,7 +148,6 @@ def test_what_engines_take_passes(value):
 @settings(max_examples=150)
 @any_of(st.lists(ANYTHING | st.sampled_from(["1", "y", "n", "keep", "mert", "llama3-8b chatsweep ns a"]), max_size=6))
 def test_no_sequence_of_messages_breaks_the_dialog(messages):
-    understand = pytest.importorskip("servelab.request.understand").understand
     state = State(facts=facts())
     for message in messages:
         state, reply = advance(state, message, understand)
@@ -154,12 +157,23 @@ def test_no_sequence_of_messages_breaks_the_dialog(messages):
         contract(state.settled, state.facts, state.understanding)
 
 
+@any_of(ANYTHING)
+def test_nothing_that_is_shown_acts_on_the_terminal(text):
+    option = Option(value=f"a/{text}", label=text, notes=(text,))
+    asked = Ask(questions=(Question(parameter="model", kind="ambiguous", text=text, options=(option,)),))
+    box = Box(title=text, sections=(Section(title=text, lines=(Line(label=text, value=text, note=text),)),))
+    table = Table(title=text, columns=("a",), rows=((text,),))
+    written = StringIO()
+    console = Console(file=written, width=100, force_terminal=False)
+    print_reply(console, Reply(blocks=(Text(text=text), table, box, asked, YesNo(text=text, hints=(text,)))))
+    assert all(char.isprintable() or char == "\n" for char in written.getvalue())
+
+
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @any_of(
     hostile=ANYTHING, place=st.sampled_from(["id {}", "namespace {}", "image {}", "--dtype {}", "{} --seed {}", "{}"])
 )
 def test_no_sentence_gets_through(tmp_path_factory, hostile, place):
-    understand = pytest.importorskip("servelab.request.understand").understand
     sentence = f"run chatsweep with llama2-7b in namespace mert, {place.format(hostile, hostile)}"
     state = heard(State(facts=facts()), sentence, understand)
     root = tmp_path_factory.mktemp("root")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 from rich.box import DOUBLE, ROUNDED
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table as Grid
-from rich.text import Text as Words
+from rich.text import Text as Rich
 
 from servelab.request.reply import Ask, Block, Box, Line, Reply, Section, Table, Text, Tone, YesNo
 from servelab.request.said import Option, Question
@@ -15,6 +16,22 @@ from servelab.request.said import Option, Question
 STYLES: dict[Tone, str] = {"plain": "", "good": "green", "note": "cyan", "warning": "yellow"}
 _CHOICES = {True: "[Y/n]", False: "[y/N]", None: "[y/n]"}
 MARKS: dict[Tone, str] = {"plain": "", "good": "✓ ", "note": "⚡ ", "warning": "⚠ "}
+
+
+class _Words(Rich):
+    """Text that is only shown: no markup is read in it, and nothing of it acts on the terminal."""
+
+    def __init__(self, text: str = "", style: str = "", **options: Any) -> None:
+        super().__init__(_printable(text), style, **options)
+
+    def append(self, text: Any, style: Any = None) -> Self:
+        """Add text in its own style."""
+        super().append(_printable(text) if isinstance(text, str) else text, style)
+        return self
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def print_reply(console: Console, reply: Reply) -> None:
@@ -26,12 +43,12 @@ def print_reply(console: Console, reply: Reply) -> None:
 def _shown(block: Block) -> RenderableType:
     match block:
         case Text():
-            return Words(MARKS[block.tone] + block.text, style=STYLES[block.tone])
+            return _Words(MARKS[block.tone] + block.text, style=STYLES[block.tone])
         case Table():
             return _table(block)
         case Box():
             frame = DOUBLE if block.final else ROUNDED
-            title = Words(block.title, style="bold") if block.title else None
+            title = _Words(block.title, style="bold") if block.title else None
             return Panel(Group(*map(_section, block.sections)), title=title, box=frame, expand=False, padding=(0, 2))
         case Ask():
             return Group(*(_question(question, index, block) for index, question in enumerate(block.questions, 1)))
@@ -40,9 +57,9 @@ def _shown(block: Block) -> RenderableType:
 
 
 def _table(block: Table) -> Grid:
-    grid = Grid(*block.columns, title=escape(block.title), box=None, pad_edge=False, title_justify="left")
+    grid = Grid(*block.columns, title=_Words(block.title), box=None, pad_edge=False, title_justify="left")
     for row in block.rows:
-        grid.add_row(*map(escape, row))
+        grid.add_row(*map(_Words, row))
     return grid
 
 
@@ -50,31 +67,31 @@ def _section(section: Section) -> RenderableType:
     grid = Grid.grid(padding=(0, 1))
     point = "" if any(line.label for line in section.lines) else "•"
     for line in section.lines:
-        grid.add_row(Words(f"{line.label}:" if line.label else point), _value(line))
-    title = Words(MARKS[section.tone] + section.title, style=f"bold {STYLES[section.tone]}")
-    return Group(*([title] if section.title else []), grid, Words(""))
+        grid.add_row(_Words(f"{line.label}:" if line.label else point), _value(line))
+    title = _Words(MARKS[section.tone] + section.title, style=f"bold {STYLES[section.tone]}")
+    return Group(*([title] if section.title else []), grid, _Words(""))
 
 
-def _value(line: Line) -> Words:
-    value = Words(line.value, style=STYLES[line.tone], overflow="fold")
+def _value(line: Line) -> _Words:
+    value = _Words(line.value, style=STYLES[line.tone], overflow="fold")
     if line.note:
         value.append(f"  ({line.note})", style="dim" if line.tone == "plain" else "")
     return value
 
 
-def _question(question: Question, index: int, block: Ask) -> Words:
+def _question(question: Question, index: int, block: Ask) -> _Words:
     if not question.options:
         number = f"{index}. " if len(block.questions) > 1 else ""
-        return Words(f"{number}{question.text}")
-    found = Words(f"{question.text}\n", style="bold")
+        return _Words(f"{number}{question.text}")
+    found = _Words(f"{question.text}\n", style="bold")
     for place, option in enumerate(question.options, 1):
         found.append(_option(place, option))
     return found.append(f"Enter a number, 1 to {len(question.options)}{_or(question)}:", style="default")
 
 
-def _option(number: int, option: Option) -> Words:
-    value = f" ({option.value})" if "/" in option.value else ""
-    found = Words(f"\n  [{number}] {option.label}{value}", style="not bold")
+def _option(number: int, option: Option) -> _Words:
+    value = f" ({option.value})" if "/" in option.value and option.value != option.label else ""
+    found = _Words(f"\n  [{number}] {option.label}{value}", style="not bold")
     if option.recommended:
         found.append(" ← Recommended", style="green")
     for note in option.notes:
@@ -86,8 +103,8 @@ def _or(question: Question) -> str:
     return ", or type the full HuggingFace model ID" if question.parameter == "model" else ", or say something else"
 
 
-def _yes_no(block: YesNo) -> Words:
-    found = Words(f"{block.text} {_CHOICES[block.default]}", style="bold")
+def _yes_no(block: YesNo) -> _Words:
+    found = _Words(f"{block.text} {_CHOICES[block.default]}", style="bold")
     for hint in block.hints:
         found.append(f"\n  • {hint}", style="not bold dim")
     return found

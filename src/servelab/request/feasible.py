@@ -33,8 +33,8 @@ def doubts(settled: Settled, facts: Facts) -> tuple[Question, ...]:
 
 
 def _length(settled: Settled, model: KnownModel | None) -> Iterator[Question]:
-    numbers, limit = settled.numbers, settled.limits["max_model_len"]
-    if numbers is None or numbers.longest <= limit:
+    numbers, limit = settled.numbers, settled.longest
+    if numbers is None or limit is None or numbers.longest <= limit:
         return
     parts = f"{numbers.prefix_tokens} prefix + {numbers.prompt_tokens_max} prompt + {numbers.output_tokens_max} output"
     text = (
@@ -56,8 +56,8 @@ def _length(settled: Settled, model: KnownModel | None) -> Iterator[Question]:
 
 
 def _limit(settled: Settled, model: KnownModel | None) -> Iterator[Question]:
-    limit = settled.limits["max_model_len"]
-    if model is not None and limit > model.context:
+    limit = settled.longest
+    if model is not None and limit is not None and limit > model.context:
         text = f"max-model-len is {limit}, and {model.id} reads {model.context} tokens: vLLM refuses to start"
         yield _doubt("max_model_len", text, (str(model.context), f"lower max-model-len to {model.context}"))
 

@@ -9,6 +9,7 @@ from servelab.request.numbers import Numbers
 from servelab.request.reply import Box, Line, Section
 from servelab.request.settle import Settled
 
+TITLES = {"vllm": "vLLM", "sglang": "SGLang", "trtllm": "TensorRT-LLM", "llamacpp": "llama.cpp"}
 SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
 
 
@@ -34,7 +35,7 @@ def final_box(settled: Settled) -> Box:
     sections = [
         Section(title="CORE SETTINGS", lines=tuple(core)),
         Section(title="WORKLOAD", lines=tuple(_workload_lines(settled, numbers)) if numbers else ()),
-        Section(title=f"{(request.engine or 'vLLM')} ENGINE", lines=tuple(engine)),
+        Section(title=f"{TITLES.get(request.engine or 'vllm', request.engine)} ENGINE", lines=tuple(engine)),
         Section(title="GOAL", lines=tuple(goal_lines(settled))),
         Section(title="CHANGES FROM values.yaml", lines=tuple(_summed(settled)) if settled.pipeline else ()),
     ]
@@ -77,7 +78,8 @@ def _study_engine(settled: Settled) -> list[Line]:
     request = settled.request
     lines = [Line(label="Tensor Parallel", value=listed(request.tensor_parallelism, bare=True))]
     lines = lines if request.tensor_parallelism else []
-    said = [name for name in LIMIT_FLAGS if getattr(request, name) is not None or name == "max_model_len"]
+    said = [name for name in LIMIT_FLAGS if getattr(request, name) is not None]
+    said = said if "max_model_len" in said or settled.longest is None else ["max_model_len", *said]
     return lines + [Line(label=name.replace("_", " ").title(), value=str(settled.limits[name])) for name in said]
 
 

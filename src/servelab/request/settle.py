@@ -27,6 +27,9 @@ FLAGS = {
 
 PARALLELISM = ("--tensor-parallel-size", "-tp")
 
+LIMITED = ("vllm", "sglang", "trtllm")
+"""Engines that divide a model, and bound a request's length, by arguments that a request has fields for."""
+
 AUTOMATIC = "--otlp-traces-endpoint"
 """The argument that the pipeline itself sets, for each treatment."""
 
@@ -34,8 +37,7 @@ AUTOMATIC = "--otlp-traces-endpoint"
 class Settled(Spec):
     """An experiment: every field decided, or a question about it; None where nothing was said and nothing is usual.
 
-    ``tensor_parallelism`` is what was asked for, or what the values file has. ``profile`` holds the numbers of the
-    workload that are known while some are missing.
+    ``tensor_parallelism`` is what was asked for; else what the values file has, or 1 where no pipeline reads that file.
     """
 
     request: Request
@@ -60,6 +62,12 @@ class Settled(Spec):
     def complete(self) -> bool:
         """Whether nothing has to be asked any more."""
         return not self.questions
+
+    @property
+    def longest(self) -> int | None:
+        """The longest request in tokens that the engine will take; None where nothing bounds it."""
+        bounded = (self.request.engine or "vllm") in LIMITED or self.request.max_model_len is not None
+        return self.limits["max_model_len"] if bounded else None
 
     @property
     def changed(self) -> tuple[Change, ...]:
@@ -92,13 +100,13 @@ def settle(understanding: Understanding, facts: Facts) -> Settled:
     asked = (*understanding.questions, *refused, *fault, *_missing(request, workload, facts))
     return Settled(
         request=request,
-        intent=request.intent or Intent.COLLECT,
+        intent=_intent(request),
         model=request.model,
         namespace=request.namespace or facts.namespace,
         experiment_id=named.name,
         workload=workload,
         numbers=numbers,
-        tensor_parallelism=request.tensor_parallelism or values.tensor_parallelism,
+        tensor_parallelism=request.tensor_parallelism or (values.tensor_parallelism if on_pipeline(request) else (1,)),
         limits=wanted.limits,
         images=images,
         engine_args=request.engine_args,
@@ -113,11 +121,20 @@ def settle(understanding: Understanding, facts: Facts) -> Settled:
 def on_pipeline(request: Request) -> bool:
     """Whether the data-collection pipeline can run a request: vLLM on a cluster, one value of each argument."""
     return (
-        request.intent in (None, Intent.COLLECT)
+        _intent(request) is Intent.COLLECT
         and request.engine in (None, "vllm")
         and request.platform in (None, "tekton", "kubernetes")
         and not request.sweep
     )
+
+
+def _intent(request: Request) -> Intent:
+    """What was said; else what a goal or levels mean; else to collect."""
+    if request.intent is not None:
+        return request.intent
+    if request.objective is not None or request.constraints:
+        return Intent.TUNE
+    return Intent.EXPERIMENT if request.sweep else Intent.COLLECT
 
 
 def _as_fields(request: Request) -> Request:

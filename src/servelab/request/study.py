@@ -98,18 +98,18 @@ def argument_name(flag: str) -> ParameterName:
 
 
 def _levels(settled: Settled, engine: str) -> dict[str, tuple[Value, ...]]:
-    """What changes from trial to trial: what was swept, and tensor parallelism."""
+    """What changes from trial to trial: what was swept, and the tensor parallelisms of a collection, or several."""
     levels = {argument_name(flag): values for flag, values in settled.sweep.items()}
-    sizes = settled.tensor_parallelism if _parallel(settled) else ()
-    single = settled.intent in (Intent.ESTIMATE, Intent.TUNE, Intent.EXPERIMENT) and len(sizes) == 1
-    if engine in NAMES and sizes and not single and settled.intent is not Intent.ESTIMATE:
+    sizes = _sizes(settled, engine)
+    if len(sizes) > 1 or (sizes and settled.intent is Intent.COLLECT):
         levels[NAMES[engine][0]] = sizes
     return levels
 
 
-def _parallel(settled: Settled) -> bool:
-    """Whether the tensor parallelisms are meant: of a collection always, else only where they were asked for."""
-    return settled.intent is Intent.COLLECT or bool(settled.request.tensor_parallelism)
+def _sizes(settled: Settled, engine: str) -> tuple[int, ...]:
+    """The tensor parallelisms that are meant: of the pipeline always, else only where they were asked for."""
+    meant = settled.pipeline or settled.request.tensor_parallelism
+    return settled.tensor_parallelism if engine in NAMES and meant else ()
 
 
 def _fixed(settled: Settled, engine: str, changing: dict[str, tuple[Value, ...]]) -> dict[str, Value]:
@@ -121,8 +121,8 @@ def _fixed(settled: Settled, engine: str, changing: dict[str, tuple[Value, ...]]
             # A search is free in what was not said, but the longest request must fit in any case.
             if settled.intent is not Intent.TUNE or asked[name] or name == "max_model_len":
                 fixed[theirs] = settled.limits[name]
-        if _parallel(settled) and settled.tensor_parallelism:
-            fixed[parallelism] = settled.tensor_parallelism[0]
+        if sizes := _sizes(settled, engine):
+            fixed[parallelism] = sizes[0]
     else:
         fixed |= {name: settled.limits[name] for name in settled.limits if getattr(request, name) is not None}
     fixed |= {argument_name(flag): value for flag, value in settled.engine_args.items()}
@@ -144,7 +144,7 @@ def _space(engine: str, changing: dict[str, tuple[Value, ...]], fixed: dict[str,
 def _engine(settled: Settled, facts: Facts, name: str, fixed: dict[str, Value]) -> EngineConfig:
     containers = settled.request.platform not in ("process", "endpoint") and name == "vllm"
     accelerator = accelerator_of(settled, facts) if find_engine(name) and name in NAMES else None
-    sizes = settled.tensor_parallelism if _parallel(settled) else (1,)
+    sizes = _sizes(settled, name) or (1,)
     return EngineConfig(
         name=name,
         image=settled.images.main if containers else None,

@@ -13,7 +13,7 @@ from servelab.request.reading.limits import FLAGS
 from servelab.request.said import Intent, Option, Request, Understanding
 from servelab.spec.budget import Budget
 
-_JOINED = re.compile(r"[\s,;&/+]*(?:(?:and|or|vs\.?|versus|then|also|with|plus|compare|compared|to|both|as|well|against|,)[\s,]*)*")
+_JOINED = re.compile(r"(?=\s*[a-z,;&/+])[\s,;&/+]*(?:(?:and|or|vs\.?|versus|then|also|with|plus|compare|compared|to|both|as|well|against|,)[\s,]*)*")
 _CORRECTED = re.compile(r"\b(?:no,? wait|wait|actually|sorry|i mean|i meant|rather|make that|scratch that|correction|or rather|no,|instead)\b")
 _REFUSED = re.compile(r"(?:instead of|rather than|not|in place of|replacing|replace|from|no longer|other than|was) (?:the |a |an )?$")
 LEVELS = ("tensor_parallelism", "profile.rates", "profile.concurrency", *FLAGS)
@@ -24,6 +24,7 @@ def answer(heard: Heard, known: Known) -> Understanding:
     """The understanding of a sentence, once every reader had its turn."""
     said = _settled(heard)
     _check_builds(heard, known, said)
+    _call_levels_an_experiment(known, said)
     _share_among_accelerators(heard, known, said)
     request = _request(heard, known, said)
     words = {name: heard.sentence.original(mention.start, mention.end) for name, mention in said.items()}
@@ -41,6 +42,14 @@ def _check_builds(heard: Heard, known: Known, said: dict[str, Mention]) -> None:
     flags = [one.flag for one in known.arguments.values() if one.requires_custom_image and one.flag in said]
     if flags:
         ask_for_image(heard, known, flags)
+
+
+def _call_levels_an_experiment(known: Known, said: dict[str, Mention]) -> None:
+    """Several values of an argument are an experiment, unless something else was asked for."""
+    swept = [one for name, one in said.items() if (name.startswith("--") or name in FLAGS) and isinstance(one.value, tuple) and len(one.value) > 1]
+    intent = said["intent"].value if "intent" in said else known.before.intent
+    if swept and intent in (None, Intent.COLLECT):
+        said["intent"] = Mention("intent", Intent.EXPERIMENT, swept[0].start, swept[0].end)
 
 
 def _share_among_accelerators(heard: Heard, known: Known, said: dict[str, Mention]) -> None:

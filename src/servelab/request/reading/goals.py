@@ -34,11 +34,11 @@ _METRIC = "|".join([*(f"(?P<{name}>{words})" for name, words in {**_LATENCIES, *
 _NAMED = rf"(?:(?:the |our |its |a )?(?P<before>{_STAT})(?: of| for)?(?: the)?[ _-]+)?(?:the |our )?\b(?:{_METRIC})(?![a-z])(?:[ _-]*\(?(?:at |at the )?(?P<after>{_STAT})\)?)?"
 _UNIT = r"(?P<unit>ms|msecs?|milli ?sec(?:ond)?s?|s|secs?|seconds?|us|%|percent|(?:output )?tok(?:en)?s?(?:/| per )s(?:ec(?:ond)?)?(?:/gpu| per gpu)?|tps|req(?:uest)?s?(?:/| per )s(?:ec(?:ond)?)?|rps)?(?![a-z])"
 _BELOW = (
-    r"<=?|=<|(?:is |be |stays? |staying |kept |keep |remain(?:s|ing)? |must |should |has to |needs to |to |of |was |that |which |with |an? |are |have |not |slo |target )*"
+    r"<=?|=<|(?:is |be |stays? |staying |kept |keep |remain(?:s|ing)? |must |should |has to |needs to |to |of |was |that |which |with |an? |are |have |not |slo |target ){0,5}"
     r"(?:under|below|less than|lower than|smaller than|no more than|not more than|at most|no (?:higher|worse|greater|longer|slower) than|not (?:to )?exceed(?:ing)?|(?:does|do|must|should|may|can)(?: not|n't) exceed|never (?:above|over|exceeds?)|never exceeding|not (?:above|over)|within|up to|max(?:imum|\.)?(?: of)?|capped at|limited to|bounded by|beneath|faster than|quicker than|inside)"
 )
 _ABOVE = (
-    r">=?|=>|(?:is |be |stays? |staying |kept |must |should |has to |needs to |to |of |that |which |with )*"
+    r">=?|=>|(?:is |be |stays? |staying |kept |must |should |has to |needs to |to |of |that |which |with ){0,5}"
     r"(?:above|over|at least|more than|higher than|greater than|no less than|not less than|no lower than|not below|min(?:imum|\.)?(?: of)?|exceed(?:s|ing)?|beyond|or more)"
 )
 _BOUND = rx(rf"(?P<lead>(?:with|and|keep(?:ing)?|while|subject to|under|given|where|such that|so that|if|slos?(?: of)?:?|an slo of|constraints?:?|having|provided|ensur(?:e|ing)|guarante(?:e|eing)|but|has|have) (?:an? |the |our )?(?:slo(?: of)? )?(?:keep(?:ing)? )?(?:the |a )?)?{_NAMED} ?(?:slo )?(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE})|(?P<equal>=|:|of|is|target(?: of)?|slo(?: of)?|budget of|limit(?: of)?|at)?) ?(?:an? |the )?(?P<value>{NUMBER}) ?{_UNIT}")
@@ -47,7 +47,7 @@ _MORE = r"maxim(?:i[sz]e|i[sz]ing|um|al)|max(?:ing)?(?: out)?|highest|most|best(
 _LESS = r"minim(?:i[sz]e|i[sz]ing|um|al)|min|lowest|least|reduc(?:e|ing)|decreas(?:e|ing)|lower(?:ing)?|shortest|smallest|fastest|quickest|cut(?:ting)?|shrink"
 _EITHER = r"optimi[sz](?:e|es|ing|ed)|tun(?:e|ing|ed)|optimal|objective(?: is)?:?|goal(?: is)?:?|best"
 _OBJECTIVE = rx(
-    rf"\b(?:(?P<more>{_MORE})|(?P<less>{_LESS})|(?P<either>{_EITHER}))(?: (?:vllm|sglang|it|the (?:engine|server|config(?:uration)?|settings|deployment)))?(?: (?:for|on|in|towards?|to|get|with|the|its|our|possible|overall|of|a|an|as|low|high|max(?:imum|imal)?|min(?:imum|imal)?|maxim(?:i[sz]e|i[sz]ing)|minim(?:i[sz]e|i[sz]ing)|best|average(?= [a-z]+put)))*:? {_NAMED}"
+    rf"\b(?:(?P<more>{_MORE})|(?P<less>{_LESS})|(?P<either>{_EITHER}))(?: (?:vllm|sglang|it|the (?:engine|server|config(?:uration)?|settings|deployment)))?(?: (?:for|on|in|towards?|to|get|with|the|its|our|possible|overall|of|a|an|as|low|high|max(?:imum|imal)?|min(?:imum|imal)?|maxim(?:i[sz]e|i[sz]ing)|minim(?:i[sz]e|i[sz]ing)|best|average(?= [a-z]+put))){{0,5}}:? {_NAMED}"
     r"(?: at (?:a )?(?P<at_word>concurrency|rate)(?: of)? (?P<at>\d+(?:\.\d+)?))?"
 )
 _POSSIBLE = rx(rf"(?:as )?(?P<how>high|low|fast) (?:an? )?{_NAMED} as possible")

@@ -11,7 +11,7 @@ from servelab.request.reading.quantity import IS, NUMBER, TOKENS, read_number
 _PROMPT = r"(?:prompts?|inputs?|isl|in|question|queries|query)"
 _OUTPUT = r"(?:outputs?|osl|out|generations?|generated|completions?|answers?|responses?|replies|decode|generate)"
 _SIDE = rf"(?:(?P<prompt>{_PROMPT})|(?P<output>{_OUTPUT}))"
-_TOKENS = r"(?:[-_ ]?(?:tokens?|toks?|len(?:gth)?s?|sizes?|count))*"
+_TOKENS = r"(?:[-_ ]?(?:tokens?|toks?|len(?:gth)?s?|sizes?|count)){0,5}"
 _STAT = r"(?:(?P<stdev>std[-_. ]?dev(?:iation)?|standard deviation|std|stdev|sd|sigma|variance|variation)|(?P<min>min(?:imum)?|at least|shortest)|(?P<max>max(?:imum)?|at most|up to|longest)|(?P<mean>mean|average|avg|typical(?:ly)?|about|around))"
 _PARTS = ("stdev", "min", "max", "mean")
 _SPREAD = rf"(?: ?(?:±|\+/?-) ?(?P<spread>{NUMBER})| ?[,(]? ?(?:with )?(?:an? )?(?:stdev|std[-. ]?dev|std|sd|standard deviation|sigma)(?: of| is)? ?=? ?(?P<spread2>{NUMBER})\)?)?"
@@ -19,20 +19,20 @@ _TO = rf"(?: ?- ?| to | and |\.\.)(?P<high>{NUMBER})"
 
 # 500 input tokens; 200 to 800 prompt tokens; 500±100 output tokens; 1024-token prompts
 _BEFORE = rx(
-    rf"(?<![\w.,=-])(?:(?:between|from) )?(?P<value>{NUMBER})(?:{_TO})?{_SPREAD}(?:[- ](?:tokens?|toks?))?(?:[- ](?:long|of|for|in|the|per|sized))*[- ]{_SIDE}(?:[-_ ](?:tokens?|toks?|lengths?|len)\b(?: ?each)?)?(?![\w=]|[- ]?(?:std|min|max|mean|len|per\b|/s)| ?[=:])"
+    rf"(?<![\w.,=-])(?:(?:between|from) )?(?P<value>{NUMBER})(?:{_TO})?{_SPREAD}(?:[- ](?:tokens?|toks?))?(?:[- ](?:long|of|for|in|the|per|sized)){{0,5}}[- ]{_SIDE}(?:[-_ ](?:tokens?|toks?|lengths?|len)\b(?: ?each)?)?(?![\w=]|[- ]?(?:std|min|max|mean|len|per\b|/s)| ?[=:])"
 )
 # prompt tokens 500; prompt_tokens_stdev=10; input length of 1k; ISL 1024; prompts of 200 to 800 tokens; max output 100
 _AFTER = rx(
-    rf"-{{0,2}}(?:random[-_])?\b(?:{_STAT}[-_ ](?:of |for |the )*)?{_SIDE}{_TOKENS}(?:[-_ ]{_STAT.replace('(?P<', '(?P<after_')}{_TOKENS})?{IS}(?:between |from |about |around |approximately |roughly |~ ?)?(?P<value>{NUMBER})(?![\w%]|/\w|\.\d)(?:{_TO}(?! ?(?:{_OUTPUT}|{_PROMPT})\b))?{_SPREAD}(?:[- ]?(?:tokens?|toks?)\b)?(?: (?:long|each|on average|in length|per request))*"
+    rf"-{{0,2}}(?:random[-_])?\b(?:{_STAT}[-_ ](?:of |for |the ){{0,5}})?{_SIDE}{_TOKENS}(?:[-_ ]{_STAT.replace('(?P<', '(?P<after_')}{_TOKENS})?{IS}(?:between |from |about |around |approximately |roughly |~ ?)?(?P<value>{NUMBER})(?![\w%]|/\w|\.\d)(?:{_TO}(?! ?(?:{_OUTPUT}|{_PROMPT})\b))?{_SPREAD}(?:[- ]?(?:tokens?|toks?)\b)?(?: (?:long|each|on average|in length|per request)){{0,5}}"
 )
 _SIDE_BEFORE = rx(rf"(?<![\w])(?:{_PROMPT}|{_OUTPUT}){_TOKENS}{IS}$")
-_BARE_STAT = rx(rf"(?:[,(;] ?|(?:and|with|an?|the) )*\b{_STAT}(?: (?:of|is))?[ =:]+(?P<value>{NUMBER})(?![\w%.])(?: tokens?)?\)?")
+_BARE_STAT = rx(rf"(?:[,(;] ?|(?:and|with|an?|the) ){{0,5}}(?:\b{_STAT}(?: (?:of|is))?[ =:]+|(?:±|\+/?-) ?)(?P<value>{NUMBER})(?![\w%.])(?: tokens?)?\)?")
 _LISTED_STAT = rx(rf"\b(?P<stat>std[-_. ]?dev|stdev|std|min|max|mean)s?:? (?P<rest>(?:(?:and |, ?)?(?:{_PROMPT}|{_OUTPUT}){_TOKENS} ?[=: ] ?{NUMBER} ?){{1,4}})")
 _PAIR = rx(rf"(?<![\w.,=/-])(?P<value>{NUMBER}) ?(?:/|in ?/ ?|in,? (?:and )?|->|→|x) ?(?P<out>{NUMBER}) ?(?:tokens?(?: in ?/ ?out)?|in/out|out\b|input/output(?: tokens)?|\(?isl/osl\)?)")
 _PREFIX = rx(
-    rf"-{{0,2}}\b(?:(?:shared|common|cached|system|fixed)[-_ ])*(?:prefix(?:es)?|system[-_ ]prompts?)(?! ?cach)(?:[-_ ](?:tokens?|len(?:gth)?|size))*{IS}(?P<value>{NUMBER})(?![\w%.])(?:[- ]?tokens?)?(?: long)?"
-    rf"|(?<![\w.,=-])(?P<before>{NUMBER})[- ]?(?:tokens?)?[- ](?:of |long )*(?:(?:shared|common|cached|fixed)[- ])*(?:prefix(?:es)?|system[- ]prompts?)(?![- ]?cach)(?: tokens?| length)?\b"
-    rf"|\b(?P<none>no|without(?: an?y?)?(?: shared)?) (?:shared |common )*prefix\b(?![- ]?cach)(?: tokens?)?"
+    rf"-{{0,2}}\b(?:(?:shared|common|cached|system|fixed)[-_ ]){{0,5}}(?:prefix(?:es)?|system[-_ ]prompts?)(?! ?cach)(?:[-_ ](?:tokens?|len(?:gth)?|size)){{0,5}}{IS}(?P<value>{NUMBER})(?![\w%.])(?:[- ]?tokens?)?(?: long)?"
+    rf"|(?<![\w.,=-])(?P<before>{NUMBER})[- ]?(?:tokens?)?[- ](?:of |long ){{0,5}}(?:(?:shared|common|cached|fixed)[- ]){{0,5}}(?:prefix(?:es)?|system[- ]prompts?)(?![- ]?cach)(?: tokens?| length)?\b"
+    rf"|\b(?P<none>no|without(?: an?y?)?(?: shared)?) (?:shared |common ){{0,5}}prefix\b(?![- ]?cach)(?: tokens?)?"
 )
 _UNIFORM = "the mean of {what} from {low:g} to {high:g} tokens is taken as {mean:g}"
 
@@ -97,7 +97,7 @@ def _after_a_length(heard: Heard, match: re.Match[str]) -> None:
     said = [one for one in heard.mentions if one.name.startswith(("profile.prompt", "profile.output")) and one.end <= match.start()]
     if said and match.start() - max(one.end for one in said) <= 2:
         side = max(said, key=lambda one: one.end).name.split(".")[1]
-        part = next(part for part in _PARTS if match[part])
+        part = next((part for part in _PARTS if match[part]), "stdev")
         _say(heard, side, part, match["value"], *match.span())
 
 

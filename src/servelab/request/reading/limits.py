@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import Known, rx
-from servelab.request.reading.quantity import COUNT, IS, LEVELS, LIST, NUMBER, Kind, read_levels
+from servelab.request.reading.quantity import COUNT, IS, JOIN, LEVELS, LIST, Kind, read_levels
 
 _MAX = r"max(?:imum|imal)?[-_ .]?"
 
@@ -65,11 +65,13 @@ _FROM_TO = re.compile(r"\b(?:change|raise|increase|reduce|lower|decrease|bump|sw
 def _patterns(limit: Limit) -> tuple[re.Pattern[str], re.Pattern[str]]:
     tokens = _TOKENS if limit.kind.k == 1024 else ""
     named = rx(rf"-{{0,2}}(?<![\w.])(?:{limit.before}){IS}(?P<levels>-?(?:{LEVELS})){tokens}{_TAIL}")
-    followed = rx(rf"(?<![\w.,=-])(?P<levels>{LIST}){limit.after}(?![\w=])(?! ?[=:])")
+    followed = rx(rf"(?<![\w.,=-])(?P<levels>{LIST})(?: (?:for|as)(?: the)? -{{0,2}}(?:{limit.before})|(?:{limit.after}))(?![\w=])(?! ?[=:])")
     return named, followed
 
 
 _COMPILED = [(limit, *_patterns(limit)) for limit in LIMITS]
+_WAYS = rx(rf"(?P<levels>\d{{1,4}}[- ]way(?:{JOIN}\d{{1,4}}[- ]way){{0,5}})[- ](?:tensor[- ]parallel(?:ism)?|tp)\b")
+_BATCH = rx(rf"\bbatch(?:es)?(?:[- ]sizes?)?{IS}(?P<levels>{LEVELS}) ?tokens?\b")
 _GLUED = rx(rf"\btp[-_]?(?P<levels>\d{{1,4}})(?![\w.]){_TAIL}")
 _NONE = rx(r"\b(?:no|without(?: any)?) (?:tensor[- ]parallel(?:ism)?|tp)\b")
 
@@ -78,12 +80,17 @@ def read_limits(heard: Heard, known: Known) -> None:
     """Every limit, whether its name or its value comes first."""
     for match in heard.sentence.find(_NONE):
         heard.say("tensor_parallelism", (1,), *match.span())
+    for match in heard.sentence.find(_WAYS):
+        _say(heard, LIMITS[0], match)
+    for match in heard.sentence.find(_BATCH):
+        _say(heard, LIMITS[1], match)
     for limit, named, followed in _COMPILED:
         for pattern in (named, followed):
             for match in heard.sentence.find(pattern):
                 if pattern is followed and _named_before(heard, match.start("levels")):
                     continue
-                _say(heard, limit, match)
+                if not _is_argument(known, match[0]):
+                    _say(heard, limit, match)
     for match in heard.sentence.find(_GLUED):
         _say(heard, LIMITS[0], match)
 
@@ -94,8 +101,13 @@ def _named_before(heard: Heard, start: int) -> bool:
     return any(re.search(rf"(?:{limit.before}){IS}$", before) for limit in LIMITS)
 
 
+def _is_argument(known: Known, said: str) -> bool:
+    """Whether the engine itself has an argument of this name that means another thing, as llama.cpp's ctx-size."""
+    return said.lstrip("-").replace("-", "_").replace(" ", "_").startswith("ctx_size") and "ctx_size" in known.arguments
+
+
 def _say(heard: Heard, limit: Limit, match: re.Match[str]) -> None:
-    levels = read_levels(match["levels"], limit.kind)
+    levels = read_levels(re.sub(r"[- ]way", "", match["levels"]), limit.kind)
     sentence = heard.sentence
     start, end = match.span()
     if " to " in match["levels"] and _FROM_TO.search(sentence.plain[max(0, start - 24) : match.start("levels")]):

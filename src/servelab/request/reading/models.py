@@ -21,7 +21,7 @@ OFFERED = 6  # models that a question offers
 SURE = 80.0  # similarity in percent above which a misspelt family is taken
 
 _NOISE = {"v", "instruct", "it", "hf", "meta", "preview", "instr"}
-_PART = re.compile(r"\d+x\d+b|a?\d+(?:\.\d+)?[bm](?![a-z])|\d+(?:\.\d+)*|[a-z]+")
+_PART = re.compile(r"\d+x\d+b|a?\d+(?:\.\d+)?[bm](?![a-z])|\d+(?:\.\d+){0,5}|[a-z]+")
 _SIZE = re.compile(r"(?:\d+x)?\d+(?:\.\d+)?[bm]")
 _WORD = rx(r"[a-z0-9][\w.-]*")
 _ID = rx(r"(?<![\w./:@-])(?:(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/)?(?P<id>[a-z0-9][\w.-]*/[\w.-]*\w)(?![\w/:@])")
@@ -37,6 +37,7 @@ _RATIOS = frozenset(
 class Index:
     """The catalog's names of models, taken apart: ``llama-3.3-70b`` is llama, 3.3, 70b however it is written."""
 
+    written: dict[str, str]
     exact: dict[Parts, str]
     ambiguous: dict[Parts, str]
     models: dict[str, frozenset[str]]
@@ -46,13 +47,15 @@ class Index:
 @cache
 def index_of(catalog: Catalog) -> Index:
     """The index of a catalog's models."""
-    exact: dict[Parts, str] = {}
-    for name, model in catalog.models.items():
-        for said in (model.id, model.id.rsplit("/", 1)[-1], *model.aliases, name):
-            exact[parts_of(said)] = name
-    models = {name: frozenset(parts_of(name)) | frozenset(parts_of(model.id.rsplit("/", 1)[-1])) for name, model in catalog.models.items()}
+    written = {model.id.rsplit("/", 1)[-1].lower(): name for name, model in catalog.models.items()}
+    exact = {parts_of(said): name for said, name in written.items()}
+    exact |= {parts_of(said): name for name, model in catalog.models.items() for said in (*model.aliases, name)}
+    models = {
+        name: frozenset(part for said in (name, model.id.rsplit("/", 1)[-1], *model.aliases) for part in parts_of(said))
+        for name, model in catalog.models.items()
+    }
     families = {part for name in catalog.models for part in parts_of(name)[:1] if part.isalpha()}
-    return Index(exact, {parts_of(name): name for name in catalog.ambiguous}, models, frozenset(families))
+    return Index(written, exact, {parts_of(name): name for name in catalog.ambiguous}, models, frozenset(families))
 
 
 def parts_of(name: str) -> Parts:
@@ -83,9 +86,12 @@ def read_models(heard: Heard, known: Known) -> None:
     for match in heard.sentence.find(_WORD):
         if heard.sentence.free[match.start()] == "\0":
             continue
+        word = match[0].rstrip(".-_")
+        if word in index.written:
+            _say(heard, known.catalog.models[index.written[word]].id, match.start(), match.start() + len(word))
+            continue
         for start, end, parts in _spellings(heard, known, match.start()):
             _resolve(heard, known, index, parts, start, end)
-            break
     for match in heard.sentence.find(_WORD):
         _misspelt(heard, known, index, match)
 
@@ -96,7 +102,8 @@ def _spellings(heard: Heard, known: Known, start: int) -> Iterator[tuple[int, in
     runs = list(_runs(heard, start))
     for end, parts in reversed(runs):
         turned = (*parts[1:], parts[0]) if parts and _SIZE.fullmatch(parts[0]) else parts
-        for one in dict.fromkeys((parts, turned)):
+        sized = (*parts[:-1], f"{parts[-1]}b") if len(parts) > 1 and parts[-1].isdigit() else parts
+        for one in dict.fromkeys((parts, turned, sized)):
             if one in index.exact or one in index.ambiguous:
                 yield start, end, one
                 return
@@ -124,6 +131,7 @@ def _runs(heard: Heard, start: int) -> Iterator[tuple[int, Parts]]:
 
 
 def _fitting(index: Index, parts: Iterable[str]) -> list[str]:
+    """Models whose names have all these parts."""
     return [name for name, has in index.models.items() if set(parts) <= has]
 
 
@@ -142,7 +150,7 @@ def _resolve(heard: Heard, known: Known, index: Index, parts: Parts, start: int,
             heard.warn(f"{said} is read as {model.id}")
             _say(heard, model.id, start, end)
         else:
-            _choose(heard, known, f"Which model do you mean by {safe.shown(said)}?", [(name, False) for name in names[:OFFERED]], start, end)
+            _choose(heard, known, f"Which model do you mean by {safe.shown(said)}?", [(name, False) for name in sorted(names, key=lambda name: known.catalog.models[name].recommended is None)[:OFFERED]], start, end)
 
 
 def _misspelt(heard: Heard, known: Known, index: Index, match: re.Match[str]) -> None:

@@ -7,7 +7,7 @@ from servelab.request.reading.flags import bare_value
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import STOP, Known, rx
 
-_GLUE = r"(?: (?:is|are|to|be|as|of|should|must|will|called|named|use|using|please|take|it|the|=))*"
+_GLUE = r"(?: (?:is|are|to|be|as|of|should|must|will|called|named|use|using|please|take|it|the|=)){0,5}"
 _BEFORE_NAME = rf"{_GLUE}(?: ?[=:] ?| )(?=\S)"
 _NAMESPACE = rx(
     rf"(?:(?:in|into|to|on|under|use|using|within|with|for|inside|as|change|switch|move|set|k8s|kubernetes|my|our|the|target) ){{0,4}}"
@@ -17,15 +17,15 @@ _NAMESPACE_AFTER = rx(
     r"\b(?:in|into|to|on|under|within|inside|using|use) (?:the |my |our )?[\"']?(?P<name>[^\s,;\"'\0]{1,80})[\"']? (?:k8s |kubernetes )?(?:name[ -]?space|ns)\b"
 )
 _AUTOMATIC = rx(
-    r"(?:please )?(?:auto[- ]?(?:matically )?generat(?:e|ed|ing)|automatically (?:name|choose|pick|make)|generate|auto|make up|pick|choose|invent)(?: (?:an?|the|my|your|its|own|for|me))*"
+    r"(?:please )?(?:auto[- ]?(?:matically )?generat(?:e|ed|ing)|automatically (?:name|choose|pick|make)|generate|auto|make up|pick|choose|invent)(?: (?:an?|the|my|your|its|own|for|me)){0,5}"
     r"(?: (?:experiment|run|study))?[ -]?(?:ids?|names?)\b"
-    r"|(?:(?:the )?(?:experiment )?(?:id|name)(?: (?:can|should|is|be|to|may|=))* ?[=:]? ?)auto(?:matic(?:ally)?|[- ]?generated?)?\b(?: generated?\b)?"
+    r"|(?:(?:the )?(?:experiment )?(?:id|name)(?: (?:can|should|is|be|to|may|=)){0,5} ?[=:]? ?)auto(?:matic(?:ally)?|[- ]?generated?)?\b(?: generated?\b)?"
     r"|\bauto[- ]?generate it\b|\bautomatic (?:id|name)\b"
 )
 _THING = r"(?:experiment|exp|run|study|pipeline[- ]?run|job|test|benchmark)"
 _ID = rx(
-    rf"\b(?:(?:and |please )*(?:call|name|label|title) (?:it|this|that|(?:the|this|my) {_THING})(?: as)?|(?:the |my |with |use |using |as |set )*{_THING}[-_ ]?(?:id|name){_GLUE}"
-    rf"|(?:under|with|by|using) (?:the )?(?:name|id)(?: of)?|(?:and )?(?:it|{_THING}) (?:is |be |should be )?(?:called|named|titled)|(?<!model )(?<!model_)(?:the |with |use |my )*\bid(?: (?:is|be|should|to|as|of|=))*|(?<=\s)named(?= [\"'])|(?<=[\s,])(?:called|named))(?: ?[=:] ?| )(?=\S)"
+    rf"\b(?:(?:and |please ){{0,5}}(?:call|name|label|title) (?:it|this|that|(?:the|this|my) {_THING})(?: as)?|(?:the |my |with |use |using |as |set ){{0,5}}{_THING}[-_ ]?(?:id|name){_GLUE}"
+    rf"|(?:under|with|by|using) (?:the )?(?:name|id)(?: of)?|(?:and )?(?:it|{_THING}) (?:is |be |should be )?(?:called|named|titled)|(?<!model )(?<!model_)(?:the |with |use |my ){{0,5}}\bid(?: (?:is|be|should|to|as|of|=)){{0,5}}|(?<=\s)named(?= [\"'])|(?<=[\s,])(?:called|named)|(?<![\w.-])(?:experiment|name)(?= ?[=:]))(?: ?[=:] ?| )(?=\S)"
 )
 _ID_FLAG = rx(r"--(?:experiment[-_](?:id|name)|name|id)[= ](?=\S)")
 _NOT_BEFORE = ("namespace ", "model ", "image ", "container ", "preset ", "cluster ", "engine ", "namespace is ", "secret ")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from servelab.request.reading.sentence import Text
 
-LONGEST = 24  # characters of a number
+LONGEST = 200  # characters of a number, or of several with commas
 MOST = 64  # levels that a range may stand for
 
 _UNITS = {
@@ -20,14 +20,14 @@ _UNITS = {
 _TENS = {word: 10 * (place + 2) for place, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())}
 _SMALL = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{'|'.join(list(_UNITS)[1:10])}))?|{'|'.join(sorted(_UNITS, key=len, reverse=True))})"
 _WORDS = re.compile(
-    rf"\b(?:(?:an?|{_SMALL}) hundred(?: (?:and )?{_SMALL})?|an? (?=thousand\b|dozen\b)|half an? (?=hour\b)|{_SMALL})\b",
+    rf"\b(?:(?:an?|{_SMALL}) hundred(?: (?:and )?{_SMALL})?|an? (?=thousand\b|dozen\b)|half an? (?=hour\b|second\b|minute\b)|{_SMALL})\b",
     re.IGNORECASE,
 )
 _SPACED_K = re.compile(r"(?<=\d) (?=[kK]\b)")
 _DOZEN = re.compile(r"\b(\d*) ?dozen\b")
 
-NUMBER = r"(?:\d+(?:[.,_]\d+)*(?:e\+?\d{1,2}(?!\d))?(?:k|m(?=[ ,;.)\]]|$)| thousand\b| million\b)?)"
-JOIN = r"(?:[ ]?[,/;&|+][ ]?(?:and |or |then |& )?| (?:and|or|then|vs\.?|versus|plus|&)(?: then)? )"
+NUMBER = r"(?:(?<!\d)(?<!\d[.,])\d+(?:[.,_]\d+){0,31}(?:e\+?\d{1,2}(?!\d))?(?:k|m(?=[ ,;.)\]]|$)| thousand\b| million\b)?)"
+JOIN = r"(?:(?: ?[/;&|+] ?| , ?|, |(?<=[kmy\])}]),)(?:and |or |then |& )?| (?:and|or|then|vs\.?|versus|plus|&)(?: then)? )"
 LIST = rf"{NUMBER}(?:{JOIN}{NUMBER}(?![\w%.:]|-\w)){{0,31}}"
 STEP = r"(?:,? (?:in|by|with|at)?(?: a)? ?(?:steps?|increments?|strides?)(?: size)?(?: of| by)? \d+(?:[.,]\d+)?k?|,? doubling\b)?"
 RANGE = (
@@ -44,7 +44,7 @@ IS = (
 )
 """What may stand between a name and its value."""
 
-_NUMBER = re.compile(r"(?P<digits>\d+(?:[.,_]\d+)*)(?P<power>e\+?\d{1,2})?(?P<scale>k|m| thousand| million)?")
+_NUMBER = re.compile(r"(?P<digits>\d+(?:[.,_]\d+){0,31})(?P<power>e\+?\d{1,2})?(?P<scale>k|m| thousand| million)?")
 _RANGE = re.compile(RANGE)
 _STEP = re.compile(r"(\d+(?:[.,]\d+)?k?)$")
 

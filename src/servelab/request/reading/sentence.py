@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 
 LONGEST = 10_000  # characters that are read
+LONGEST_WORD = 400  # characters without a space; whatever is longer is no name and no number
 
 TAKEN = "\0"
 """Stands in ``Sentence.free`` for each character that a reader took; no pattern matches it."""
@@ -29,6 +30,7 @@ _NAMED = {
 _FLAG_DASHES = re.compile(r"(?<![\w-])[-–—―]{2,3}(?=[A-Za-z])|(?<![\w-])[–—―](?=[A-Za-z])")  # editors join "--"
 _RANGE_DASH = re.compile(r"(?<=[A-Za-z\d%])[–―](?=[A-Za-z\d])|(?<=\d)(?: ?[–—―] ?)(?=\d)")
 _PAUSE_DASH = re.compile(r" ?[–—―]+ ?")
+_TOO_LONG = re.compile(rf"\S{{{LONGEST_WORD},}}")
 _SPACES = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r" ?\n[\n ]*")
 
@@ -68,6 +70,8 @@ class Sentence:
         self._raw = raw[:LONGEST]
         self._clean = _cleaned(self._raw)
         chars = self._clean.chars
+        self.skipped = _TOO_LONG.search(chars) is not None
+        """Whether something was too long to be read."""
         text = Text(chars, list(range(len(chars))), list(range(1, len(chars) + 1)))
         for step in rewrite:
             text = step(text)
@@ -76,7 +80,7 @@ class Sentence:
         """The request with case kept: straight quotes, plain dashes, single spaces, numbers as digits."""
         self.plain = "".join(low if len(low := char.lower()) == 1 else char for char in text.chars)
         """The same in small letters."""
-        self.free = self.plain
+        self.free = _TOO_LONG.sub(lambda match: TAKEN * len(match[0]), self.plain)
         """The same, blanked out where it has been read."""
 
     def find(self, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:

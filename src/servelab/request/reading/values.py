@@ -6,7 +6,7 @@ import json
 import re
 
 from servelab.catalog.engines import Argument
-from servelab.catalog.nearest import nearest
+from servelab.catalog.nearest import suggestion
 from servelab.request import safe
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.quantity import Kind, read_levels
@@ -47,9 +47,10 @@ def typed(argument: Argument, said: str) -> tuple[Value, ...]:
 def refuse(heard: Heard, argument: Argument, fault: str) -> None:
     """Ask for a value again, with the argument's values where it has a list of them."""
     choices = [str(value) for value in (argument.values or (argument.usual if argument.type == "string" else ()))]
+    choices.sort(key=lambda choice: f"`{choice}`" not in fault)
     options = [Option(value=choice, label=choice) for choice in choices[:OFFERED]]
-    said = fault if argument.flag in fault else f"{argument.flag} {fault}"
-    heard.ask(argument.flag, f"{said}. What should it be?", options)
+    told = fault if argument.flag in fault else f"{argument.flag} {fault}"
+    heard.ask(argument.flag, f"{told.rstrip('?')}{'?' if told.endswith('?') else '.'} What should it be?", options)
 
 
 def _numbers(argument: Argument, said: str) -> tuple[Value, ...]:
@@ -88,8 +89,7 @@ def _usual(argument: Argument, said: str) -> Value:
         if str(value).lower() == said.lower():
             return value
     usual = [str(value) for value in argument.usual]
-    meant = nearest(said, usual)
-    raise Unfit(f"{safe.shown(said)} is none that servelab knows{f', did you mean {meant}?' if meant else ''}")
+    raise Unfit(f"{safe.shown(said)} is none that servelab knows{suggestion(said, usual)}")
 
 
 def _check_json(said: str) -> None:

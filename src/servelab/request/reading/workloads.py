@@ -13,8 +13,8 @@ from servelab.request.said import Option
 
 _KINDS = r"workloads?|benchmarks?|presets?|traffic|scenarios?|profiles?|use[- ]?cases?|apps?|applications?|requests?|load|tests?|style|-style|type|tasks?|experiments?|runs?|data|mix"
 _KIND = rf"(?:{_KINDS})"
-_LEAD = r"(?:(?:-{0,2}\bworkload(?:\.preset|\.app)?|workload (?:type|preset|app|name)|preset)(?: ?[=:] ?| (?:is |of |to |should be |called |named |like |from )?(?:the |an? )?)[\"']?)?"
-_CUSTOM = rx(rf"(?:(?:an? |my |the |with |using |own )*(?:custom|own|self-defined|user-defined)[- ](?:token |length )?(?:{_KIND}|distribution|prompts?|lengths?)(?: profile| preset)?\b:?|{_LEAD}\bcustom\b)")
+_LEAD = r"(?:(?:-{0,2}\bworkload(?:\.preset|\.app)?|workload (?:type|preset|app|name)|preset)(?: ?[=:] ?| (?:is |of |to |should be |called |named |like |from )?(?:the |an? )?)[\"']?)"
+_CUSTOM = rx(rf"(?:(?:an? |my |the |with |using |own ){{0,5}}(?:custom|own|self-defined|user-defined)[- ](?:token |length )?(?:{_KIND}|distribution|prompts?|lengths?)(?: profile| preset)?\b:?|{_LEAD}custom\b)")
 _PRESET = rx(r"(?:\bpreset(?: ?[=:] ?| (?:is |called |named )?)[\"']?(?P<a>[a-z]+)[\"']?|workload\.preset ?[=:] ?(?P<c>[a-z]+)|[\"']?\b(?P<b>[a-z]+)[\"']? preset\b)")
 
 
@@ -36,7 +36,7 @@ def keywords_of(catalog: Catalog) -> Keywords:
         presets |= {_plain(word): name for word in (*preset.keywords, *preset.weak)}
         weak |= {_plain(word) for word in preset.weak}
     words = one_of(presets)
-    pattern = rx(rf"{_LEAD}(?<![\w/.=$-])(?P<word>{words})(?![\w/=]|\.\w|-(?!(?:{_KINDS})\b))(?P<kind>[\"']?[- ]?{_KIND}(?:[- ]{_KIND})*\b)?")
+    pattern = rx(rf"(?:{_LEAD}|(?<![\w/.=$-]))(?P<word>{words})(?![\w/=]|\.\w|-(?!(?:{_KINDS})\b))(?P<kind>[\"']?[- ]?{_KIND}(?:[- ]{_KIND}){{0,5}}\b)?")
     return Keywords(presets, frozenset(weak), pattern)
 
 
