@@ -13,9 +13,10 @@ from servelab.request.reading.limits import FLAGS
 from servelab.request.said import Intent, Option, Request, Understanding
 from servelab.spec.budget import Budget
 
-_JOINED = re.compile(r"(?=\s*[a-z,;&/+])[\s,;&/+]*(?:(?:and|or|vs\.?|versus|then|also|with|plus|compare|compared|to|both|as|well|against|,)[\s,]*)*")
+_JOINED = re.compile(r"(?=\s*[a-z,;&/+])[\s,;&/+]*(?:(?:and|or|vs\.?|versus|then|also|as|well|along|together|with|plus|compare|compared|to|both|as|well|against|,)[\s,]*)*")
 _CORRECTED = re.compile(r"\b(?:no,? wait|wait|actually|sorry|i mean|i meant|rather|make that|scratch that|correction|or rather|no,|instead)\b")
-_REFUSED = re.compile(r"(?:instead of|rather than|not|in place of|replacing|replace|from|no longer|other than|was) (?:the |a |an )?$")
+_EXCLUDED = re.compile(r"(?:except(?: for)?|excluding|other than|anything but|but not|apart from|instead of|rather than) (?:the |a |an )?$")
+_REFUSED = re.compile(r"(?:except(?: for)?|excluding|anything but|but not|apart from|besides|instead of|rather than|not|in place of|replacing|replace|from|no longer|other than|was) (?:the |a |an )?$")
 LEVELS = ("tensor_parallelism", "profile.rates", "profile.concurrency", *FLAGS)
 """Fields that may have several values; several values of another field contradict one another."""
 
@@ -54,7 +55,7 @@ def _call_levels_an_experiment(known: Known, said: dict[str, Mention]) -> None:
 
 def _share_among_accelerators(heard: Heard, known: Known, said: dict[str, Mention]) -> None:
     """"on 4 H100s" is TP=4 where nothing else was said of it; a search finds that out by itself."""
-    count = said.get("accelerators")
+    count = said.pop("together", None)
     tunes = (said["intent"].value if "intent" in said else known.before.intent) is Intent.TUNE or "objective" in said
     if count is None or tunes or "tensor_parallelism" in said or known.before.tensor_parallelism:
         return
@@ -77,7 +78,9 @@ def _settled(heard: Heard) -> dict[str, Mention]:
 
 def _one_of(heard: Heard, name: str, mentions: list[Mention]) -> Mention | None:
     plain = heard.sentence.plain
-    wanted = [one for one in mentions if not _REFUSED.search(plain[max(0, one.start - 16) : one.start])] or mentions
+    wanted = [one for one in mentions if not _REFUSED.search(plain[max(0, one.start - 18) : one.start])]
+    if not wanted:
+        return None if _EXCLUDED.search(plain[max(0, mentions[0].start - 18) : mentions[0].start]) else mentions[-1]
     values = list(dict.fromkeys(repr(one.value) for one in wanted))
     if len(values) == 1:
         return wanted[-1]

@@ -50,6 +50,8 @@ _OBJECTIVE = rx(
     rf"\b(?:(?P<more>{_MORE})|(?P<less>{_LESS})|(?P<either>{_EITHER}))(?: (?:vllm|sglang|it|the (?:engine|server|config(?:uration)?|settings|deployment)))?(?: (?:for|on|in|towards?|to|get|with|the|its|our|possible|overall|of|a|an|as|low|high|max(?:imum|imal)?|min(?:imum|imal)?|maxim(?:i[sz]e|i[sz]ing)|minim(?:i[sz]e|i[sz]ing)|best|average(?= [a-z]+put))){{0,5}}:? {_NAMED}"
     r"(?: at (?:a )?(?P<at_word>concurrency|rate)(?: of)? (?P<at>\d+(?:\.\d+)?))?"
 )
+_FOR = rx(rf"(?<!slo )\b(?:for|towards?)(?: the| an?| our| my)?(?: (?:best|highest|lowest|max(?:imum|imal)?|min(?:imum|imal)?|peak|low|high|good|better|overall|possible|maxim(?:i[sz]ing|i[sz]ed)|minim(?:i[sz]ing|i[sz]ed))){{0,3}} {_NAMED}")
+_SEARCHES = rx(r"\b(?:tun(?:e|ed|ing)|auto-?tun\w{1,4}|optimi[sz]\w{1,6}|find|search\w{0,3}|best|optimal|pick|choose)\b")
 _POSSIBLE = rx(rf"(?:as )?(?P<how>high|low|fast) (?:an? )?{_NAMED} as possible")
 _ADJECTIVE = {"high": "maximize", "low": "minimize", "fast": "minimize"}
 
@@ -68,6 +70,9 @@ def read_goals(heard: Heard, known: Known) -> None:
             _read_bound(heard, match)
     for pattern in (_OBJECTIVE, _POSSIBLE):
         for match in heard.sentence.find(pattern):
+            _read_objective(heard, match)
+    if not heard.said("objective") and _SEARCHES.search(heard.sentence.plain):
+        for match in heard.sentence.find(_FOR):
             _read_objective(heard, match)
 
 

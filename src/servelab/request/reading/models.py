@@ -140,7 +140,7 @@ def _resolve(heard: Heard, known: Known, index: Index, parts: Parts, start: int,
     if parts in index.ambiguous:
         ambiguous = known.catalog.ambiguous[index.ambiguous[parts]]
         chosen = [(choice.model, choice.recommended) for choice in ambiguous.options]
-        _choose(heard, known, ambiguous.prompt, chosen, start, end)
+        _choose(heard, known, f'"{said}" could refer to multiple models. {ambiguous.prompt}', chosen, start, end)
     elif parts in index.exact:
         _say(heard, known.catalog.models[index.exact[parts]].id, start, end)
     else:
@@ -150,7 +150,7 @@ def _resolve(heard: Heard, known: Known, index: Index, parts: Parts, start: int,
             heard.warn(f"{said} is read as {model.id}")
             _say(heard, model.id, start, end)
         else:
-            _choose(heard, known, f"Which model do you mean by {safe.shown(said)}?", [(name, False) for name in sorted(names, key=lambda name: known.catalog.models[name].recommended is None)[:OFFERED]], start, end)
+            _choose(heard, known, f'"{said}" could refer to multiple models. Which one do you mean?', [(name, False) for name in sorted(names, key=lambda name: known.catalog.models[name].recommended is None)[:OFFERED]], start, end)
 
 
 def _misspelt(heard: Heard, known: Known, index: Index, match: re.Match[str]) -> None:

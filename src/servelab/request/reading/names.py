@@ -15,6 +15,8 @@ _NAMESPACE = rx(
 )
 _NAMESPACE_AFTER = rx(
     r"\b(?:in|into|to|on|under|within|inside|using|use) (?:the |my |our )?[\"']?(?P<name>[^\s,;\"'\0]{1,80})[\"']? (?:k8s |kubernetes )?(?:name[ -]?space|ns)\b"
+    r"|\b(?:use|using|take|with|set|have|make|keep) [\"']?(?P<as>[^\s,;\"'\0]{1,80})[\"']? (?:as|for|to be) (?:the |my |our |its )?(?:k8s |kubernetes |target )?(?:name[ -]?space|ns)\b"
+    r"|(?<![\w-])[\"']?(?P<is>[a-z0-9][a-z0-9-]{0,62})[\"']? (?:is|as|being|will be|should be) (?:the |my |our )(?:k8s |kubernetes |target )?name[ -]?space\b"
 )
 _AUTOMATIC = rx(
     r"(?:please )?(?:auto[- ]?(?:matically )?generat(?:e|ed|ing)|automatically (?:name|choose|pick|make)|generate|auto|make up|pick|choose|invent)(?: (?:an?|the|my|your|its|own|for|me)){0,5}"
@@ -34,11 +36,14 @@ _NOT_BEFORE = ("namespace ", "model ", "image ", "container ", "preset ", "clust
 def read_names(heard: Heard, known: Known) -> None:
     """The namespace, then the id of the experiment."""
     for match in heard.sentence.find(_NAMESPACE_AFTER):
-        if match["name"] not in STOP - {"default"}:
-            _namespace(heard, heard.sentence.exact(match.start("name"), match.end("name")), *match.span())
+        group = next(name for name in ("name", "as", "is") if match[name])
+        if match[group] not in STOP - {"default"}:
+            _namespace(heard, heard.sentence.exact(*match.span(group)), *match.span())
     for match in heard.sentence.find(_NAMESPACE):
         word, end = bare_value(heard, match.end())
-        if word and word.lower() not in STOP - {"default"}:
+        last = not heard.sentence.plain[end : end + 1].strip() or heard.sentence.plain[end] in ",.;)"
+        alone = last and (len(word) == 1 or heard.sentence.plain[end : end + 1] != " ")
+        if word and (alone or word.lower() not in STOP - {"default"}):
             _namespace(heard, word, match.start(), end)
     for match in heard.sentence.find(_AUTOMATIC):
         heard.removed.append("experiment_id")

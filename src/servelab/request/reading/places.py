@@ -14,6 +14,8 @@ _ENGINES = {
     "trtllm": r"(?:nvidia )?(?:tensor[- ]?rt|trt)[- ]?llm",
     "simulated": r"simulated(?: engine| vllm)?|simulator|simulated engine",
 }
+_THERE = rx(r"(?: in total| in all| total| available| free| each| per node|[- ](?:nodes?|machines?|box|server|cluster|instance)\b)")
+_MACHINE = rx(r"nodes?|machines?|instances?|box|available|free")
 _ENGINE = rx(rf"(?<![\w/.-])(?:(?:engine ?[=:] ?|--engine[ =])?)(?:{'|'.join(f'(?P<{name}>{words})' for name, words in _ENGINES.items())})(?![\w/:@-]|\.\w)(?: (?:engine|server|backend)\b)?")
 
 _PLATFORMS = {
@@ -30,7 +32,7 @@ _SAME = {"k8s": "kubernetes", "local": "process"}
 
 _SUFFIX = r"(?: ?(?P<form>sxm\d?|pcie|nvl))?(?:[- ]?\(?(?P<after>\d{2,3}) ?g(?:i?b)?\)?)?(?:-hbm\d\w?)?(?P<plural>'?s)?(?:[- ](?:gpus?|accelerators?|cards?|nodes?|machines?|instances?|box(?:es)?))?"
 _COUNT = r"(?:(?P<count>\d{1,4})(?: ?x ?| )|(?P<one>single) )?"
-_ON = r"(?:(?:on|with|using|across|over) )?(?:an? |the |our |my )?"
+_ON = r"(?:(?P<on>on|with|using|across|over|between|among) )?(?:an? |the |our |my )?"
 _GPUS = rx(rf"{_ON}(?:(?P<count>\d{{1,4}})[ -]?(?:x )?|(?P<one>single|one)[- ])(?:available |free |local )?(?:gpus?|accelerators?|graphics cards?)\b")
 
 
@@ -71,6 +73,15 @@ def read_accelerators(heard: Heard, known: Known) -> None:
         wanted = [f"{base}-{form}-{memory}gb", f"{base}-{memory}gb", f"{base}-{form}", base]
         heard.say("accelerator", next(kinds[one] for one in wanted if one in kinds), *match.span())
         if match["count"] or match["one"]:
-            heard.say("accelerators", int(match["count"] or 1), *match.span())
+            _count(heard, match)
     for match in heard.sentence.find(_GPUS):
-        heard.say("accelerators", int(match["count"] or 1), *match.span())
+        _count(heard, match)
+
+
+def _count(heard: Heard, match: re.Match[str]) -> None:
+    """How many there are; how many one engine is put on, where that was said."""
+    count = int(match["count"] or 1)
+    heard.say("accelerators", count, *match.span())
+    there = _THERE.match(heard.sentence.plain, match.end()) or _MACHINE.search(match[0])
+    if (match["on"] or count == 1) and not there:
+        heard.say("together", count, *match.span())

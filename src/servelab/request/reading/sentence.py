@@ -13,8 +13,8 @@ TAKEN = "\0"
 """Stands in ``Sentence.free`` for each character that a reader took; no pattern matches it."""
 
 _NAMED = {
-    **dict.fromkeys("“”„‟«»「」『』〝〞", '"'),
-    **dict.fromkeys("‘’‚‛‹›`´", "'"),
+    **dict.fromkeys("“”„‟「」『』〝〞", '"'),
+    **dict.fromkeys("‘’‚‛´", "'"),
     **dict.fromkeys("，、", ", "),
     **dict.fromkeys("；", "; "),
     **dict.fromkeys("。", ". "),
@@ -30,6 +30,7 @@ _NAMED = {
 _FLAG_DASHES = re.compile(r"(?<![\w-])[-–—―]{2,3}(?=[A-Za-z])|(?<![\w-])[–—―](?=[A-Za-z])")  # editors join "--"
 _RANGE_DASH = re.compile(r"(?<=[A-Za-z\d%])[–―](?=[A-Za-z\d])|(?<=\d)(?: ?[–—―] ?)(?=\d)")
 _PAUSE_DASH = re.compile(r" ?[–—―]+ ?")
+_GUILLEMETS = re.compile(r"« ?|‹ ?| ?»| ?›")
 _TOO_LONG = re.compile(rf"\S{{{LONGEST_WORD},}}")
 _SPACES = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r" ?\n[\n ]*")
@@ -112,7 +113,7 @@ def _cleaned(raw: str) -> Text:
     starts: list[int] = []
     ends: list[int] = []
     for index, char in enumerate(raw):
-        plain = char if char.isascii() else _NAMED.get(char, "") or _plain(char)
+        plain = "'" if char == "`" else char if char.isascii() else _NAMED.get(char, "") or _plain(char)
         if plain == ", " and raw[index - 1 : index].isdigit() and raw[index + 1 : index + 2].isdigit():
             plain = ","
         if not char.isascii() or char.isprintable() or char.isspace():
@@ -123,6 +124,7 @@ def _cleaned(raw: str) -> Text:
         ends += [index + 1] * len(plain)
     text = Text("".join(chars), starts, ends)
     text = text.rewritten(_FLAG_DASHES, "--").rewritten(_RANGE_DASH, "-").rewritten(_PAUSE_DASH, ", ")
+    text = text.rewritten(_GUILLEMETS, '"')
     return text.rewritten(_LINES, "\n").rewritten(_SPACES, " ")
 
 

@@ -21,12 +21,13 @@ _BOTH = (
     r"(?:with and without|with or without|both with and without|w/ and w/o|without and with|on and off|toggl(?:e|ing)|with/without|"
     r"enabled (?:and|or|vs\.?) disabled|compar(?:e|ing) with and without)"
 )
-_OFF = r"(?:without(?: any| using)?|w/o|no|not? us(?:e|ing)|disabl(?:e|ed|es|ing)|turn(?:ing)? off|switch(?:ing)? off|deactivat(?:e|ed|ing)|minus|leave out|skip(?:ping)?|non|never|don't (?:use|enable)|do not (?:use|enable)|avoid(?:ing)?|exclude|excluding)"
+_OFF = r"(?:without(?: any| using)?|w/o|no|not? us(?:e|ing)|disabl(?:e|ed|es|ing)|turn(?:ing)? off|switch(?:ing)? off|deactivat(?:e|ed|ing)|minus|leave out|skip(?:ping)?|non|never|(?:do(?:es)? not|don't|doesn't|shouldn't|should not|must not)(?: use| enable)?|avoid(?:ing)?|exclude|excluding)"
 _ON = r"(?:with|enabl(?:e|es|ed|ing)|turn(?:ing)? on|switch(?:ing)? on|activat(?:e|ed|ing)|us(?:e|ing)|add(?:ing)?|allow(?:ing)?|includ(?:e|ing)|want|set|in)"
-_AFTER_BOTH = r"(?: (?:both )?(?:on (?:and|vs\.?|versus|or|/) off|off (?:and|vs\.?|or) on|enabled (?:and|vs\.?|or) disabled|on/off)|: ?(?:\[?true, ?false\]?|\[?false, ?true\]?|on/off))"
+_AFTER_BOTH = r"(?: (?:both )?(?:on (?:and|vs\.?|versus|or|/) off|off (?:and|vs\.?|or) on|enabled (?:and|vs\.?|or) disabled|on/off|(?:in )?[\[{(]?(?:true|false)(?:/|, ?| and | or | vs\.? )(?:true|false)[\])}]?)| ?[=:] ?(?:\[?true, ?false\]?|\[?false, ?true\]?|on/off))"
 _AFTER_OFF = r"(?: (?:is |be |turned |switched |should be |must be |set to ){0,5}(?:off|disabled|deactivated|false)\b| ?[=:] ?(?:false|off|no|0|disabled)\b)"
 _AFTER_ON = r"(?:with|enabl(?:e|es|ed|ing)|turn(?:ing)? on|switch(?:ing)? on|activat(?:e|ed|ing)|us(?:e|ing)|add(?:ing)?|allow(?:ing)?|includ(?:e|ing)|want|set|in)"
 _JOIN = rx(JOIN)
+_VERBS = ("trust", "enforce", "enable", "disable", "use")
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,9 @@ def read_spoken(heard: Heard, known: Known) -> None:
     for match in heard.sentence.find(words.found):
         # "without prefix caching and chunked prefill" is without both.
         joined = ended >= 0 and _JOIN.fullmatch(heard.sentence.plain, ended, match.start())
-        ended, way = match.end(), _way(match) or (way if joined else "")
+        # "turn off prefix caching and trust remote code" is not: a new verb begins.
+        inherited = way if joined and not match["said"].startswith(_VERBS) else ""
+        ended, way = match.end(), _way(match) or inherited
         _read_phrase(heard, words, match, way)
 
 
