@@ -47,7 +47,7 @@ LIMITS = (
     ),
     Limit(
         "max_num_seqs",
-        rf"(?:{_MAX})?(?:num(?:ber)?[-_ ](?:of[-_ ])?)?(?:concurrent[-_ ])?(?:seqs?|sequences)\b(?![-_ ]len)|{_MAX}batch(?:[-_ ]size)?s?\b(?![-_ ]tok|ed)|{_MAX}running[-_ ](?:requests|seqs)",
+        rf"(?:{_MAX})?(?:num(?:ber)?[-_ ](?:of[-_ ])?)?(?:concurrent[-_ ])?(?:seqs?|sequences)\b(?![-_ ]len)|{_MAX}batch(?:[-_ ]size)?s?\b(?![-_ ]tok|ed)|batch[-_ ]size|{_MAX}running[-_ ](?:requests|seqs)",
         r"[- ](?:max(?:imum)?[- ])?(?:num[- ])?(?:concurrent[- ])?(?:seqs?|sequences)\b(?![- ]len)",
         Kind(most=16_384),
         65_536,
@@ -56,7 +56,7 @@ LIMITS = (
 FLAGS = {limit.name: "--" + limit.name.replace("_", "-") for limit in LIMITS[1:]}
 
 _ONLY = re.compile(r"\b(?:only|just|exactly|nothing but|solely)\b[^,.;\d]*(?:\btp|tensor)|\d ?(?:only|alone|exactly)\b|(?:only|just) (?:with |at |for )?\d|[=:] ?(?:only|just)")
-_NOT = rf"(?: (?:instead of|rather than|,? ?(?:and )?not|up from|down from|in place of)(?: the)?(?: default)?(?: of)? {NUMBER})"
+_NOT = rf"(?:,? \(?(?:instead of|rather than|(?:and |but )?not|up from|down from|in place of)(?: the| default| of| for| at| tp){{0,3}}[ =]{NUMBER}\)?)"
 _TAIL = rf"(?: ?[\])}}\"'])?(?: ?(?:only|alone|exactly|each)\b)?{_NOT}?"
 _ADD = re.compile(r"\b(?:add|also|plus|additionally|as well)\b")
 _TOKENS = r"(?: ?tokens?\b)?"
@@ -125,7 +125,7 @@ def _say(heard: Heard, limit: Limit, match: re.Match[str]) -> None:
     start, end = match.span()
     if " to " in match["levels"] and _FROM_TO.search(sentence.plain[max(0, start - 24) : match.start("levels")]):
         levels = levels[-1:]
-    if not levels or any(level != int(level) or not 1 <= level <= limit.highest for level in levels):
+    if match["levels"].startswith("-") or not levels or any(level != int(level) or not 1 <= level <= limit.highest for level in levels):
         sentence.take(start, end)
         _ask(heard, limit, start, end)
         return

@@ -15,7 +15,7 @@ _LEVELS_HERE = rf"(?:{RANGE}|{LIST})"
 _RATES = rx(rf"(?:(?:arrival|request|load|offered|rates?)(?: of)? ){{0,5}}(?<![\w.,-])(?P<levels>{_LEVELS_HERE})[ -]?{_RATE_UNIT}(?: each| (?:arrival |request )?rates?\b)?")
 _RATES_NAMED = rx(rf"-{{0,2}}\b(?:(?:request|arrival|req|offered|load|constant|poisson|qps|rps)[-_ ]){{0,5}}(?:rates?|rps|qps)(?! ?type)(?: in (?:req/s|rps))?{IS}(?P<levels>{LEVELS})(?: ?{_RATE_UNIT})?(?! ?%)")
 _CONCURRENCY_NAMED = rx(rf"-{{0,2}}\b(?:max[-_ ])?(?:concurrenc(?:y|ies)(?:[-_ ]levels?)?|concurrent[-_ ](?:users?|requests?|streams?|clients?|level))(?: (?:from|sweep))?{IS}(?P<levels>{LEVELS})")
-_CONCURRENCY = rx(rf"(?<![\w.,-])(?P<levels>{_LEVELS_HERE})[ -]?(?:(?:concurrent|simultaneous|parallel|virtual|in-flight) (?:requests?|users?|clients?|streams?|connections?|sessions?|chats?|conversations?|calls?|queries)|users?\b|clients?\b|streams?\b|concurrency\b|requests? (?:in flight|in parallel|at (?:once|a time|the same time)|concurrently|simultaneously)|concurrent\b(?! seq))")
+_CONCURRENCY = rx(rf"(?<![\w.,-])(?P<levels>{_LEVELS_HERE})[ -]?(?:(?:concurrent|simultaneous|parallel|virtual|in-flight) (?:requests?|users?|clients?|streams?|connections?|sessions?|chats?|conversations?|calls?|queries)|way concurrency\b|users?\b|clients?\b|streams?\b|concurrency\b|requests? (?:in flight|in parallel|at (?:once|a time|the same time)|concurrently|simultaneously)|concurrent\b(?! seq))")
 _REQUESTS = rx(rf"(?:(?:max(?:imum)?|at most|up to|limit(?:ed)? to|total of|no more than) ){{0,5}}(?<![\w.,-])(?P<n>{NUMBER})(?: total| max(?:imum)?)?[ -](?:requests?|reqs?|queries|prompts?)(?: total| in total| max(?:imum)?| at most| overall| each| per (?:level|rate|run|trial|treatment|config(?:uration)?))?(?![-_ ]?(?:tokens?|len|/|per\b|a sec|in flight|in parallel|at once|prefix|stdev|max|min))\b")
 _REQUESTS_NAMED = rx(rf"-{{0,2}}\b(?:(?:max(?:imum)?(?:[-_ ]num(?:ber)?(?:[-_ ]of)?)?|num(?:ber)?(?:[-_ ]of)?|total|limit)[-_ ]){{0,5}}(?:requests?|prompts?(?<=num.prompts))(?:[-_ ](?:count|limit|total|max(?:imum)?|number))?(?: ?[=:] ?| (?:is |of |to |at |are |= |limited to |limit ))(?P<n>{NUMBER})(?![\w.%]| ?(?:tokens?|/|rps|per ))")
 _MAX_REQUESTS = rx(rf"-{{0,2}}\bmax(?:imum)?[-_ ]requests?{IS}(?P<n>{NUMBER})(?![\w.%])")
@@ -24,7 +24,7 @@ _TYPES = {
     "constant": r"(?:constant|fixed|steady|uniform|evenly spaced)(?: |-)?(?:request |arrival |load )?(?:rates?|arrivals?|load|mode|rate type)|constant\b(?! length)|(?:at )?fixed intervals",
     "poisson": r"(?:with |as )?(?:a )?poisson(?:[- ]distributed)?(?: (?:arrivals?|process|distribution|rates?|load|mode|traffic|requests?|distributed)){0,5}",
     "synchronous": r"synchronous(?:ly)?(?: (?:mode|requests?|load|rate))?|one (?:request )?at a time|1 (?:request )?at a time|one after (?:the other|another)|sequential(?:ly)?(?: requests)?",
-    "throughput": r"(?:in )?throughput mode|throughput (?:rate type|load|test)|(?:at )?(?:full|maximum|max) (?:load|speed|rate|blast)|as fast as possible|(?:at )?(?:an )?(?:infinite|unlimited|inf) (?:request )?rates?|all at once",
+    "throughput": r"(?:in )?throughput mode|throughput rate type|(?:at )?(?:full|maximum|max) (?:load|speed|rate|blast)|as fast as possible|(?:at )?(?:an )?(?:infinite|unlimited|inf) (?:request )?rates?|all at once",
     "concurrent": r"concurrent mode|concurrent (?:load|rate type)",
 }
 _TYPE_NAMED = rx(rf"-{{0,2}}\brate[-_ ]?type{IS}(?P<type>{'|'.join(_TYPES)})\b[\"')]?|\b(?P<other>{'|'.join(_TYPES)}) (?:as (?:the )?)?rate[-_ ]type")

@@ -51,11 +51,16 @@ def index_of(catalog: Catalog) -> Index:
     exact = {parts_of(said): name for said, name in written.items()}
     exact |= {parts_of(said): name for name, model in catalog.models.items() for said in (*model.aliases, name)}
     models = {
-        name: frozenset(part for said in (name, model.id.rsplit("/", 1)[-1], *model.aliases) for part in parts_of(said))
+        name: frozenset(part for said in (name, model.id.rsplit("/", 1)[-1], *_versions(model)) for part in parts_of(said))
         for name, model in catalog.models.items()
     }
     families = {part for name in catalog.models for part in parts_of(name)[:1] if part.isalpha()}
     return Index(written, exact, {parts_of(name): name for name in catalog.ambiguous}, models, frozenset(families))
+
+
+def _versions(model: KnownModel) -> list[str]:
+    """Aliases that name another version, as llama-3-70b does for Llama 3.3; not those that split a word, as code-llama."""
+    return [alias for alias in model.aliases if "/" not in alias and not alias.startswith("code-")]
 
 
 def parts_of(name: str) -> Parts:

@@ -32,7 +32,7 @@ _SAME = {"k8s": "kubernetes", "local": "process"}
 
 _SUFFIX = r"(?: ?(?P<form>sxm\d?|pcie|nvl))?(?:[- ]?\(?(?P<after>\d{2,3}) ?g(?:i?b)?\)?)?(?:-hbm\d\w?)?(?P<plural>'?s)?(?:[- ](?:gpus?|accelerators?|cards?|nodes?|machines?|instances?|box(?:es)?))?"
 _COUNT = r"(?:(?P<count>\d{1,4})(?: ?x ?| )|(?P<one>single) )?"
-_ON = r"(?:(?P<on>on|with|using|across|over|between|among) )?(?:an? |the |our |my )?"
+_ON = r"(?:tensor[- ]parallel(?:ly|ism)? )?(?:(?P<on>on|with|using|across|over|between|among) )?(?:an? |the |our |my )?"
 _GPUS = rx(rf"{_ON}(?:(?P<count>\d{{1,4}})[ -]?(?:x )?|(?P<one>single|one)[- ])(?:available |free |local )?(?:gpus?|accelerators?|graphics cards?)\b")
 
 

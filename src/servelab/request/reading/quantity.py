@@ -23,6 +23,7 @@ _WORDS = re.compile(
     rf"\b(?:(?:an?|{_SMALL}) hundred(?: (?:and )?{_SMALL})?|an? (?=thousand\b|dozen\b|hour\b|minute\b|day\b)|half an? (?=hour\b|second\b|minute\b)|{_SMALL})\b",
     re.IGNORECASE,
 )
+_PERCENT = re.compile(r"(?<=\d) ?(?:percent|per cent|pct)\b|(?<=\d) (?=%)%", re.IGNORECASE)
 _SPACED_K = re.compile(r"(?<=\d) (?=[kK]\b)")
 _THOUSANDS = re.compile(
     r"((?:len(?:gth)?|tokens|context|window|ctx)(?: of| is| to)?[ =:]{1,3}\d{1,3}) (\d{3})(?=$|[^\w ]| tokens?\b)", re.IGNORECASE
@@ -37,14 +38,16 @@ RANGE = (
     rf"(?:(?:from |between )?{NUMBER}(?: ?(?:-|\.{{2,3}}) ?| (?:up )?to | through | until )(?:and )?{NUMBER}{STEP}"
     rf"|between {NUMBER} and {NUMBER}{STEP})"
 )
-LEVELS = rf"(?:{RANGE}|{LIST})(?![\w%]|[.,]\d)"
+_SPACED = r"\d{1,6}(?: \d{1,6}){2,31}(?= ?(?:$|[,;.)\]}\n]|for|with|on|in\b))"
+LEVELS = rf"(?:{RANGE}|{_SPACED}|{LIST})(?![\w%]|[.,]\d)"
 """A number, several, or a range."""
 
-IS = (
-    r"(?: ?(?:=>?|:=?|==) ?| (?:(?:is|are|be|of|to|at|as|by|with|equals?|set|up|should|must|will|can|values?|levels?|"
-    r"sizes?|limit(?:ed)?|across|over|in|among|for|only|just|either|both|the|a|around|about|=|has|have|needs?|go|goes|going|raised|increased|bumped|lowered|reduced|down|now|say|exactly|max(?:imum)?) ){0,6})"
-    r"(?:[\[({\"'] ?)?"
+_GLUE = (
+    r"(?:is|are|be|of|to|at|as|by|with|equals?|set|up|should|must|will|can|values?|levels?|sizes?|degrees?|limit(?:ed)?|across|over|in|"
+    r"among|for|only|just|either|both|the|a|around|about|has|have|needs?|go|goes|going|raised|increased|bumped|lowered|"
+    r"reduced|down|now|say|exactly|max(?:imum)?|respectively)"
 )
+IS = rf"(?: {_GLUE}){{0,6}}(?: ?(?:->|=>|:=|==|=|:) ?| )(?:{_GLUE} ){{0,4}}(?:[\[({{\"'] ?)?"
 """What may stand between a name and its value."""
 
 _NUMBER = re.compile(r"(?P<digits>\d+(?:[.,_]\d+){0,31}|\.\d+)(?P<power>e\+?\d{1,2})?(?P<scale>k|m| thousand| million)?")
@@ -70,7 +73,7 @@ DECIMAL = Kind(whole=False, decimal_comma=True)
 
 def with_digits(text: Text) -> Text:
     """Numbers in words as digits: ``thirty-two`` becomes ``32``, ``8 k`` becomes ``8k``."""
-    text = text.rewritten(_WORDS, _digits).rewritten(_THOUSANDS, lambda match: match[1] + match[2])
+    text = text.rewritten(_PERCENT, "%").rewritten(_WORDS, _digits).rewritten(_THOUSANDS, lambda match: match[1] + match[2])
     return text.rewritten(_DOZEN, lambda match: str(12 * int(match[1] or 1))).rewritten(_SPACED_K, "")
 
 

@@ -22,6 +22,8 @@ _NAMED = {
     **dict.fromkeys("‐‑−﹣", "-"),
     **dict.fromkeys("〜～", "-"),
     **dict.fromkeys("×✕", "x"),
+    **dict.fromkeys("→⇒➜➔", "="),
+    "∈": "in",
     **dict.fromkeys("≤≦", "<="),
     **dict.fromkeys("≥≧", ">="),
     "…": ". ",

@@ -75,7 +75,10 @@ def phrases_of(catalog: Catalog, engine: str) -> Phrases:
         rx(rf"(?:(?:(?P<both>{_BOTH})|(?P<off>{_OFF})|(?P<on>{_ON})) (?:the |a |an |its )?)?(?<![\w/.-])(?P<said>{said})(?![\w/=]|-\w)(?:(?P<then_both>{_AFTER_BOTH})|(?P<then_off>{_AFTER_OFF})|(?P<then_on>{_AFTER_ON}))?(?: mode\b| flag\b)?"),
         named,
         rx(rf"(?<![\w/.-])(?P<name>{either})(?![\w-])(?P<is>{IS})(?=\S)"),
-        rx(rf"(?:(?:at|with|using|use|of|to) )?(?<![\w.,-])(?P<value>{NUMBER} ?%?)(?: of)?(?: the| each| total){{0,5}} (?P<name>{shares})(?![\w-])"),
+        rx(
+            rf"(?:(?P<left>leav(?:e|ing)|keep(?:ing)?|reserv(?:e|ing)) )?(?<![\w.,-])(?P<value>{NUMBER} ?%?)(?: of)?(?: the| each| all| total| its){{0,3}} "
+            rf"(?P<name>{shares})(?![\w-])(?P<free> (?:free|unused|spare|empty))?"
+        ),
     )
 
 
@@ -86,8 +89,11 @@ def read_spoken(heard: Heard, known: Known) -> None:
         _read_named(heard, words.named[_plain(match["name"])], match)
     for match in heard.sentence.find(words.after):
         argument = words.named[_plain(match["name"])]
-        if "%" in match["value"] or argument.type == "int":
-            _say(heard, argument, match["value"].replace(" ", ""), *match.span())
+        said = match["value"].replace(" ", "")
+        if match["left"] or match["free"]:
+            said = f"{100 - float(said.rstrip('%')):g}%" if said.endswith("%") else ""
+        if said.endswith("%") or argument.type == "int" or said.startswith(("0.", ".", "0,")):
+            _say(heard, argument, said, *match.span())
     ended, way = -1, ""
     for match in heard.sentence.find(words.found):
         # "without prefix caching and chunked prefill" is without both.

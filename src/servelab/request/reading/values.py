@@ -57,7 +57,7 @@ def _numbers(argument: Argument, said: str) -> tuple[Value, ...]:
     whole = argument.type == "int"
     name = argument.flag.lstrip("-").replace("-", "_")
     most = argument.range[1] if argument.range else 1e12
-    kind = Kind(k=1024 if _OF_TOKENS.search(name) else 1000, whole=whole, most=most)
+    kind = Kind(k=1024 if _OF_TOKENS.search(name) else 1000, whole=whole, most=most, decimal_comma=most <= 1)
     share = 0.01 if said.endswith("%") else 1.0
     levels = read_levels(said.rstrip("%").lower(), kind) if said[:1] != "-" else _negative(said)
     if not levels:

@@ -11,9 +11,9 @@ from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import Known, one_of, rx
 from servelab.request.said import Option
 
-_KINDS = r"workloads?|benchmarks?|presets?|traffic|scenarios?|profiles?|use[- ]?cases?|apps?|applications?|requests?|load|tests?|style|-style|type|tasks?|experiments?|runs?|data|mix"
+_KINDS = r"workloads?|benchmarks?|presets?|traffic|scenarios?|profiles?|use[- ]?cases?|apps?|applications?|requests?|load|tests?|style|-style|type|tasks?|experiments?|runs?|data|mix|like|based"
 _KIND = rf"(?:{_KINDS})"
-_LEAD = r"(?:(?:-{0,2}\bworkload(?:\.preset|\.app)?|workload (?:type|preset|app|name)|preset)(?: ?[=:] ?| (?:is |of |to |should be |called |named |like |from )?(?:the |an? )?)[\"']?)"
+_LEAD = r"(?:(?:-{0,2}\b(?:workload|wl)(?:\.preset|\.app)?|workload (?:type|preset|app|name)|preset)(?: ?[=:] ?| (?:is |of |to |should be |called |named |like |from )?(?:the |an? )?)[\"']?)"
 _CUSTOM = rx(rf"(?:(?:an? |my |the |with |using |own ){{0,5}}(?:custom|own|self-defined|user-defined)[- ](?:token |length )?(?:{_KIND}|distribution|prompts?|lengths?)(?: profile| preset)?\b:?|{_LEAD}custom\b)")
 _THING = re.compile(r"\b(?:a|an|the|your|my|me|full|short|detailed|final|machine|deep|reinforcement|next|until|data|performance|latency)[ -]$")
 _PRESET = rx(r"(?:\bpreset(?: ?[=:] ?| (?:is |called |named )?)[\"']?(?P<a>[a-z]+)[\"']?|workload\.preset ?[=:] ?(?P<c>[a-z]+)|[\"']?\b(?P<b>[a-z]+)[\"']? preset\b)")
