@@ -66,7 +66,7 @@ _FROM_TO = re.compile(r"\b(?:change|raise|increase|reduce|lower|decrease|bump|sw
 def _patterns(limit: Limit) -> tuple[re.Pattern[str], re.Pattern[str]]:
     tokens = _TOKENS if limit.kind.k == 1024 else ""
     named = rx(rf"-{{0,2}}(?<![\w.])(?:{limit.before}){IS}(?P<levels>-?(?:{LEVELS})){tokens}{_TAIL}")
-    followed = rx(rf"(?<![\w.,=-])(?P<levels>{LIST}){_NOT}?(?: (?:for|as)(?: the)? -{{0,2}}(?:{limit.before})|(?:{limit.after}))(?![\w=])(?! ?[=:])")
+    followed = rx(rf"(?<![\w.,=-])(?P<levels>{LIST}){_NOT}?(?: (?:for|as|is|are)(?: the| my| our)? -{{0,2}}(?:{limit.before})|(?:{limit.after}))(?![\w=])(?! ?[=:])")
     return named, followed
 
 

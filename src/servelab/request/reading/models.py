@@ -29,7 +29,7 @@ _NAMED = rx(r"(?:\bmodel(?:[-_ ](?:id|name))?(?: is|,)? ?[=:] ?|\bmodel(?: id| n
 _RATIOS = frozenset(
     "req reqs request requests token tokens tok query queries input output prompt prompts in out on off and or w with "
     "without true false yes no s sec second seconds min max mean ttft itl tpot e2e throughput latency gpu gpus cpu p50 "
-    "p90 p95 p99 user users n isl osl".split()
+    "p90 p95 p99 user users n isl osl ns namespace tp model image workload".split()
 )
 
 

@@ -12,9 +12,13 @@ LONGEST_WORD = 400  # characters without a space; whatever is longer is no name 
 TAKEN = "\0"
 """Stands in ``Sentence.free`` for each character that a reader took; no pattern matches it."""
 
+OPEN, CLOSE = "«", "»"  # quotes whose direction is known
 _NAMED = {
-    **dict.fromkeys("“”„‟「」『』〝〞", '"'),
+    **dict.fromkeys("“„‟「『〝《〈", OPEN),
+    **dict.fromkeys("”」』〞》〉", CLOSE),
     **dict.fromkeys("‘’‚‛´", "'"),
+    **dict.fromkeys("【〔", " ["),
+    **dict.fromkeys("】〕", "] "),
     **dict.fromkeys("，、", ", "),
     **dict.fromkeys("；", "; "),
     **dict.fromkeys("。", ". "),
@@ -32,7 +36,10 @@ _NAMED = {
 _FLAG_DASHES = re.compile(r"(?<![\w-])[-–—―]{2,3}(?=[A-Za-z])|(?<![\w-])[–—―](?=[A-Za-z])")  # editors join "--"
 _RANGE_DASH = re.compile(r"(?<=[A-Za-z\d%])[–―](?=[A-Za-z\d])|(?<=\d)(?: ?[–—―] ?)(?=\d)")
 _PAUSE_DASH = re.compile(r" ?[–—―]+ ?")
-_GUILLEMETS = re.compile(r"« ?|‹ ?| ?»| ?›")
+_OPENING, _CLOSING = re.compile(r"(?<=\w)[«‹] ?"), re.compile(r" ?[»›](?=\w)")
+_QUOTES = re.compile(r"[«‹] ?| ?[»›]")
+_KEY = re.compile(r"[\"']([A-Za-z-][\w .-]{0,40})[\"'] ?:")
+_EMPHASIS = re.compile(r"\*\*|__(?=[A-Za-z])|(?<=[A-Za-z:])__")
 _TOO_LONG = re.compile(rf"\S{{{LONGEST_WORD},}}")
 _SPACES = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r" ?\n[\n ]*")
@@ -126,7 +133,8 @@ def _cleaned(raw: str) -> Text:
         ends += [index + 1] * len(plain)
     text = Text("".join(chars), starts, ends)
     text = text.rewritten(_FLAG_DASHES, "--").rewritten(_RANGE_DASH, "-").rewritten(_PAUSE_DASH, ", ")
-    text = text.rewritten(_GUILLEMETS, '"')
+    text = text.rewritten(_OPENING, ' "').rewritten(_CLOSING, '" ').rewritten(_QUOTES, '"')
+    text = text.rewritten(_KEY, lambda match: f"{match[1]}:").rewritten(_EMPHASIS, "")
     return text.rewritten(_LINES, "\n").rewritten(_SPACES, " ")
 
 

@@ -21,6 +21,23 @@ _OWN = frozenset(
     "estimate coefficients tuning collect compare factorial without disable sweep users streams tokens model workload "
     "preset interval arrival automatic generate".split()
 )
+_REAL = frozenset(
+    (
+        "accelerate accelerated acceleration algorithmic analyses analysing attenuation automated automation backed "
+        "balancer balances basin basis batches black blobs catching chant chaos charge chars chart chase cheat "
+        "choice clutter collector combination coming compete compilation compilers computation confirm confirmed "
+        "contained contention contents contest context contig contiguous continues contrast conversion conversions "
+        "customer decade decide derivation dominates drift estimator exception executing export factories factorize "
+        "flat formal generating hosts influence inout internal internals latent latest logically media minimisers "
+        "minimizers modal modes optimizers overlay overridden overriden overwrites percentage ports present "
+        "proceeding profiling promote prompted provision queues radii rater refuse requested requester requesters "
+        "resort restriction retrieved retrieves sample seats semver sentences sequel shaded shaped shares simplex "
+        "sleep spare stars state states status stays stems stops taken tester texting throughout tokenize tokenized "
+        "touch tracers track tracking tracks trade trailing turning waiting white worked wrote"
+    ).split()
+)
+"""English words that are a slip away from a word of the vocabulary, and no slip."""
+
 _WORD = re.compile(r"(?<![\w./:@$=-])(?!--)[A-Za-z]+(?:[-_][A-Za-z]+)*(?![\w/:@.]*[/@])(?![.:]\w)", re.ASCII)
 _PIECE = re.compile(r"[A-Za-z]+")
 
@@ -62,7 +79,7 @@ class Spelling:
 
     def _right(self, word: str) -> str:
         low = word.lower()
-        if len(low) < SHORTEST - 1 or low in self._known or low in SAYS_NOTHING or low in STOP or _inflected(low, self._known):
+        if len(low) < SHORTEST - 1 or low in self._known or low in SAYS_NOTHING or low in STOP or low in _REAL or _inflected(low, self._known):
             return word
         meant = nearest_word(low, self._known)
         if meant is None:
