@@ -7,7 +7,6 @@ from servelab.request.feasible import doubts
 from servelab.request.final import final_box, short_box
 from servelab.request.lines import LIMIT_FLAGS
 from servelab.request.reply import Ask, Block, Reply, Text, YesNo
-from servelab.request.said import Question
 from servelab.request.settle import Settled
 from servelab.request.state import State
 from servelab.request.verification import verification
@@ -45,15 +44,6 @@ def naming(settled: Settled) -> list[Block]:
     if settled.experiment_id is None or settled.request.experiment_id is not None:
         return []
     return [Text(text=f"The experiment id will be {settled.experiment_id}, unless you name another.")]
-
-
-def noticed(state: State, question: Question) -> list[Block]:
-    """The words that could mean several things, where they are known."""
-    words = state.understanding.words.get(question.parameter)
-    if question.kind != "ambiguous" or question not in state.understanding.questions or not words:
-        return []
-    kind = f"{question.parameter}s" if question.parameter == "model" else "things"
-    return [Text(text=f'I noticed "{words}" could refer to multiple {kind}:')]
 
 
 def engine_changed(settled: Settled) -> bool:
