@@ -105,7 +105,12 @@ def settle(understanding: Understanding, facts: Facts) -> Settled:
         pipeline=on_pipeline(request),
         changes=changes,
         questions=_first_of_each(asked),
-        warnings=(*understanding.warnings, *named.notes, *(_also_run(wanted, changes) if on_pipeline(request) else ())),
+        warnings=(
+            *understanding.warnings,
+            *automatic,
+            *named.notes,
+            *(_also_run(wanted, changes) if on_pipeline(request) else ()),
+        ),
     )
 
 
