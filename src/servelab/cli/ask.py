@@ -75,7 +75,7 @@ def _check_options(words: tuple[str, ...]) -> None:
     """Engine arguments may stand among the words without quotes; a slip in an option of ours must not become one.
 
     Raises:
-        ServelabError: a word is nearly one of our options, or one without its value.
+        ServelabError: a word is nearly one of our options.
     """
     from rapidfuzz.distance import OSA
 
@@ -85,7 +85,7 @@ def _check_options(words: tuple[str, ...]) -> None:
         name = word.partition("=")[0].removeprefix("--")
         near = [option for option in OPTIONS if word.startswith("--") and OSA.distance(name, option) <= 1]
         if near:
-            raise ServelabError(f"{word} is nearly --{near[0]}, or lacks its value", "Quote what is for the engine.")
+            raise ServelabError(f"{word} is nearly --{near[0]}", "Put what is for the engine into quotes.")
 
 
 def _facts(places: _Places) -> Facts:
