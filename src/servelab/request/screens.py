@@ -9,6 +9,8 @@ from servelab.request.lines import LIMIT_FLAGS
 from servelab.request.reply import Ask, Block, Reply, Text, YesNo
 from servelab.request.settle import Settled
 from servelab.request.state import State
+from servelab.request.study import make_study
+from servelab.request.study_box import study_box
 from servelab.request.verification import verification
 
 MODIFICATIONS = (
@@ -67,7 +69,8 @@ def verify(state: State, settled: Settled) -> list[Block]:
 def confirm(state: State, settled: Settled) -> list[Block]:
     """Everything before the yes, in short where nothing changes."""
     if not settled.pipeline:
-        return [*_warnings(state, settled), final_box(settled), YesNo(text="Proceed?")]
+        box = study_box(settled, make_study(settled, state.facts))
+        return [*_warnings(state, settled), box, YesNo(text="Proceed?")]
     if not settled.changed:
         text = "Your request matches current values.yaml. Only pipelinerun.yaml params need to be set."
         box, question = short_box(settled), "No configuration changes needed. Proceed?"
