@@ -83,6 +83,7 @@ class Sentence:
         self.skipped = _TOO_LONG.search(chars) is not None
         """Whether something was too long to be read."""
         text = Text(chars, list(range(len(chars))), list(range(1, len(chars) + 1)))
+        text = text.rewritten(_KEY, lambda match: f"{match[1]}:").rewritten(_EMPHASIS, "")
         for step in rewrite:
             text = step(text)
         self._starts, self._ends = text.starts, text.ends
@@ -134,7 +135,6 @@ def _cleaned(raw: str) -> Text:
     text = Text("".join(chars), starts, ends)
     text = text.rewritten(_FLAG_DASHES, "--").rewritten(_RANGE_DASH, "-").rewritten(_PAUSE_DASH, ", ")
     text = text.rewritten(_OPENING, ' "').rewritten(_CLOSING, '" ').rewritten(_QUOTES, '"')
-    text = text.rewritten(_KEY, lambda match: f"{match[1]}:").rewritten(_EMPHASIS, "")
     return text.rewritten(_LINES, "\n").rewritten(_SPACES, " ")
 
 
