@@ -15,8 +15,8 @@ from servelab.spec.budget import Budget
 
 _JOINED = re.compile(r"(?=\s*[a-z,;&/+])[\s,;&/+]*(?:(?:and|or|vs\.?|versus|then|also|as|well|along|together|with|plus|compare|compared|to|both|as|well|against|,)[\s,]*)*")
 _CORRECTED = re.compile(r"\b(?:no,? wait|wait|actually|sorry|i mean|i meant|rather|make that|scratch that|correction|or rather|no,|instead)\b")
-_EXCLUDED = re.compile(r"(?:except(?: for)?|excluding|other than|anything but|but not|apart from|instead of|rather than) (?:the |a |an )?$")
-_REFUSED = re.compile(r"(?:except(?: for)?|excluding|anything but|but not|apart from|besides|instead of|rather than|not|in place of|replacing|replace|from|no longer|other than|was) (?:the |a |an )?$")
+_EXCLUDED = re.compile(r"(?:except(?: for)?|excluding|other than|anything but|but not|apart from|instead of|rather than|without|no|skip(?:ping)?|drop|leave out) (?:the |a |an )?$")
+_REFUSED = re.compile(r"\b(?:except(?: for)?|excluding|without|no|skip(?:ping)?|anything but|but not|apart from|besides|instead of|rather than|not|in place of|replacing|replace|from|no longer|other than|was) (?:the |a |an )?$")
 LEVELS = ("tensor_parallelism", "profile.rates", "profile.concurrency", *FLAGS)
 """Fields that may have several values; several values of another field contradict one another."""
 

@@ -26,7 +26,7 @@ class Limit:
 LIMITS = (
     Limit(
         "tensor_parallelism",
-        r"(?:(?<!pipeline )(?<!data )(?<!expert )(?<![-_])\bparallelism|(?:tensor|model)[-_ ]?parallel(?:ism)?(?:[-_ ](?:size|degree|level|factor)s?)?|tensorparallelism|\btps?(?:[-_ ](?:size|degree|level)s?)?(?=[ =:\d({\[]))",
+        r"(?:(?<!pipeline )(?<!data )(?<!expert )(?<![-_])\bparallelism|(?:tensor|model)[-_ ]?parallel(?:ism|i[sz]ation)?(?:[-_ ](?:size|degree|level|factor)s?)?|tensorparallelism|\btensor(?= ?[=:])|\btp'?s?(?:[-_ ](?:size|degree|level)s?)?(?=[ =:\d({\[]))",
         r"(?:[- ]?way)?[- ](?:tensor[- ]parallel(?:ism)?|tp\b)",
         COUNT,
         1024,
@@ -77,7 +77,7 @@ _GLUED = rx(rf"\btp[-_]?(?P<levels>\d{{1,4}})(?![\w.]){_TAIL}")
 _NO_NUMBER = {
     limit.name: rx(rf"(?:--(?:{limit.before})[= ]|(?<![\w.])(?:{limit.before}) ?[=:] ?)(?P<bad>[^\s,;\0]+)") for limit in LIMITS
 }
-_NONE = rx(r"\b(?:no|without(?: any)?) (?:tensor[- ]parallel(?:ism)?|tp)\b")
+_NONE = rx(r"\b(?:no|without(?: any)?) (?:tensor[- ]parallel(?:ism)?|tp)\b(?! ?[=\d])")
 
 
 def read_limits(heard: Heard, known: Known) -> None:

@@ -26,6 +26,7 @@ _SIZE = re.compile(r"(?:\d+x)?\d+(?:\.\d+)?[bm]")
 _WORD = rx(r"[a-z0-9][\w.-]*")
 _ID = rx(r"(?<![\w./:@-])(?:(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/)?(?P<id>[a-z0-9][\w.-]*/[\w.-]*\w)(?![\w/:@])")
 _NAMED = rx(r"(?:\bmodel(?:[-_ ](?:id|name))?(?: is|,)? ?[=:] ?|\bmodel(?: id| name)? (?:is |called |named )|--model[= ])[\"']?(?P<name>[^\s,;\"'\0]+)")
+_SHORT = re.compile(r"\d+|(?:tp|pp|dp|ep|tensor|pipeline)\d*")
 _RATIOS = frozenset(
     "req reqs request requests token tokens tok query queries input output prompt prompts in out on off and or w with "
     "without true false yes no s sec second seconds min max mean ttft itl tpot e2e throughput latency gpu gpus cpu p50 "
@@ -72,7 +73,7 @@ def read_ids(heard: Heard, known: Known) -> None:
     """Ids as on Hugging Face, ``org/name``, known or not; and what is said to be the model."""
     for match in heard.sentence.find(_ID):
         org, _, name = match["id"].partition("/")
-        if org in _RATIOS or name in _RATIOS or (org.isdigit() and name.isdigit()):
+        if org in _RATIOS or name in _RATIOS or _SHORT.fullmatch(org) or len(name) < 3:
             continue
         written = heard.sentence.exact(match.start("id"), match.end("id"))
         known_as = next((model.id for model in known.catalog.models.values() if written.lower() in (model.id.lower(), *(alias.lower() for alias in model.aliases))), written)

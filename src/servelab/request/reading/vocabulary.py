@@ -19,10 +19,14 @@ _OWN = frozenset(
     "goodput latency median percentile average maximize maximise minimize minimise optimize optimise trials hours minutes "
     "seconds budget image custom default container cluster kubernetes tekton docker locally engine platform accelerator "
     "estimate coefficients tuning collect compare factorial without disable sweep users streams tokens model workload "
-    "preset interval arrival automatic generate".split()
+    "preset interval arrival automatic generate second under below above batch steps between across instead rates latest version "
+    "window maximizing maximising minimizing minimising optimizing responses answers official lowest highest fastest possible "
+    "error errors inter least system repeats limit benchmark sglang except measure factor exactly percent duration nightly "
+    "service deploy parameters combination combinations without".split()
 )
 _REAL = frozenset(
     (
+        "last infer inner factory quantiles iter lease trait responder responders responded completing excerpt blow submarine undef intel races trail "
         "accelerate accelerated acceleration algorithmic analyses analysing attenuation automated automation backed "
         "balancer balances basin basis batches black blobs catching chant chaos charge chars chart chase cheat "
         "choice clutter collector combination coming compete compilation compilers computation confirm confirmed "
@@ -45,7 +49,7 @@ _PIECE = re.compile(r"[A-Za-z]+")
 @cache
 def vocabulary(catalog: Catalog, engine: str) -> frozenset[str]:
     """Words of fields, of workloads and of the engine's arguments."""
-    said = [*_OWN]
+    said = [*_OWN, *catalog.presets]
     for preset in catalog.presets.values():
         said += [*preset.keywords, *preset.weak]
     for name, argument in catalog.arguments(engine).items():
@@ -95,7 +99,14 @@ def nearest_word(word: str, known: frozenset[str]) -> str | None:
     slips = 2 if len(word) >= LONG else 1
     near = {other: count for other in known if other[0] == word[0] and (count := OSA.distance(word, other, score_cutoff=slips)) <= slips}
     best = [other for other, count in near.items() if count == min(near.values())]
-    return best[0] if len(best) == 1 else None
+    if len({_stem(other) for other in best}) != 1:
+        return None
+    return min(best, key=lambda other: (other[-1] != word[-1], other))
+
+
+def _stem(word: str) -> str:
+    """What two spellings or numbers of one word share."""
+    return word.removesuffix("s").replace("ise", "ize").replace("ising", "izing")
 
 
 def _inflected(word: str, known: frozenset[str]) -> bool:
