@@ -1,5 +1,6 @@
 # How to work on servelab. Everything is installed into .venv; nothing else on the machine is touched,
-# except that `make test` installs Debian's PostgreSQL when it is missing and it may (see scripts/postgres).
+# except that `make test` installs Debian's PostgreSQL, and what a Kubernetes stands on, when they are missing and it
+# may (see scripts/postgres and scripts/kubernetes).
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -16,6 +17,7 @@ quickstart: .venv/core ## set up, tune llama.cpp on this machine, write the answ
 
 test: .venv/dev check docs ## set up and run every check
 	scripts/postgres
+	scripts/kubernetes
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
 
 test-harnesses: .venv/dev ## install guidellm and inference-perf (2.4 GB) and test them for real

@@ -11,6 +11,8 @@ from servelab.catalog.models import get_model
 from servelab.lab.fetch import fetch_model
 from servelab.store.store import Store, open_store
 
+pytest_plugins = ["tests.clusters"]
+
 # A busy machine is no fault of what is tested.
 settings.register_profile("servelab", deadline=None)
 settings.load_profile("servelab")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -102,11 +103,16 @@ def test_what_cannot_be_started_is_told():
         engine("vlm")
 
 
-def environment(root: Path, package: str, number: str, program: str) -> Path:
-    """A virtual environment's files, as far as a version and a program are read from them."""
-    info = root / f"lib/python3.12/site-packages/{package.replace('-', '_')}-{number}.dist-info"
+def information(place: Path, package: str, number: str) -> None:
+    """What an installed package says of itself."""
+    info = place / f"{package.replace('-', '_')}-{number}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: {number}\n")
+
+
+def environment(root: Path, package: str, number: str, program: str) -> Path:
+    """A virtual environment's files, as far as a version and a program are read from them."""
+    information(root / "lib/python3.12/site-packages", package, number)
     script = root / "bin" / program
     script.parent.mkdir()
     script.write_text("#!/bin/sh\necho 'version: 6123 (abc123)' >&2\n")
@@ -126,6 +132,35 @@ def test_versions_are_those_of_the_program_that_is_started(tmp_path):
     assert engine("vllm").version(EngineConfig(name="vllm", image="vllm:1", version="1")) == "1"
     llama = EngineConfig(name="llamacpp", executable=str(environment(tmp_path / "c", "x", "1", "llama-server")))
     assert engine("llamacpp").version(llama) == "llama-server 6123 (abc123)"
+
+
+def test_the_version_of_an_engine_that_is_only_on_path(tmp_path, monkeypatch):
+    home = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
+    (place,) = home.glob("lib/python3*/site-packages")
+    information(place, "vllm", "0.9.2")
+    told = "import importlib.metadata as m; print(m.version('vllm'))\n"
+    elsewhere = tmp_path / "tools" / "vllm"  # as where one script is copied or linked out of an environment
+    elsewhere.parent.mkdir()
+    for script in (home / "bin" / "vllm", elsewhere):
+        script.write_text(f"#!{home}/bin/python\n{told}")
+        script.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{script.parent}:/usr/bin:/bin")
+        (launched, *_) = command("vllm", {}).split()
+        said = subprocess.run([launched], capture_output=True, text=True, check=True)
+        assert engine("vllm").version(EngineConfig(name="vllm")) == said.stdout.strip() == "0.9.2"
+
+
+def test_a_version_that_cannot_be_told_is_not_guessed(tmp_path, monkeypatch):
+    information(tmp_path / "ours", "vllm", "0.1.0")  # importable here, but not what is started
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "ours"), *sys.path])
+    wrapper = tmp_path / "bin" / "vllm"
+    wrapper.parent.mkdir()
+    wrapper.write_text('#!/bin/sh\nexec /opt/somewhere/vllm "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:/usr/bin:/bin")
+    assert engine("vllm").version(EngineConfig(name="vllm")) is None
+    assert engine("vllm").version(EngineConfig(name="vllm", version="0.2")) == "0.2"
 
 
 def test_the_version_is_that_of_what_is_imported(tmp_path, monkeypatch):

@@ -27,9 +27,13 @@ KNOWN = {
     "sglang-no-memory": ("out_of_memory", "no memory is left for the KV cache", "Raise mem_fraction_static"),
     "sglang-not-installed": ("unsupported", "sglang is not installed", "pip install sglang"),
     "sglang-port": ("port_busy", "port was taken", "another port"),
+    "sglang-warm-up": ("hang", "did not answer its own warm-up request", "hangs with these settings"),
     "sglang-segfault": ("crash", "exit code -11", "log"),
     "vllm-bad-choice": ("bad_argument", "--dtype: invalid choice: 'fp9'", "Check the value"),
     "vllm-context": ("bad_argument", "max_model_len 200000 is longer than the model's context 131072", "Lower"),
+    "vllm-download": ("unreachable", "the download from cdn-lfs-us-1.hf.co broke off", "model.path"),
+    "vllm-download-hub": ("unreachable", "a download broke off", "model.path"),
+    "vllm-download-refused": ("unreachable", "huggingface.co answered with an error", "Try again"),
     "vllm-gated": ("model_not_found", "gated", "HF_TOKEN"),
     "vllm-heads": ("unsupported", "3 does not divide the model's 32", "divides 32"),
     "vllm-illegal-access": ("crash", "CUDA error", "fault of the engine"),
@@ -37,6 +41,7 @@ KNOWN = {
     "vllm-kv-cache-0.11": ("out_of_memory", "max_model_len (196608)", "Lower max_model_len to 158560"),
     "vllm-kv-cache-0.6": ("out_of_memory", "holds 11024 tokens", "Lower max_model_len"),
     "vllm-memory-taken": ("out_of_memory", "less free memory", "Another process"),
+    "vllm-metadata-host": ("unreachable", "metadata.example.net did not answer in time", "can be reached"),
     "vllm-nccl": ("crash", "NCCL", "shm"),
     "vllm-no-blocks": ("out_of_memory", "no memory is left", "Raise gpu_memory_utilization"),
     "vllm-no-gpu": ("unsupported", "no accelerator", "nvidia-smi"),
@@ -45,6 +50,9 @@ KNOWN = {
     "vllm-oom": ("out_of_memory", "the accelerator ran out of memory", "tensor_parallel_size"),
     "vllm-oom-warm-up": ("out_of_memory", "warming up for 1024", "Lower max_num_seqs"),
     "vllm-out-of-range": ("bad_argument", "gpu_memory_utilization should be less than or equal to 1", "Check"),
+    "vllm-no-space": ("disk_full", "disk is full", "/dev/shm"),
+    "vllm-no-threads": ("machine_exhausted", "no process or thread to spare", "ulimit -u"),
+    "vllm-open-files": ("machine_exhausted", "open more files", "ulimit -n"),
     "vllm-port": ("port_busy", "port was taken", "another port"),
     "vllm-quantization": ("bad_argument", "quantized with gptq, but quantization asks for awq", "Leave quantization"),
     "vllm-quantization-file": ("bad_argument", "not in the format", "Leave quantization"),
@@ -53,7 +61,18 @@ KNOWN = {
     "vllm-worker-killed": ("out_of_memory", "killed the engine", "smaller model"),
     "vllm-world-size": ("unsupported", "is 8, but there are 4", "tensor_parallel_size"),
 }
-TRANSIENT = {"vllm-port", "sglang-port", "vllm-nccl"}
+TRANSIENT = {
+    "sglang-port",
+    "vllm-download",
+    "vllm-download-hub",
+    "vllm-download-refused",
+    "vllm-metadata-host",
+    "vllm-nccl",
+    "vllm-no-space",
+    "vllm-no-threads",
+    "vllm-open-files",
+    "vllm-port",
+}
 
 
 def test_each_log_is_expected():
@@ -79,6 +98,18 @@ def test_logs_are_diagnosed(name):
 def test_what_is_not_known_is_not_guessed(engine):
     assert diagnose(engine, (LOGS / "healthy.log").read_text(), 3) is None
     assert diagnose(engine, "", None) is None
+
+
+def test_a_time_out_that_is_tried_again_is_not_taken_for_the_cause():
+    pool = "HTTPSConnectionPool(host='huggingface.co', port=443): Read timed out. (read timeout=10)"
+    head = "thrown while requesting HEAD https://huggingface.co/m/resolve/main/config.json"
+    log = (
+        f"""'(ReadTimeoutError("{pool}"), '(Request ID: 3db7)')' {head}\nRetrying in 1s [Retry 1/5].\n"""
+        f"Error while downloading from https://cdn-lfs.hf.co/x?y=z: {pool}\nTrying to resume download...\n"
+        "HTTP Error 503 thrown while requesting GET https://huggingface.co/api/models/m\n"
+    )
+    assert diagnose("vllm", log, 3) is None
+    assert diagnose("vllm", log, -11).message == "the engine crashed (segmentation fault)"
 
 
 def test_a_warning_is_not_taken_for_the_cause():
@@ -127,7 +158,16 @@ def test_rules_are_well_formed():
 
 @pytest.mark.parametrize(
     "piece",
-    ["a" * 200_000, "error: argument " * 9000, "(1" * 90_000, "ValueError: " * 9000, " \n" * 9000, "a\n" * 9000],
+    [
+        "a" * 200_000,
+        "error: argument " * 9000,
+        "(1" * 90_000,
+        "ValueError: " * 9000,
+        " \n" * 9000,
+        "a\n" * 9000,
+        "huggingface_hub/\n" * 9000,
+        "ReadTimeout: HTTPConnectionPool(host='" * 5000,
+    ],
 )
 def test_no_log_makes_a_search_long(piece):
     began = time.process_time()

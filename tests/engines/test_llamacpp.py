@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import time
@@ -17,6 +18,8 @@ from servelab.spec.model import EngineConfig, Model
 
 SERVER = "servelab.engines.llamacpp.server"
 SMALL = ("--ctx-size", "512", "--parallel", "2", "--no-warmup")
+
+MEMORY = 16 * 2**30  # bytes of address space for a server that is to fail
 
 
 def get(url: str) -> str:
@@ -36,6 +39,8 @@ def failing(serve):
 
     def run(*arguments: str) -> Failure:
         served = serve(SERVER, *arguments, ready=False)
+        # Where the kernel promises any amount of memory, what asks for too much would take the machine down with it.
+        resource.prlimit(served.process.pid, resource.RLIMIT_AS, (MEMORY, MEMORY))
         code = served.process.wait(60)
         assert code > 0
         assert "Traceback" not in served.words()
@@ -75,6 +80,13 @@ def test_the_engine_starts_what_it_says(serve, model_file):
     at = launch.command.index("--port")
     served = serve(SERVER, *launch.command[3:at], *launch.command[at + 2 :])
     assert post(f"{served.url}/v1/completions", {"prompt": "Hi", "max_tokens": 2})["model"] == "org/small"
+
+
+def test_slots_share_a_cache_where_their_number_is_left_open(serve, model_file):
+    model = ("--model", str(model_file), "--ctx-size", "512", "--no-warmup")
+    for flags, shares in (((), [512] * 4), (("--parallel", "2"), [256] * 2), (("-np", "2", "-kvu"), [512] * 2)):
+        served = serve(SERVER, *model, *flags)
+        assert [slot["n_ctx"] for slot in json.loads(get(f"{served.url}/slots"))] == shares
 
 
 def test_a_missing_model(failing):

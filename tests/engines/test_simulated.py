@@ -192,6 +192,12 @@ IMPOSSIBLE = [
     ("h100-llama-3.1-8b", "--max-num-seqs 64 --max-num-batched-tokens 32", "bad_argument", "Raise"),
     ("a100-llama-3-8b", "--max-model-len 9000", "bad_argument", "Lower"),
     ("h100-llama-3.1-8b", "--no-enable-chunked-prefill --max-num-batched-tokens 2048", "bad_argument", "Raise"),
+    (
+        "h100-llama-3.1-8b",
+        "--max-model-len -1 --no-enable-chunked-prefill --max-num-batched-tokens 65536",
+        "bad_argument",
+        "Raise max_num_batched_tokens",
+    ),
     ("h100-llama-3.1-8b", "--max-num-seq 8", "bad_argument", "Check the name"),
     ("h100-llama-3.1-8b", "--kv-cache-dtype fp9", "bad_argument", "Check the value"),
     ("h100-llama-3.1-8b", "--time-scale 0", "bad_argument", "Check the value"),
@@ -269,6 +275,15 @@ async def test_a_crash_under_load_is_diagnosed(simulate):
     assert found.kind == "crash"
 
 
+async def test_a_fault_of_the_engine_itself_ends_it_with_a_traceback(serve):
+    served = serve("tests.engines.broken", "m", "--startup-seconds", "0")
+    with pytest.raises(aiohttp.ClientError):
+        await asyncio.wait_for(post(served.url + COMPLETIONS, ask(3)), 10)
+    assert served.process.wait(10) == 1
+    assert "Traceback" in served.words()
+    assert "RuntimeError: a fault of the scheduler" in served.words()
+
+
 @pytest.mark.parametrize("arguments", [(), ("--fault", "no-answer"), ("--fault", "hang-at-start")])
 async def test_it_ends_when_asked(simulate, arguments):
     served = simulate(*arguments, ready="hang-at-start" not in arguments)
@@ -298,3 +313,11 @@ def test_a_request_of_the_length_that_fits_is_served(share):
     settings = read_settings(["m", "--max-model-len", "-1", "--gpu-memory-utilization", str(share)])
     blocks = kv_blocks(settings.profile, settings.memory)
     assert blocks * settings.memory.block_size == settings.memory.max_model_len < settings.profile.context
+
+
+def test_a_length_left_to_the_engine_needs_no_chunked_prefill():
+    settings = read_settings(["m", "--max-model-len", "-1", "--no-enable-chunked-prefill"])
+    assert not settings.chunked_prefill
+    assert settings.memory.max_num_batched_tokens == settings.profile.context
+    assert 1 < settings.memory.max_model_len < settings.profile.context
+    assert kv_blocks(settings.profile, settings.memory) * settings.memory.block_size >= settings.memory.max_model_len

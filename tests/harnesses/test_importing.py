@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from servelab.harnesses.external.importing import import_reports
+from servelab.harnesses.external.measured import Measured, Request, imported
 from servelab.spec.errors import DocumentError
+from servelab.spec.report import Report
+from servelab.spec.workload import LoadPoint
 from tests.lab.studies import servelab
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -126,3 +129,19 @@ def test_damaged_files_are_told_in_a_sentence(tmp_path, content):
     file.write_text(content)
     with pytest.raises(DocumentError):
         import_reports(file)
+
+
+def late(max_concurrency: int | None) -> Report:
+    """Due every 10 ms, served one at a time in 100 ms each: what comes later waits for longer."""
+    requests = tuple(
+        Request(intended=0.01 * n, sent=0.1 * n, first=0.1 * n + 0.05, last=0.1 * n + 0.09, end=0.1 * n + 0.09)
+        for n in range(20)
+    )
+    load = LoadPoint(kind="constant", level=100, requests=20)
+    return imported(Measured(harness="h", load=load, requests=requests, max_concurrency=max_concurrency))
+
+
+def test_whether_the_client_or_the_server_was_late_is_told_from_the_requests():
+    capped, slow, unknown = late(1), late(2), late(None)
+    assert {report.client.verdict for report in (capped, slow, unknown)} == {"saturated"}
+    assert [report.client_bound for report in (capped, slow, unknown)] == [False, True, True]

@@ -147,6 +147,7 @@ def test_the_rate_that_was_sent_is_judged():
             cpu=0.1,
             concurrency=None,
             asked=(requests, due),
+            waited=0,
             last_sent=last_sent,
             server={},
         )

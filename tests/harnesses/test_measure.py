@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import psutil
 import pytest
@@ -133,7 +134,9 @@ async def test_latency_counts_from_the_intended_time_when_the_server_stalls(serv
     assert report.metrics["ttft_p50"] > 0.15, "a client that waits politely would see two slow requests"
     assert report.metrics["schedule_delay_max"] > 0.5
     assert report.client.verdict == "saturated"
-    assert any("sent requests up to" in reason for reason in report.client.reasons)
+    assert any("since max_concurrency were in flight" in reason for reason in report.client.reasons)
+    assert report.client.capped
+    assert not report.client_bound, "it is the server that was late"
 
 
 async def test_arrivals_come_at_the_rate_asked_for(server, tmp_path):
@@ -152,7 +155,8 @@ async def test_poisson_arrivals_are_the_seeds(server, tmp_path):
         await measure(server, "ttft=0.005,itl=0.001", load, tmp_path, seed=seed)
         when = [one["when"] for one in server.seen()[1:]]
         gaps.append([b - a for a, b in pairwise(when)])
-    difference = [sum(abs(a - b) for a, b in zip(gaps[0], other, strict=True)) for other in gaps[1:]]
+    # The median: a machine that stalls for a moment moves a few gaps.
+    difference = [median(abs(a - b) for a, b in zip(gaps[0], other, strict=True)) for other in gaps[1:]]
     assert difference[0] < difference[1] / 2
 
 

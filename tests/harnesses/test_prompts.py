@@ -166,6 +166,10 @@ def test_a_client_that_is_late_is_not_fit():
     assert "late" in client_health(tally, Distribution([0.2] * 100), 0.3).reasons[0]
     tally.delay.extend([0.5] * 20)
     assert "sent requests" in client_health(tally, Distribution(), 0.3).reasons[0]
+    tally.requests = 40
+    assert [client_health(tally, Distribution(), cpu, 20).capped for cpu in (0.3, 0.95)] == [True, False]
+    assert not client_health(tally, Distribution([0.2] * 100), 0.3, 20).capped
+    assert not client_health(tally, Distribution(), 0.3, 0).capped
 
 
 def test_few_requests_are_warned_of():

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
+from collections.abc import Callable
 
 import pytest
 
+from servelab.harnesses.builtin.harness import Builtin
+from servelab.lab import worker
 from servelab.lab.control import cancel_study, pause_study
 from servelab.lab.paths import trial_directory
 from servelab.lab.run import run_study
-from servelab.lab.suggest import candidates
-from servelab.spec.errors import ServelabError, StoreError
+from servelab.lab.suggest import candidates, observation
+from servelab.platforms.process import ProcessPlatform
+from servelab.report.digest import digest
+from servelab.report.rows import trial_rows
+from servelab.report.verdict import conclude
+from servelab.spec.errors import MachineError, ServelabError, StoreError
+from servelab.spec.report import ClientHealth
 from servelab.spec.study import Study
+from servelab.spec.workload import LoadPoint
 from servelab.store.store import Store
 from tests.lab.studies import servelab, small, start
+from tests.platforms.machine import open_files
 
 SIMULATED = "{name: simulated, arguments: {max_model_len: 1024, time_scale: 0.05, startup_seconds: 0}}"
 SPACE = "{parameters: {max_num_seqs: [1, 2, 4, 8, 16, 32], enable_prefix_caching: [true, false]}}"
@@ -60,6 +71,40 @@ async def test_a_log_that_cannot_be_written_pauses_the_study(store):
     assert store.study_state(record.id) == "paused"
     assert store.trials(record.id)[0].failure is None
     assert (await run_study(store, record.id)).state == "complete"
+
+
+def exhausted(monkeypatch, times: int) -> None:
+    """Leave no file to open when a port is asked for, so many times."""
+    address, left = ProcessPlatform.address, iter(range(times))
+
+    def asked(platform):
+        with open_files(0) if next(left, None) is not None else contextlib.nullcontext():
+            return address(platform)
+
+    monkeypatch.setattr(ProcessPlatform, "address", asked)
+
+
+async def test_an_exhausted_machine_is_tried_again(store, monkeypatch):
+    monkeypatch.setattr(worker, "RETRY_PAUSE", 0.1)
+    exhausted(monkeypatch, 2)
+    record = await finish(store, simulated(budget="{trials: 2, screening: 0, verification: {top: 0}}"))
+    assert record.state == "complete"
+    assert [t.state for t in store.trials(record.id)] == ["complete", "complete"]
+    retried = [e.data["failure"] for e in store.events(0, record.id) if e.kind == "retry"]
+    assert retried == ["no port is free: Too many open files"] * 2
+
+
+async def test_a_machine_that_stays_exhausted_pauses_the_study_and_no_trial_is_to_blame(store, monkeypatch):
+    monkeypatch.setattr(worker, "RETRY_PAUSE", 0.1)
+    record = store.create_study(simulated(budget="{trials: 3, screening: 0, verification: {top: 0}}"))
+    exhausted(monkeypatch, 3)
+    with pytest.raises(MachineError, match="no port is free") as caught:
+        await run_study(store, record.id)
+    assert "servelab resume" in caught.value.remedy
+    (trial,) = store.trials(record.id)
+    assert (store.study_state(record.id), trial.state, trial.failure) == ("paused", "waiting", None)
+    assert (await run_study(store, record.id)).state == "complete"
+    assert [t.state for t in store.trials(record.id)] == ["complete"] * 3
 
 
 async def test_a_failed_default_ends_the_study_with_its_diagnosis(store):
@@ -149,6 +194,80 @@ async def test_hopeless_trials_are_stopped_after_screening(store):
     assert stopped.state == "stopped"
     assert "behind the best" in stopped.note
     assert [m.phase for m in stopped.measurements] == ["screen"]
+
+
+def unfit(monkeypatch, seen: Callable[[int, LoadPoint], ClientHealth | None]) -> list[LoadPoint]:
+    """Give measurements another verdict on their client, by their number; all else is really measured."""
+    measure, loads = Builtin.measure, []
+
+    async def measured(harness, job, progress):
+        loads.append(job.load)
+        health = seen(len(loads) - 1, job.load)
+        report = await measure(harness, job, progress)
+        return report if health is None else report.model_copy(update={"client": health})
+
+    monkeypatch.setattr(Builtin, "measure", measured)
+    return loads
+
+
+SLOW = ClientHealth(verdict="saturated", reasons=("it used 99% of its core",))
+SOUND = ClientHealth(verdict="ok")
+
+
+async def test_a_client_that_was_disturbed_measures_once_more(store, monkeypatch):
+    loads = unfit(monkeypatch, lambda number, _: SLOW if number == 1 else SOUND)
+    budget = "{trials: 2, screening: 0, verification: {top: 0}}"
+    record = await finish(store, simulated(budget=budget, constraints="[ttft_p50 <= 20s]"))
+    trials = store.trials(record.id, with_reports=True)
+    assert len(loads) == 3
+    assert [t.feasible for t in trials] == [True, True]
+    assert [len(t.measurements) for t in trials] == [1, 1]
+    assert trials[0].measurements[0].report.provenance.seed != trials[1].measurements[0].report.provenance.seed
+    (again,) = [event for event in store.events(0, record.id) if event.kind == "remeasured"]
+    assert again.trial == 1
+    assert again.data["reasons"] == list(SLOW.reasons)
+
+
+async def test_what_the_client_was_too_slow_for_is_not_learned(store, monkeypatch):
+    unfit(monkeypatch, lambda number, _: SOUND if number == 0 else SLOW)
+    budget = "{trials: 4, screening: 0, verification: {top: 2, rounds: 1}}"
+    record = await finish(store, simulated(budget=budget, constraints="[ttft_p50 <= 20s]"))
+    trials = store.trials(record.id, with_reports=True)
+    assert record.state == "complete"
+    assert [t.state for t in trials] == ["complete"] * 4, "and none of them is worth a re-test"
+    assert trials[0].outcome.keys() == {"output_throughput", "ttft_p50"}
+    for trial in trials[1:]:
+        assert (trial.outcome, trial.feasible) == ({}, None)
+        assert "too slow to tell (it used 99% of its core)" in trial.note
+        assert trial.reports[0].metrics["output_throughput"] > 0, "what was seen is kept"
+        told = observation(trial)
+        assert (told.metrics, told.cause, told.transient) == ({}, None, False)
+    found = conclude(record, trials)
+    assert (found.kind, found.trial) == ("unverified", 0)
+    assert "ok, in doubt" in {row.outcome for row in trial_rows(digest(record, trials))}
+
+
+async def test_a_server_that_makes_the_client_wait_is_learned_from(store, monkeypatch):
+    capped = SLOW.model_copy(update={"capped": True})
+    loads = unfit(monkeypatch, lambda *_: capped)
+    record = await finish(store, simulated(budget="{trials: 2, screening: 0, verification: {top: 0}}"))
+    assert len(loads) == 2
+    assert all(t.outcome["output_throughput"] > 0 for t in store.trials(record.id))
+
+
+async def test_nothing_is_hopeless_to_a_client_that_was_too_slow(store, monkeypatch):
+    unfit(monkeypatch, lambda number, load: SLOW if load.requests == 20 else None)
+    study = simulated(
+        space="{parameters: {max_num_seqs: [1, 16]}}",
+        baseline="{max_num_seqs: 16}",
+        load="{concurrency: 8, requests: 80, warmup: 8}",
+        budget="{trials: 2, screening: 0.25, verification: {top: 0}}",
+        constraints="[ttft_p50 <= 1us]",
+    )
+    record = await finish(store, study)
+    slow = store.trials(record.id, with_reports=True)[1]
+    assert slow.state == "complete"
+    assert [m.phase for m in slow.measurements] == ["screen", "full"]
 
 
 async def test_parallel_trials_run_side_by_side(store):

@@ -19,7 +19,8 @@ from servelab.platforms.marked import marked_processes
 from servelab.platforms.proc import group_runs
 from servelab.platforms.process import ProcessPlatform
 from servelab.spec.deployment import Launch, Mark
-from servelab.spec.errors import DeployError, DocumentError
+from servelab.spec.errors import DeployError, DocumentError, MachineError
+from tests.platforms.machine import open_files
 
 SERVE = (
     "import http.server as h, sys\n"
@@ -98,6 +99,20 @@ async def test_workers_have_time_to_end(tmp_path):
     assert "saved" in (tmp_path / "engine.log").read_text()
 
 
+async def test_waiting_for_workers_costs_nothing(tmp_path, monkeypatch):
+    scans, pids = [], psutil.pids
+    monkeypatch.setattr(psutil, "pids", lambda: scans.append(time.monotonic()) or pids())
+    assert await stopped(tmp_path, "(time.sleep(2), sys.exit())", 30) >= 2
+    # At most: for the workers; after their end; before SIGKILL; for strays; and twice for the assertions of `stopped`.
+    assert len(scans) <= 6
+
+
+async def test_workers_have_time_to_end_where_the_kernel_does_not_tell(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "pidfd_open")
+    assert 1 <= await stopped(tmp_path, "(time.sleep(1), print('saved', flush=True), sys.exit())", 30) < 15
+    assert "saved" in (tmp_path / "engine.log").read_text()
+
+
 async def test_workers_that_do_not_end_are_ended(tmp_path):
     assert 0.5 <= await stopped(tmp_path, "None", 0.5) < 10
 
@@ -155,11 +170,47 @@ async def test_the_last_core_is_left_to_the_load_generator(tmp_path):
     await running.stop(1)
 
 
+async def test_when_memory_runs_out_the_engine_goes_first(tmp_path):
+    running = await started(tmp_path, SERVE)
+    ours, theirs = (Path(f"/proc/{pid}/oom_score_adj").read_text() for pid in ("self", running.pid))
+    await running.stop(5)
+    assert int(theirs) == 1000 > int(ours)
+
+
 async def test_no_such_program(tmp_path):
     platform = ProcessPlatform({})
     launch = Launch(command=("no-such-engine",), address=platform.address())
     with pytest.raises(DeployError, match="cannot start no-such-engine"):
         await platform.start(launch, mark(), tmp_path / "log", {})
+
+
+async def test_a_machine_without_open_files_is_no_fault_of_the_engine(tmp_path):
+    platform = ProcessPlatform({})
+    with open_files(0), pytest.raises(MachineError, match="no port is free: Too many open files"):
+        platform.address()
+    launch = Launch(command=("sleep", "60"), address=platform.address())
+    with open_files(1), pytest.raises(MachineError, match="cannot start sleep: Too many open files"):
+        await platform.start(launch, mark(), tmp_path / "log", {})  # the log takes the one that is left
+    endpoint = EndpointPlatform({"url": "http://127.0.0.1:9", "apply_command": ["true"]})
+    with open_files(4), pytest.raises(MachineError, match="cannot run true: Too many open files"):
+        await endpoint.start(launch, mark(), tmp_path / "log", {"n": 3})
+
+
+def test_a_machine_without_threads_is_no_fault_of_the_engine(tmp_path):
+    code = f"""
+import resource, pathlib
+from servelab.platforms.spawn import spawn
+from servelab.spec.errors import MachineError
+pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
+room = pages * resource.getpagesize() + 2**22  # less than a thread's stack
+resource.setrlimit(resource.RLIMIT_AS, (room, room))
+try:
+    spawn(["sleep", "60"], {{}}, pathlib.Path({str(tmp_path / "log")!r}), ())
+except MachineError as error:
+    print(error.message)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert said.stdout == "cannot start sleep: can't start new thread\n", said.stderr
 
 
 async def test_a_live_owners_engine_is_no_leftover(tmp_path):

@@ -105,6 +105,20 @@ def test_caution_counts_every_crash():
     assert known.excess == pytest.approx(400 / (2 + 0.08 * 400))
 
 
+def test_what_ran_but_was_not_known_shows_that_it_runs_and_no_more():
+    told = [measure(n, {**DEFAULT, "batch": 2**n, "memory": 0.8}) for n in range(8)]
+    unknown = Observation(number=8, parameters={**DEFAULT, "batch": 500, "cache": "fp8"}, metrics={})
+    codes = Codes(SERVING)
+    before, after = (
+        learn(problem(), codes, Predictions(None, codes), seen, [], np.ones(1))[0] for seen in (told, [*told, unknown])
+    )
+    rows = codes.rows([unknown.parameters, *(o.parameters for o in told)])
+    for metric, belief in before.beliefs(rows).items():
+        assert np.array_equal(belief.mean, after.beliefs(rows)[metric].mean)
+    assert after.excess <= before.excess
+    assert after.runs(rows)[0] > before.runs(rows)[0]
+
+
 def test_a_good_prior_is_used_from_the_first_suggestion():
     with_prior = [o for seed in range(4) for o in search("auto", problem(seed=seed, prior=knowing), 3)[1:]]
     without = [o for seed in range(4) for o in search("auto", problem(seed=seed), 3)[1:]]

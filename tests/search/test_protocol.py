@@ -131,6 +131,31 @@ def test_a_passing_failure_says_nothing_of_the_configuration(name):
     assert searcher.ask(8, []) == enumerate_space(SMALL)[3]
 
 
+@pytest.mark.parametrize("name", ["tpe", "nsga2"])
+def test_what_ran_but_was_not_known_teaches_nothing(name):
+    told = search("random", problem(), 30)
+    unknown = [
+        Observation(number=30 + n, parameters={**DEFAULT, "batch": 3 + n, "memory": 0.6}, metrics=metrics)
+        for n, metrics in enumerate(({}, {}, {"itl_mean": 9.0}, {"output_throughput": 1e6}))
+    ]
+    suggestions = []
+    for observations in (told, [*told, *unknown]):
+        searcher = sampler(name, problem())
+        for observation in observations:
+            searcher.tell(observation)
+        suggestions.append(searcher.ask(40, []))
+    assert suggestions[0] == suggestions[1]
+
+
+@pytest.mark.parametrize("name", SEARCHING)
+def test_what_ran_but_was_not_known_is_not_tried_again(name):
+    everything = enumerate_space(SMALL)
+    searcher = sampler(name, problem(space=SMALL, baseline={"a": 1, "c": 1}))
+    for number, parameters in enumerate(everything):
+        searcher.tell(Observation(number=number, parameters=parameters, metrics={}))
+    assert searcher.ask(len(everything), []) is None
+
+
 @pytest.mark.parametrize("name", SEARCHING)
 def test_failures_alone_do_not_stop_the_search(name):
     found = search(name, problem(), 8, outcome=failed)

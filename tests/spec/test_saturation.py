@@ -114,6 +114,17 @@ def test_a_client_that_was_not_fit_proves_nothing():
     found, _ = conclude(asked, SLO, reports)
     assert "the load generator, not the server" in found.warnings[0]
     assert not found.trusted
+    assert found.client_bound, "a lower bound, which no sampler must learn as the answer"
+
+
+def test_a_client_that_waits_for_the_server_shows_that_the_level_is_too_high():
+    met = report(LoadPoint(kind="poisson", level=1, requests=100), 0.1)
+    waited = report(LoadPoint(kind="poisson", level=2, requests=100), 0.2)
+    waited = waited.model_copy(update={"client": ClientHealth(verdict="saturated", capped=True)})
+    assert judge(SLO, waited) == "missed"
+    found, note = conclude(load(tolerance=1.0), SLO, [met, waited])
+    assert (found.metrics["saturation"], found.trusted) == (1, True)
+    assert "saturates at" in note
 
 
 def test_warnings_and_missing_metrics_are_no_success():

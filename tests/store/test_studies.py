@@ -160,8 +160,9 @@ def test_nothing_is_measured_twice_at_a_place(store):
     store.add_trials(record.id, [Trial(number=0, parameters={})])
     store.claim(record.id, "w")
     store.add_measurement(record.id, 0, "w", measured())
-    with pytest.raises(StoreError, match="measured twice"):
+    with pytest.raises(StoreError, match="measured twice") as caught:
         store.add_measurement(record.id, 0, "w", measured())
+    assert f"servelab resume {record.id}" in caught.value.remedy
     assert len(store.trial(record.id, 0).measurements) == 1
     assert [event.kind for event in store.events(0)].count("measured") == 1
 

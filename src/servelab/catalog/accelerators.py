@@ -6,7 +6,7 @@ from functools import cache
 
 from pydantic import PositiveFloat
 
-from servelab.catalog.files import read_data
+from servelab.catalog.files import read_entries
 from servelab.spec.base import Spec
 
 
@@ -24,7 +24,7 @@ class Accelerator(Spec):
 @cache
 def accelerators() -> dict[str, Accelerator]:
     """All accelerators by short name."""
-    return {name: Accelerator.model_validate(raw) for name, raw in read_data("accelerators").items()}
+    return read_entries("accelerators", Accelerator)
 
 
 def find_accelerator(name: str) -> Accelerator | None:

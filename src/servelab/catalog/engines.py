@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from servelab.catalog.files import read_data
+from servelab.catalog.files import merged, misplaced, overlays, read_data
 from servelab.catalog.nearest import suggestion
 from servelab.spec.base import Spec, Value
 from servelab.spec.errors import NotFoundError
@@ -55,6 +56,14 @@ class Argument(Spec):
     conflicts: tuple[Relation, ...] = ()
     since: str | None = None
     until: str | None = None
+    usual: tuple[Value, ...] = Field(default=(), description="values in use; others are asked about, not refused")
+    called: tuple[str, ...] = Field(default=(), description="what people call it, beside its own name")
+    spoken: dict[str, Value] = Field(default_factory=dict, description="phrase -> the value that it sets")
+    note: str | None = None
+    security: str | None = Field(default=None, description="what its use may open up")
+    requires_custom_image: bool = Field(default=False, description="only builds of one's own know it")
+    auto_configured: bool = Field(default=False, description="a pipeline sets it by itself")
+    values_path: str | None = Field(default=None, description="its place in a data-collection values file")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -122,4 +131,10 @@ def engine_arguments(name: str) -> Mapping[str, Argument]:
 
 @cache
 def _read(file: str) -> EngineArguments:
-    return EngineArguments.model_validate(read_data(f"engines/{file}"))
+    data, own = read_data(f"engines/{file}"), [overlay for overlay in overlays() if Path(overlay.source).stem == file]
+    for overlay in own:
+        data = {**data, "arguments": merged(data["arguments"], overlay.data)}
+    try:
+        return EngineArguments.model_validate(data)
+    except ValidationError as error:
+        raise misplaced(error, own) from None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 from pydantic import Field, PositiveInt
 
-from servelab.catalog.files import read_data
+from servelab.catalog.files import read_entries
 from servelab.catalog.nearest import suggestion
 from servelab.spec.base import Spec
 from servelab.spec.errors import NotFoundError
+
+
+DOWNLOAD_MBPS = (80, 40)
 
 
 class EmbeddedFile(Spec):
@@ -22,11 +26,23 @@ class EmbeddedFile(Spec):
     sha256: str = Field(pattern=r"[0-9a-f]{64}")
 
 
+class Recommended(Spec):
+    """Settings to begin with, on accelerators of 80 GB."""
+
+    tp: tuple[PositiveInt, ...]
+    max_model_len: PositiveInt
+    max_num_seqs: PositiveInt
+    max_num_batched_tokens: PositiveInt
+
+
 class KnownModel(Spec):
     """A model and its shape; what is None is not known."""
 
     id: str = Field(description="Hugging Face id")
     aliases: tuple[str, ...] = ()
+    label: str | None = Field(default=None, description="the name for people; default: made from the id")
+    notes: tuple[str, ...] = ()
+    recommended: Recommended | None = None
     parameters: float = Field(gt=0, description="billions")
     active: float | None = Field(default=None, gt=0, description="billions used per token (mixture of experts)")
     layers: PositiveInt
@@ -38,12 +54,52 @@ class KnownModel(Spec):
     bytes_per_parameter: float = Field(default=2.0, gt=0)
     latent_kv: PositiveInt | None = Field(default=None, description="values cached per token and layer, where latent")
     embedded: EmbeddedFile | None = None
+    size_gb: float | None = Field(default=None, gt=0, description="to download; default: parameters times their bytes")
+    download_minutes: tuple[PositiveInt, PositiveInt] | None = Field(
+        default=None, description="from, to; default: at 80 to 40 MB/s"
+    )
+
+    @property
+    def title(self) -> str:
+        """The model's name for people."""
+        return self.label or self.id.rsplit("/", 1)[-1].replace("-", " ")
+
+    @property
+    def size(self) -> float:
+        """GB to download."""
+        return self.size_gb or self.parameters * self.bytes_per_parameter
+
+    @property
+    def download(self) -> tuple[int, int]:
+        """Minutes that the download takes, from and to."""
+        reckoned = (max(1, math.ceil(self.size * 1000 / speed / 60)) for speed in DOWNLOAD_MBPS)
+        return self.download_minutes or (next(reckoned), next(reckoned))
+
+
+class Choice(Spec):
+    """One model that a name may mean."""
+
+    model: str = Field(description="name in the catalog")
+    recommended: bool = False
+
+
+class Ambiguous(Spec):
+    """A name that people give several models."""
+
+    prompt: str
+    options: tuple[Choice, ...] = Field(min_length=2)
+
+
+@cache
+def ambiguous_names() -> dict[str, Ambiguous]:
+    """Names that need a choice."""
+    return read_entries("ambiguous", Ambiguous)
 
 
 @cache
 def known_models() -> dict[str, KnownModel]:
     """All models by their short name."""
-    return {name: KnownModel.model_validate(raw) for name, raw in read_data("models").items()}
+    return read_entries("models", KnownModel)
 
 
 def find_model(name: str) -> KnownModel | None:

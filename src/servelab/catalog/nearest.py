@@ -32,5 +32,6 @@ def mistyped(name: str, known: Iterable[str]) -> str | None:
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """``, did you mean `X`?`` or nothing."""
-    found = nearest(name, known)
+    names = list(known)
+    found = mistyped(name, names) or nearest(name, names)
     return f", did you mean `{found}`?" if found else ""

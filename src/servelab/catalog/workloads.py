@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
-from servelab.catalog.files import read_data
+from servelab.catalog.files import read_entries
 from servelab.catalog.nearest import suggestion
 from servelab.spec.base import Spec
 from servelab.spec.errors import NotFoundError
@@ -28,6 +28,8 @@ class Preset(Spec):
 
     description: str
     keywords: tuple[str, ...]
+    weak: tuple[str, ...] = ()
+    """Words that mean other things too: they count where no other preset is named."""
     prefix: NonNegativeInt
     prompt: Lengths
     output: Lengths
@@ -50,7 +52,7 @@ class Preset(Spec):
 @cache
 def presets() -> dict[str, Preset]:
     """All presets by name."""
-    return {name: Preset.model_validate(raw) for name, raw in read_data("workloads").items()}
+    return read_entries("workloads", Preset)
 
 
 def get_preset(name: str) -> Preset:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import cyclopts
 from rich.markup import escape
 
 from servelab.cli.output import Json, StoreUrl, console, print_json
+from servelab.spec.finding import Finding
 
 EXIT_PROBLEM = 1
 
@@ -20,26 +24,64 @@ Harness = Annotated[
 ]
 
 
-def doctor(*, store: StoreUrl = None, harness: Harness = False, json: Json = False) -> int:
+@cyclopts.Parameter(name="*")
+@dataclass
+class ClusterCheck:
+    """What ``doctor --cluster`` looks at."""
+
+    cluster: Annotated[bool, cyclopts.Parameter(negative="", help="Instead, check a Kubernetes cluster.")] = False
+    namespace: Annotated[str, cyclopts.Parameter(name=["--namespace", "-n"], help="Default: the context's.")] = ""
+    context: Annotated[str, cyclopts.Parameter(help="A kubeconfig's context; default: the current one.")] = ""
+    id: Annotated[str, cyclopts.Parameter(help="An experiment id that is to be free.")] = ""
+    accelerators: Annotated[int, cyclopts.Parameter(help="How many one engine takes.")] = 0
+    product: Annotated[tuple[str, ...], cyclopts.Parameter(help="Which, as in nvidia.com/gpu.product.")] = ()
+    fix: Annotated[bool, cyclopts.Parameter(negative="", help="Create the namespace when it is missing.")] = False
+
+
+def doctor(
+    *, store: StoreUrl = None, harness: Harness = False, on: ClusterCheck | None = None, json: Json = False
+) -> int:
     """Check engines, store, disk, cores and leftovers; exits 1 when something is wrong.
 
-    With ``harness`` it holds the load generator against a server whose schedule is known, instead.
+    With ``harness`` it holds the load generator against a server whose schedule is known, instead; with ``cluster``
+    it checks that a data collection could run in a Kubernetes cluster.
     """
     from servelab.lab.doctor import examine, examine_harness
 
-    colours = {"ok": "green", "note": "cyan", "problem": "red"}
-    found = []
-    for finding in examine_harness() if harness else examine(store):
+    found: list[Finding] = []
+
+    def tell(finding: Finding) -> None:
         found.append(finding)
         if not json:
-            console.print(
-                f"[{colours[finding.verdict]}]{finding.verdict:>8}[/]  {finding.check:18} {escape(finding.text)}"
-            )
-            if finding.remedy:
-                console.print(f"{'':28} {escape(finding.remedy)}")
+            print_finding(finding)
+
+    if on is not None and on.cluster:
+        asyncio.run(_check_cluster(on, tell))
+    else:
+        for finding in examine_harness() if harness else examine(store):
+            tell(finding)
     if json:
         print_json([vars(finding) for finding in found])
     return EXIT_PROBLEM if any(finding.verdict == "problem" for finding in found) else 0
+
+
+async def _check_cluster(on: ClusterCheck, tell: Callable[[Finding], None]) -> None:
+    from servelab.kube.cluster import connect
+    from servelab.tekton.needs import USUAL
+    from servelab.tekton.preflight import preflight
+
+    needs = replace(USUAL, run=on.id, accelerators=on.accelerators, products=on.product)
+    async with connect(on.context, namespace=on.namespace) as cluster:
+        async for finding in preflight(cluster, needs, fix=on.fix):
+            tell(finding)
+
+
+def print_finding(finding: Finding) -> None:
+    """Print what a check found, and below it what to do."""
+    colours = {"ok": "green", "note": "cyan", "problem": "red"}
+    console.print(f"[{colours[finding.verdict]}]{finding.verdict:>8}[/]  {finding.check:18} {escape(finding.text)}")
+    for line in finding.remedy.splitlines():
+        console.print(f"{'':28} {escape(line)}", soft_wrap=True)
 
 
 def cleanup(*, store: StoreUrl = None, json: Json = False) -> None:

@@ -25,10 +25,12 @@ app = cyclopts.App(
 RUNNING = cyclopts.Group("Run studies", sort_key=1)
 LOOKING = cyclopts.Group("Look at studies", sort_key=2)
 WRITING = cyclopts.Group("Write studies", sort_key=3)
-MACHINE = cyclopts.Group("This machine", sort_key=4)
+CLUSTER = cyclopts.Group("On a cluster", sort_key=4)
+MACHINE = cyclopts.Group("This machine", sort_key=5)
 
 COMMANDS = {
     RUNNING: {
+        "ask": ("ask:ask", "Say in plain words what to find out; nothing starts without a yes."),
         "quickstart": ("run:quickstart", "Tune llama.cpp on this machine, and say how to serve it."),
         "run": ("run:run", "Run a study from a YAML or JSON document."),
         "tune": ("run:tune", "Tune an engine for a model and a workload, without writing a document."),
@@ -53,6 +55,9 @@ COMMANDS = {
         "models": ("knowledge:models", "List the models servelab knows."),
         "workloads": ("knowledge:workloads", "List the workload presets."),
         "engines": ("knowledge:engines", "List the engines, or show one engine's arguments."),
+    },
+    CLUSTER: {
+        "tekton": ("tekton:app", "Run experiments as Tekton pipelines: compile, check, render."),
     },
     MACHINE: {
         "doctor": ("machine:doctor", "Check this machine: engines, store, disk, cores, leftovers."),

@@ -20,7 +20,7 @@ class Engine(Protocol):
     """Our names (running, waiting, kv_cache_usage, prefix_cache_hit_rate, preemptions) -> the engine's own."""
 
     def version(self, config: EngineConfig) -> str | None:
-        """The installed version, or None when the engine is not installed here."""
+        """The version of what ``launch`` would start, else what the study says it is; None when neither is known."""
         ...
 
     def launch(self, model: Model, config: EngineConfig, parameters: Parameters, address: Address) -> Launch:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
+
+LONGEST_SHEBANG = 256  # bytes of a script that the kernel looks at; see execve(2)
 
 
 @cache
@@ -18,17 +20,49 @@ def program(name: str) -> str:
 
 
 @cache
-def installed_version(package: str, executable: str | None = None) -> str | None:
-    """The version of ``package`` that would be imported, or None when it is not installed.
+def installed_version(package: str) -> str | None:
+    """The version of ``package`` that would be imported here, or None when it is not installed."""
+    return _version(package, sys.path)
 
-    Looked for in our own environment, or in the one whose ``bin`` holds ``executable``.
+
+def launched_version(package: str, executable: str) -> str | None:
+    """The version of ``package`` that ``executable`` (a script's path, or its name on PATH) runs.
+
+    Read from the environment of the script's interpreter, or else the one that holds the script. None when neither
+    has it: a wrapper in shell, say, which may start anything.
     """
-    return next((one.version for one in distributions(name=package, path=_places(executable))), None)
-
-
-def _places(executable: str | None) -> list[str]:
-    if executable is None:
-        return sys.path
     path = shutil.which(executable)
-    homes: Iterable[Path] = (Path(path).resolve().parent.parent,) if path else ()
-    return [str(place) for home in homes for place in home.glob("lib/python3*/site-packages")]
+    return _environment_version(package, path) if path else None
+
+
+@cache
+def _environment_version(package: str, script: str) -> str | None:
+    found = (_version(package, places) for places in _environments(Path(script)))
+    return next((version for version in found if version), None)
+
+
+def _version(package: str, places: list[str]) -> str | None:
+    return next((one.version for one in distributions(name=package, path=places)), None)
+
+
+def _environments(script: Path) -> Iterator[list[str]]:
+    """Where packages of the script's interpreter lie, and of the environment whose ``bin`` holds the script."""
+    interpreter = _interpreter(script)
+    if interpreter == Path(sys.executable):
+        yield sys.path
+    for program in (interpreter, script.resolve()):
+        if program is not None:  # the interpreter is not resolved: that of an environment is a link out of it
+            yield [str(place) for place in program.parent.parent.glob("lib*/python3*/*-packages")]
+
+
+def _interpreter(script: Path) -> Path | None:
+    """The Python that the script's first line names; None when it is no script of Python."""
+    try:
+        with script.open("rb") as source:
+            first = source.readline(LONGEST_SHEBANG).decode(errors="replace")
+    except OSError:  # it may be run, but not read
+        return None
+    words = first.removeprefix("#!").split() if first.startswith("#!") else []
+    if words and Path(words[0]).name == "env":
+        words = [found for word in words[1:2] if (found := shutil.which(word))]
+    return Path(words[0]) if words and Path(words[0]).name.startswith("python") else None

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from servelab.engines.diagnose import diagnose
 from servelab.engines.flags import flags
-from servelab.engines.installed import installed_version
+from servelab.engines.installed import installed_version, launched_version
 from servelab.spec.base import Parameters
 from servelab.spec.deployment import Address, Failure, Launch
 from servelab.spec.model import EngineConfig, Model
@@ -28,10 +28,11 @@ class SGLang:
     }
 
     def version(self, config: EngineConfig) -> str | None:
-        """The version of ``config.executable`` or of our environment, read without importing it; None for an image."""
+        """The version of what ``launch`` starts, else what the study says."""
         if config.image is not None:
             return config.version
-        return installed_version("sglang", config.executable) or config.version
+        launched = config.executable
+        return (launched_version("sglang", launched) if launched else installed_version("sglang")) or config.version
 
     def launch(self, model: Model, config: EngineConfig, parameters: Parameters, address: Address) -> Launch:
         """The command that serves the model."""

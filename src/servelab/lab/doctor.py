@@ -6,8 +6,6 @@ import asyncio
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 from servelab.engines.base import engine
 from servelab.harnesses.builtin.selftest import MAX_SLOPE, STREAMS, Outcome, measure, spurious_slope
@@ -15,22 +13,13 @@ from servelab.lab.accelerators import local_accelerators
 from servelab.lab.cleanup import leftovers
 from servelab.lab.paths import data_directory
 from servelab.spec.errors import ServelabError
+from servelab.spec.finding import Finding
 from servelab.spec.model import EngineConfig
 from servelab.spec.paths import cache_directory
 from servelab.spec.plugins import plugin_names
 from servelab.store.store import open_store
 
 LOW_DISK = 2e9  # bytes
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found."""
-
-    check: str
-    verdict: Literal["ok", "note", "problem"]
-    text: str
-    remedy: str = ""
 
 
 def examine(store_url: str | None) -> Iterator[Finding]:

@@ -31,9 +31,12 @@ def shortened(load: LoadPoint, share: float) -> LoadPoint | None:
 def hopeless(study: Study, reports: Sequence[Report], best: float | None) -> str | None:
     """Why a configuration screened with ``reports`` is not worth a full measurement, or None.
 
+    Nothing is hopeless that the load generator, and not the server, was too slow for.
     ``best`` is the objective of the best feasible trial so far. With several objectives a configuration that
     loses in one may win in another, so only the constraints count.
     """
+    if any(report.client_bound for report in reports):
+        return None
     found = assess_reports(study, reports)
     for constraint, violation in zip(study.constraints, found.violations, strict=True):
         if violation is not None and violation > HOPELESS_VIOLATION:

@@ -78,7 +78,8 @@ def _hopeless(study: Study, searched: Sequence[Trial]) -> str | None:
     """Why the study is not worth going on with, or None."""
     first = searched[0]
     if first.kind == "baseline" and first.state == "failed" and first.failure:
-        return f"the default configuration does not run ({first.failure.message})"
+        said = "could not be tried" if first.failure.transient else "does not run"
+        return f"the default configuration {said} ({first.failure.message})"
     opening = searched[:SAME_CAUSE_LIMIT]
     causes = {trial.failure.cause if trial.state == "failed" and trial.failure else None for trial in opening}
     if len(opening) == SAME_CAUSE_LIMIT and len(causes) == 1 and None not in causes and first.failure:

@@ -15,11 +15,13 @@ from servelab.lab.setup import Setup
 from servelab.lab.steps import End, Try, Verify, Wait, next_step
 from servelab.lab.suggest import Suggestions
 from servelab.lab.verify import retests
-from servelab.spec.assess import assess, goal_metrics
-from servelab.spec.errors import StoreError
+from servelab.spec.assess import assess, learned_metrics
+from servelab.spec.errors import MachineError, StoreError
 from servelab.spec.trial import Measurement, Timings, Trial
 
 HEARTBEAT = 2.0  # seconds between signs of life, and between looks for a cancellation
+RETRY_PAUSE = 1.0  # seconds before a trial is attempted again, since what passes needs time; doubled each time
+LONGEST_PAUSE = 30.0
 POLL = 0.2  # seconds between looks for work while others finish theirs
 
 
@@ -37,6 +39,7 @@ class Worker:
         Cancellation ends the running trial's engine and gives the trial back, so that it can be resumed.
 
         Raises:
+            MachineError: the machine has no room for an engine.
             StoreError: the store is unusable.
         """
         while self.setup.store.study_state(self.setup.record.id) in ("running", "verifying"):
@@ -90,6 +93,7 @@ class Worker:
         """Run a claimed trial to its end; give it back when interrupted, by a person or by an error of ours.
 
         Raises:
+            MachineError: the machine has no room for the trial.
             StoreError: the store is unusable, or another worker has taken the trial.
         """
         running = asyncio.ensure_future(self._attempts(trial))
@@ -116,22 +120,38 @@ class Worker:
         store, study_id = self.setup.store, self.setup.record.id
         while store.study_state(study_id) != "cancelled":
             if not store.heartbeat(study_id, trial.number, self.name):
-                raise StoreError(f"trial {trial.number} of {study_id} was taken over by another worker")
+                raise StoreError(
+                    f"trial {trial.number} of {study_id} was taken over by another worker",
+                    f"This one gave no sign of life; the other's result counts. Go on with: servelab resume {study_id}",
+                )
             await asyncio.sleep(HEARTBEAT)
 
     async def _attempts(self, trial: Trial) -> Outcome:
-        """Attempt a trial, again while its failures are transient and the budget allows."""
+        """Attempt a trial, again while its failures are transient and the budget allows.
+
+        Raises:
+            MachineError: the machine had no room for it to the last, so that nothing was learned of the trial.
+        """
         directory = trial_directory(self.setup.record.id, trial.number)
         devices = await self._devices(trial)
         outcome = Outcome()
         spent = 0.0
-        for retry in range(self.setup.study.budget.retries + 1):
+        last = self.setup.study.budget.retries
+        for retry in range(last + 1):
             number = trial.attempts * 100 + retry
-            outcome = await attempt_trial(self.setup, trial, number, devices, directory, self._saver(trial))
-            spent += outcome.timings["total"]
-            if outcome.failure is None or not outcome.failure.transient:
+            try:
+                outcome = await attempt_trial(self.setup, trial, number, devices, directory, self._saver(trial))
+            except MachineError as error:
+                if retry == last:
+                    raise
+                passing = error.message
+            else:
+                spent += outcome.timings["total"]
+                passing = outcome.failure.message if outcome.failure and outcome.failure.transient else ""
+            if retry == last or not passing:
                 break
-            self._tell("retry", trial, {"failure": outcome.failure.message})
+            self._tell("retry", trial, {"failure": passing})
+            await asyncio.sleep(min(LONGEST_PAUSE, RETRY_PAUSE * 2**retry))
             trial = self.setup.store.trial(self.setup.record.id, trial.number)
         outcome.timings["total"] = spent  # what earlier attempts took counts towards the budget too
         return outcome
@@ -167,10 +187,10 @@ class Worker:
             self.name,
             state=outcome.state,
             failure=outcome.failure,
-            note=outcome.note,
+            note="; ".join(filter(None, (outcome.note, _doubt(measured)))),
             timings=outcome.timed(trial.timings.suggest),
             command=outcome.command,
-            outcome=goal_metrics(study, measured.reports) if outcome.state != "failed" else {},
+            outcome=learned_metrics(study, measured.reports) if outcome.state != "failed" else {},
             value=judged.values[0] if judged.values and complete else None,
             feasible=judged.feasible if complete and judged.trusted else None,
         )
@@ -179,3 +199,10 @@ class Worker:
     def _tell(self, kind: str, trial: Trial, data: Mapping[str, Any]) -> None:
         self.setup.store.append_event(self.setup.record.id, trial.number, kind, dict(data))
         self.setup.observe(kind, {"trial": trial.number, **data})
+
+
+def _doubt(trial: Trial) -> str:
+    """Why a measured trial teaches nothing, or not all; empty when it teaches what it measured."""
+    reasons = dict.fromkeys(reason for r in trial.reports if r.client_bound for reason in r.client.reasons)
+    said = f" ({', '.join(reasons)})" if reasons else ""
+    return f"the load generator was too slow to tell{said}" if trial.client_bound else ""

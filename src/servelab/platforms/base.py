@@ -78,7 +78,7 @@ class Platform(Protocol):
         """Where the next engine is to listen: a port that is free now, and was not handed out lately.
 
         Raises:
-            DeployError: there is none.
+            MachineError: there is none.
         """
         ...
 
@@ -87,6 +87,7 @@ class Platform(Protocol):
 
         Raises:
             DeployError: it cannot be started (no such program, no permission).
+            MachineError: the machine has no room for it, which says nothing of its configuration.
             StoreError: its log cannot be written.
         """
         ...

@@ -6,20 +6,18 @@ import asyncio
 import contextlib
 import os
 import signal
-import threading
 from pathlib import Path
 from subprocess import Popen
 
 from servelab.platforms.base import Exit, ExitedError
 from servelab.platforms.logfile import cap, tail
 from servelab.platforms.marked import KILL_WAIT, identity, kill, marked_processes
-from servelab.platforms.proc import group_runs
+from servelab.platforms.proc import group_end, process_end
 from servelab.platforms.ready import answers
 from servelab.spec.deployment import Launch, Mark
 
 FIRST_LOOK = 0.02  # seconds between looks at the ready path: at first, and at most
 SLOWEST_LOOK = 0.25
-GROUP_LOOK = 0.05  # and between looks at what is left of the group
 LOG_CHECK = 10.0  # seconds between looks at the size of the log
 
 
@@ -37,7 +35,7 @@ class RunningProcess:
         self._mark = mark
         self._capping = asyncio.ensure_future(self._cap_log())
         self._ended = asyncio.Event()
-        threading.Thread(target=self._watch, args=(asyncio.get_running_loop(),), daemon=True).start()
+        self._watching = asyncio.ensure_future(self._watch())
 
     async def wait_ready(self, timeout: float) -> None:
         """Return when the engine answers on its ready path.
@@ -75,16 +73,15 @@ class RunningProcess:
         await self._ended.wait()
         await asyncio.to_thread(self._kill_strays)
 
-    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._child.wait()
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
-            loop.call_soon_threadsafe(self._ended.set)
+    async def _watch(self) -> None:
+        while self._child.poll() is None:
+            await process_end(self._child.pid)
+        self._ended.set()
 
     async def _group_end(self) -> None:
         """Return when the engine has ended, and with it the workers it started, which may take longer."""
         await self._ended.wait()
-        while group_runs(self._child.pid):
-            await asyncio.sleep(GROUP_LOOK)
+        await group_end(self._child.pid)
 
     def _kill_strays(self) -> None:
         """End what left the process group; it still carries the mark of this attempt."""

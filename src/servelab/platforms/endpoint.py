@@ -18,7 +18,7 @@ from servelab.platforms.marked import unmarked
 from servelab.platforms.ready import answers
 from servelab.spec.base import Parameters, Seconds, Spec
 from servelab.spec.deployment import Address, Launch, Mark
-from servelab.spec.errors import DeployError
+from servelab.spec.errors import DeployError, MachineError, is_exhaustion
 from servelab.spec.options import read_options
 
 LOOK = 0.5  # seconds between looks at an endpoint that is not ready
@@ -102,7 +102,10 @@ class EndpointPlatform:
                     stderr=sink,
                 )
             except OSError as error:
-                raise DeployError(f"cannot run {command[0]}: {error.strerror}", "Mend apply_command.") from error
+                said = f"cannot run {command[0]}: {error.strerror}"
+                if is_exhaustion(error):
+                    raise MachineError(said) from error
+                raise DeployError(said, "Mend apply_command.") from error
         try:
             async with asyncio.timeout(self._options.apply_timeout):
                 await child.communicate(json.dumps(parameters).encode())

@@ -18,7 +18,7 @@ from servelab.platforms.ports import free_port
 from servelab.platforms.spawn import spawn
 from servelab.spec.base import Parameters, Spec
 from servelab.spec.deployment import Address, Launch, Mark
-from servelab.spec.errors import DeployError
+from servelab.spec.errors import MachineError
 from servelab.spec.options import read_options
 
 
@@ -41,18 +41,19 @@ class ProcessPlatform:
         """A loopback port that is free now. Should another take it first, the engine's death says so.
 
         Raises:
-            DeployError: no port is free.
+            MachineError: no port is free.
         """
         try:
             return Address(port=free_port())
         except OSError as error:
-            raise DeployError(f"no port is free: {error.strerror}", "End some of what runs on this machine.") from error
+            raise MachineError(f"no port is free: {error.strerror}") from error
 
     async def start(self, launch: Launch, mark: Mark, log: Path, parameters: Parameters) -> RunningProcess:
         """Start the engine's process.
 
         Raises:
             DeployError: there is no such program, it may not be run, or its cores are not there.
+            MachineError: the machine has no room for another process.
             StoreError: its log cannot be written.
         """
         del parameters  # they are in the command

@@ -67,8 +67,12 @@ def importances(found: Digest) -> list[Importance]:
 
 
 def _tried(found: Digest) -> list[Trial]:
-    """The measured trials of the search; the default leaves parameters to the engine, so it has no value to go by."""
-    return [trial for trial in found.trials if trial.kind == "search" and trial.state == "complete"]
+    """The measured trials of the search; the default leaves parameters to the engine, so it has no value to go by.
+
+    What a slow load generator measured is the same for all fast configurations, and would hide what matters.
+    """
+    searched = (trial for trial in found.trials if trial.kind == "search" and trial.state == "complete")
+    return [trial for trial in searched if not trial.client_bound]
 
 
 def _groups(values: Sequence[Value | None]) -> NDArray[np.float64]:

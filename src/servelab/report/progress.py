@@ -33,12 +33,14 @@ Points = list[tuple[float, float]]
 
 def _kinds(found: Digest) -> dict[str, list[Trial]]:
     """The trials of the search by how they ended."""
-    kinds: dict[str, list[Trial]] = {"keeps": [], "breaks": [], "stopped": [], "failed": []}
+    kinds: dict[str, list[Trial]] = {"keeps": [], "breaks": [], "client": [], "stopped": [], "failed": []}
     for trial in found.trials:
         if trial.kind == "verification" or not trial.final:
             continue
         ended = trial.state
-        if ended == "complete":
+        if ended == "complete" and trial.client_bound:
+            kinds["client"].append(trial)
+        elif ended == "complete":
             ended_well = not found.study.constraints or assess(found.study, trial).feasible
             kinds["keeps" if ended_well else "breaks"].append(trial)
         else:
@@ -60,6 +62,7 @@ def best_so_far(found: Digest) -> Plot | None:
         _paint_best(axes, objective, keeps, max(trial.number for trials in kinds.values() for trial in trials))
         _scatter(axes, keeps, "o", CHOSEN, "keeps the SLO" if found.study.constraints else "measured")
         _scatter(axes, _points(objective, kinds["breaks"]), "X", BAD, "breaks the SLO")
+        _scatter(axes, _points(objective, kinds["client"]), "D", MUTED, "client too slow")
         _scatter(axes, _points(objective, kinds["stopped"]), "v", OTHER, "stopped early")
         failed = [trial.number for trial in kinds["failed"]]
         if failed:
@@ -133,6 +136,7 @@ def trade_off(found: Digest) -> Plot | None:
     def paint(axes: Axes) -> None:
         _scatter(axes, pairs["keeps"], "o", CHOSEN, "keeps the SLO" if found.study.constraints else "measured")
         _scatter(axes, pairs["breaks"], "X", BAD, "breaks the SLO")
+        _scatter(axes, pairs["client"], "D", MUTED, "client too slow")
         _scatter(axes, pairs["stopped"], "v", OTHER, "stopped early")
         _paint_front(axes, other, objective, pairs["keeps"])
         for number, (text, below) in _labels(found).items():

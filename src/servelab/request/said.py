@@ -58,6 +58,8 @@ class Request(Spec):
     engine: str | None = None
     platform: str | None = None
     accelerator: str | None = None
+    accelerators: int | None = None
+    """How many accelerators were spoken of."""
     workload: str | None = None
     """A preset's name, or ``custom``."""
     profile: Profile = Profile()

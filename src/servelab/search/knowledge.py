@@ -72,10 +72,15 @@ def learn(
     pending: Sequence[Parameters],
     weights: Array,
 ) -> tuple[Knowledge, Standing]:
-    """Fit all models. Pending trials count as run, with what is believed of them as their outcome."""
+    """Fit all models. Pending trials count as run, with what is believed of them as their outcome.
+
+    What ran without telling its metrics shows that it runs, and no more.
+    """
     goal = Goal(problem, weights)
     telling = [observation for observation in observations if not observation.transient]
-    measured = _select([o for o in telling if o.cause is None and all(k in o.metrics for k in goal.keys)], goal)
+    ran = [observation for observation in telling if observation.cause is None]
+    measured = _select([o for o in ran if all(key in o.metrics for key in goal.keys)], goal)
+    unknown = codes.rows([o.parameters for o in ran if any(key not in o.metrics for key in goal.keys)][-MOST:])
     rows = codes.rows([o.parameters for o in measured])
     logs = {metric: log([o.metrics[metric] for o in measured]) for metric in goal.keys}
     partial = np.array([o.partial for o in measured], dtype=bool)
@@ -90,19 +95,20 @@ def learn(
         logs = {m: np.concatenate([logs[m], imagined[m]]) for m in goal.keys}
         models = _fit(codes, predictions, rows, logs, partial)
     crashed = codes.rows([o.parameters for o in failed[-MOST:]])
+    running = np.concatenate([rows, unknown])
     knowledge = Knowledge(
         codes=codes,
         goal=goal,
         models=models,
         learned=codes.points(rows),
         crashes=RunsModel(
-            codes.points(rows),
+            codes.points(running),
             codes.points(crashed).rows,
             [o.cause or "" for o in failed[-MOST:]],
         ),
         predictions=predictions,
         excess=len(failed) / (ALLOWED[0] + ALLOWED[1] * len(telling)),
-        doubt=_doubt(predictions, rows, crashed),
+        doubt=_doubt(predictions, running, crashed),
     )
     return knowledge, _standing(knowledge, rows, logs)
 

@@ -45,6 +45,13 @@ def searched_space(problem: Problem, sampler: str) -> Space:
     return problem.space
 
 
+def measured(problem: Problem, observation: Observation) -> bool:
+    """Whether the configuration ran and every goal's value is known."""
+    keys = [goal_key(objective) for objective in problem.objectives]
+    keys += [goal_key(constraint) for constraint in problem.constraints]
+    return observation.cause is None and all(key in observation.metrics for key in keys)
+
+
 def violations(problem: Problem, observation: Observation) -> list[float]:
     """By how much each constraint is missed, as a share of its bound; wholly where it was not measured."""
     found = [(constraint, observation.metrics.get(goal_key(constraint))) for constraint in problem.constraints]

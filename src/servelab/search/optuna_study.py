@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from servelab.search.base import Problem
 from servelab.search.draw import draw_new, key, rng_for
-from servelab.search.memory import Memory, searched_space, values, violations
+from servelab.search.memory import Memory, measured, searched_space, values, violations
 from servelab.spec.assess import Observation
 from servelab.spec.base import Parameters
 from servelab.spec.space import CategoricalParameter, FloatParameter, IntParameter, Space
@@ -65,7 +65,8 @@ class OptunaSearch:
     def _study(self) -> optuna.Study:
         """A study of what was told; made anew each time, since samplers leave notes in theirs."""
         study = optuna.create_study(directions=["maximize"] * max(1, len(self._memory.problem.objectives)))
-        study.add_trials([self._frozen(o) for o in self._memory.observations if not o.transient])
+        known = [o for o in self._memory.observations if o.cause is not None or measured(self._memory.problem, o)]
+        study.add_trials([self._frozen(o) for o in known if not o.transient])
         return study
 
     def _frozen(self, observation: Observation) -> FrozenTrial:

@@ -46,7 +46,8 @@ class Observation(Spec):
 
     ``metrics`` holds, for each objective and constraint, the measured value under its ``goal_key``; it is
     empty for a failed trial, whose ``cause`` says why (see Failure.cause). ``transient`` failures say nothing
-    of the configuration.
+    of the configuration. Without a cause, a goal that is not among ``metrics`` is not known, and neither kept nor
+    missed: the configuration ran, and need not be tried again.
     """
 
     number: int
@@ -95,6 +96,20 @@ def assess_reports(study: Study, reports: Sequence[Report]) -> Assessment:
         violations=tuple(None if value is None else c.violation(value) for c, value in found),
         trusted=bool(reports) and all(report.trusted for report in reports),
     )
+
+
+def learned_metrics(study: Study, reports: Sequence[Report]) -> Mapping[str, float]:
+    """``goal_metrics``, without the goals that a measurement bound by the load generator enters.
+
+    Such a number is the client's: learned as the configuration's, it would teach that all fast ones are alike.
+    """
+    goals: tuple[Objective | Constraint, ...] = (*study.objectives, *study.constraints)
+    bound = {
+        goal_key(goal)
+        for goal in goals
+        if any(r.client_bound and goal.metric in r.metrics and goal.at in (None, r.load.level) for r in reports)
+    }
+    return {key: value for key, value in goal_metrics(study, reports).items() if key not in bound}
 
 
 def goal_metrics(study: Study, reports: Sequence[Report]) -> Mapping[str, float]:

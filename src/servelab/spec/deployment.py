@@ -80,6 +80,7 @@ FailureKind = Literal[
     "bad_response",
     "all_requests_failed",
     "disk_full",
+    "machine_exhausted",
     "interrupted",
     "unknown",
 ]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class ServelabError(Exception):
     """An error to show to the user without a traceback.
 
     Attributes:
         message: what happened, and where.
-        remedy: what to do next, or empty.
+        remedy: what to do next; empty only where the message itself says it.
         exit_code: what the command line exits with (see docs/cli.md).
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, remedy: str = "") -> None:
+    def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
@@ -51,7 +53,27 @@ class DeployError(ServelabError):
     exit_code = 5
 
 
+class MachineError(DeployError):
+    """This machine has no process, open file, port or memory to spare now, whatever the configuration."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            message, "Free processes, files or memory here, or raise the limits (ulimit -a); then: servelab resume"
+        )
+
+
+def is_exhaustion(error: OSError) -> bool:
+    """Whether the machine, and not what was asked of it, is why this failed."""
+    return error.errno in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+
+
 class MeasureError(ServelabError):
     """A measurement could not be made."""
 
     exit_code = 6
+
+
+class ClusterError(ServelabError):
+    """Kubernetes cannot be reached, or refused what was asked of it."""
+
+    exit_code = 9

@@ -15,6 +15,10 @@ class ClientHealth(Spec):
 
     verdict: Literal["ok", "saturated", "unknown"] = "unknown"
     reasons: tuple[str, ...] = ()
+    capped: bool = Field(
+        default=False,
+        description="requests had to wait, as load.max_concurrency were in flight: the server's doing",
+    )
     cpu: float | None = Field(default=None, description="share of one core the client used")
     loop_lag_p99: float | None = Field(default=None, description="seconds")
     schedule_delay_p99: float | None = Field(default=None, description="seconds, open loop only")
@@ -64,6 +68,11 @@ class Report(Spec):
     provenance: Provenance
     records: str | None = Field(default=None, description="file with a record per request, JSONL in gzip")
     standard: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def client_bound(self) -> bool:
+        """Whether the load generator, and not the server, set these numbers: they say nothing of the configuration."""
+        return self.client.verdict == "saturated" and not self.client.capped
 
     @property
     def trusted(self) -> bool:

@@ -44,11 +44,12 @@ def judge(constraints: Sequence[Constraint], report: Report) -> Judgement:
     """Whether a level meets every constraint: surely, surely not, or not to be told from this sample.
 
     Metrics without an interval are judged by their value, and so is the error rate. A load generator that was not
-    fit leaves everything open.
+    fit leaves everything open; one that had to wait for the server shows that this level is too high.
     """
-    if report.client.verdict != "ok":
+    waited = report.client.capped and report.client.verdict == "saturated"
+    if report.client.verdict != "ok" and not waited:
         return "open"
-    if report.warnings:
+    if report.warnings or waited:
         return "missed"
     judged = {_judge_one(constraint, report) for constraint in constraints}
     return "missed" if "missed" in judged else "open" if "open" in judged else "met"
@@ -140,23 +141,24 @@ def conclude(load: Load, constraints: Sequence[Constraint], reports: Sequence[Re
     """The report that a finished search stands for, and what it found, for people.
 
     It is the last one at the highest level that met the SLO, with that level as the metric ``saturation``; where
-    none did, the one at the lowest level, which then misses it.
+    none did, the one at the lowest level, which then misses it. Where the load generator ended the search, the report
+    has that one's health: the level is a lower bound.
     """
     found = evaluate(load, constraints, reports)
     report = found.met or found.missed or reports[-1]
-    unfit = found.missed is not None and found.missed.client.verdict != "ok"
+    ended = found.missed.client if found.missed is not None else None
+    unfit = ended is not None and ended.verdict != "ok" and not ended.capped
     low, high = found.interval
     limit = _search(load).high
-    warnings = report.warnings
-    if unfit:
-        warnings += ("the load generator, not the server, ended the saturation search",)
     chosen = report.model_copy(
         update={
             "metrics": {**report.metrics, "saturation": report.load.level},
             "intervals": {**report.intervals, "saturation": (low, min(high, limit))},
-            "warnings": warnings,
         }
     )
+    if unfit:
+        warning = "the load generator, not the server, ended the saturation search"
+        chosen = chosen.model_copy(update={"warnings": (*report.warnings, warning), "client": ended})
     if found.met is None and unfit:
         return chosen, f"the load generator was not fit even at {report.load.label}"
     if found.met is None:

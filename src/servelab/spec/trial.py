@@ -55,7 +55,8 @@ class Trial(Spec):
     failure: Failure | None = None
     measurements: tuple[Measurement, ...] = ()
     outcome: dict[str, float] = Field(
-        default_factory=dict, description="values of objectives and constraints, by goal_key; set when final"
+        default_factory=dict,
+        description="values of objectives and constraints, by goal_key, as far as known; set when final",
     )
     feasible: bool | None = Field(default=None, description="whether it keeps every constraint; None while in doubt")
     note: str = Field(default="", description="why it was stopped, for people")
@@ -73,6 +74,11 @@ class Trial(Spec):
         """The full measurements; the screening ones where there are no others."""
         full = tuple(m.report for m in self.measurements if m.phase == "full")
         return full or tuple(m.report for m in self.measurements)
+
+    @property
+    def client_bound(self) -> bool:
+        """Whether a load generator that was too slow set some of its numbers."""
+        return any(report.client_bound for report in self.reports)
 
 
 class Event(Spec):

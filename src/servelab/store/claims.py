@@ -98,7 +98,8 @@ class Claims(ABC):
         if connection.execute(query).one_or_none() is None:
             raise StoreError(
                 f"trial {number} of {study_id} is no longer this worker's",
-                "Another worker took it over, since this one gave no sign of life; its result counts.",
+                "Another worker took it over, since this one gave no sign of life; its result counts. "
+                f"Go on with: servelab resume {study_id}",
             )
 
     @contextlib.contextmanager

@@ -240,7 +240,10 @@ class Store(Claims):
                 place = {name: row[name] for name in ("phase", "point", "repeat")}
                 self._append(connection, study_id, number, "measured", place)
         except IntegrityError as error:
-            raise StoreError(f"trial {number} of {study_id} was measured twice at the same place") from error
+            raise StoreError(
+                f"trial {number} of {study_id} was measured twice at the same place",
+                f"The first measurement is kept. Go on with: servelab resume {study_id}",
+            ) from error
 
     def finish_trial(
         self,

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import xllamacpp as llama
 
-from servelab.engines.llamacpp.options import parser
+from servelab.engines.llamacpp.options import parser, slots, unified
 
 FLASH_ATTENTION = {
     "on": llama.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED,
@@ -56,7 +56,7 @@ def parameters(options: argparse.Namespace) -> llama.CommonParams:
     found.port = options.port
     found.n_ctx = options.ctx_size
     found.n_predict = options.n_predict
-    found.n_parallel = options.parallel
+    found.n_parallel = slots(options)
     found.cont_batching = options.cont_batching
     found.n_batch = options.batch_size
     found.n_ubatch = min(options.ubatch_size, options.batch_size)
@@ -71,7 +71,7 @@ def parameters(options: argparse.Namespace) -> llama.CommonParams:
     found.flash_attn_type = FLASH_ATTENTION[options.flash_attn]
     found.cache_type_k = getattr(llama.ggml_type, f"GGML_TYPE_{options.cache_type_k.upper()}")
     found.cache_type_v = getattr(llama.ggml_type, f"GGML_TYPE_{options.cache_type_v.upper()}")
-    found.kv_unified = options.kv_unified
+    found.kv_unified = unified(options)
     found.cache_prompt = options.cache_prompt
     found.cache_ram_mib = options.cache_ram
     if options.n_gpu_layers is not None:

@@ -25,6 +25,8 @@ FAULTS = (
 """Ways to fail on request, for tests and rehearsals."""
 
 PLAYED = (
+    "host",
+    "port",
     "served_model_name",
     "max_model_len",
     "max_num_seqs",
@@ -95,23 +97,23 @@ def read_settings(arguments: Sequence[str] | None = None) -> Settings:
         if name in known:
             _require_range(name, known[name], value)
     profile = profiles()[given["profile"]]
-    settings = Settings(
+    plan, chunked_prefill = _plan(profile, given, known), given.get("enable_chunked_prefill", True)
+    _require_valid(profile, plan, chunked_prefill)
+    return Settings(
         served_name=given.get("served_model_name", given["model"]),
         host=given["host"],
         port=given["port"],
         profile=profile,
         profile_name=given["profile"],
-        memory=fitted(profile, _plan(profile, given, known)),
+        memory=fitted(profile, plan),
         prefix_caching=given.get("enable_prefix_caching", True),
-        chunked_prefill=given.get("enable_chunked_prefill", True),
+        chunked_prefill=chunked_prefill,
         seed=given.get("seed", 0),
         time_scale=given["time_scale"],
         startup=given["startup_seconds"],
         fault=given.get("fault"),
         without_effect=tuple(sorted(name for name in given if name in known and name not in PLAYED)),
     )
-    _require_valid(settings)
-    return settings
 
 
 def _plan(profile: Profile, given: Mapping[str, Any], known: Mapping[str, Argument]) -> Plan:
@@ -119,7 +121,7 @@ def _plan(profile: Profile, given: Mapping[str, Any], known: Mapping[str, Argume
     length = given.get("max_model_len", profile.context)
     batched = given.get("max_num_batched_tokens", profile.max_num_batched_tokens)
     if "max_num_batched_tokens" not in given and not given.get("enable_chunked_prefill", True):
-        batched = max(batched, length)
+        batched = max(batched, _longest(profile, length))
     return Plan(
         max_model_len=length,
         max_num_seqs=given.get("max_num_seqs", min(profile.max_num_seqs, batched)),
@@ -130,6 +132,11 @@ def _plan(profile: Profile, given: Mapping[str, Any], known: Mapping[str, Argume
         devices=given.get("tensor_parallel_size", 1),
         eager=given.get("enforce_eager", False),
     )
+
+
+def _longest(profile: Profile, length: int) -> int:
+    """The greatest length that arguments are held against: a length of -1 is fitted to the memory only later."""
+    return profile.context if length == -1 else length
 
 
 def _kv_bytes(dtype: str) -> float:
@@ -166,9 +173,9 @@ def _require_range(name: str, argument: Argument, value: object) -> None:
         )
 
 
-def _require_valid(settings: Settings) -> None:
+def _require_valid(profile: Profile, plan: Plan, chunked_prefill: bool) -> None:
     """Refuse what vLLM refuses, in its words."""
-    profile, plan = settings.profile, settings.memory
+    length = _longest(profile, plan.max_model_len)
     if profile.heads % plan.devices:
         raise ConfigurationError(
             f"Total number of attention heads ({profile.heads}) must be divisible by tensor parallel size "
@@ -178,20 +185,20 @@ def _require_valid(settings: Settings) -> None:
         raise ConfigurationError(
             f"World size ({plan.devices}) is larger than the number of available GPUs ({profile.devices}) in this node."
         )
-    if not settings.chunked_prefill and plan.max_num_batched_tokens < plan.max_model_len:
+    if not chunked_prefill and plan.max_num_batched_tokens < length:
         raise ConfigurationError(
             f"max_num_batched_tokens ({plan.max_num_batched_tokens}) is smaller than max_model_len "
-            f"({plan.max_model_len}). Please increase max_num_batched_tokens or decrease max_model_len."
+            f"({length}). Please increase max_num_batched_tokens or decrease max_model_len."
         )
     if plan.max_num_batched_tokens < plan.max_num_seqs:
         raise ConfigurationError(
             f"max_num_batched_tokens ({plan.max_num_batched_tokens}) must be greater than or equal to max_num_seqs "
             f"({plan.max_num_seqs})."
         )
-    if plan.max_model_len < 1:
-        raise ConfigurationError(f"max_model_len must be a positive integer, got {plan.max_model_len}.")
-    if plan.max_model_len > profile.context:
+    if length < 1:
+        raise ConfigurationError(f"max_model_len must be a positive integer, got {length}.")
+    if length > profile.context:
         raise ConfigurationError(
-            f"User-specified max_model_len ({plan.max_model_len}) is greater than the derived max_model_len "
+            f"User-specified max_model_len ({length}) is greater than the derived max_model_len "
             f"(max_position_embeddings={profile.context} or model_max_length=None in model's config.json)."
         )

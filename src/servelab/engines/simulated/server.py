@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import traceback
 import zlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -64,6 +65,8 @@ class Server:
             await self.loop.run()
         except OutOfMemoryError as error:
             _die(f"{error} (simulated)", 1)
+        except Exception:  # noqa: BLE001 - a fault of ours: without steps every request would wait for ever
+            _die(traceback.format_exc(), 1)
 
     async def health(self, _: web.Request) -> web.Response:
         """Ready."""

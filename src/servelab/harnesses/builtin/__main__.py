@@ -95,6 +95,7 @@ async def measure(task: Task) -> Part:
         concurrency=lag.concurrency,
         asked=generator.asked,
         last_sent=generator.last_sent,
+        waited=generator.waited,
         server=server.summary() if server else {},
     )
 

@@ -13,7 +13,7 @@ FEWEST = 10  # requests by which a rate is judged
 
 def fitness(part: Part) -> ClientHealth:
     """The verdict on the client; one that fell behind the rate that was due is not fit."""
-    health = client_health(part.tally, part.lags, part.cpu)
+    health = client_health(part.tally, part.lags, part.cpu, part.waited)
     number, due = part.asked
     if number < FEWEST or due <= 0:
         return health

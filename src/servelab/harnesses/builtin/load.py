@@ -68,6 +68,8 @@ class LoadGenerator:
         """Open loop: requests that were due so far, and when the last of them was, in seconds since the start."""
         self.last_sent = 0.0
         """When it was really sent, in seconds since the start."""
+        self.waited = 0
+        """Open loop: requests that were due while as many were in flight as may be."""
         self.settling = Settling()
         self._client = client
         self._model = model
@@ -156,6 +158,7 @@ class LoadGenerator:
         failures: list[BaseException] = []
 
         async def one(request: _Request, due: float) -> None:
+            self.waited += places.locked()
             async with places:
                 self.last_sent = perf_counter() - self.start
                 await self._request(request, due, keep)

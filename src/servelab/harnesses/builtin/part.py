@@ -23,6 +23,7 @@ class Part(Spec):
     concurrency: float | None = Field(description="requests in flight on average, while the load was whole")
     asked: tuple[int, float] = Field(description="open loop: requests that were due, and seconds until the last was")
     last_sent: float = Field(description="open loop: seconds until the last was really sent")
+    waited: int = Field(description="open loop: requests that were due while as many were in flight as may be")
     server: dict[str, float] = Field(description="from the server's own metrics; one process looks at them")
 
 
@@ -41,6 +42,7 @@ def merged(parts: Sequence[Part]) -> Part:
             "concurrency": sum(flying) if len(flying) == len(parts) else None,
             "asked": (sum(part.asked[0] for part in parts), max(part.asked[1] for part in parts)),
             "last_sent": max(part.last_sent for part in parts),
+            "waited": sum(part.waited for part in parts),
             "server": {name: value for part in parts for name, value in part.server.items()},
         }
     )

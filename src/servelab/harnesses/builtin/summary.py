@@ -185,8 +185,12 @@ _DISTRIBUTIONS = ("ttft", "itl", "chunk_interval", "tpot", "e2e", "ttft_sent", "
 _SUMS = ("requests", "good", "prompt_tokens", "output_tokens", "chunks", "reasoning_tokens", "busy")
 
 
-def client_health(tally: Tally, lags: Distribution, cpu: float) -> ClientHealth:
-    """Whether the load generator was fit to measure what it measured."""
+def client_health(tally: Tally, lags: Distribution, cpu: float, waited: int = 0) -> ClientHealth:
+    """Whether the load generator was fit to measure what it measured.
+
+    ``waited``: requests that were due while as many were in flight as may be. Where they are more than the 1 % that
+    the lateness is judged without, and the client had time to spare, it is the server that was late.
+    """
     lag = lags.quantile(99)
     delay = tally.delay.quantile(99)
     reasons = []
@@ -196,13 +200,16 @@ def client_health(tally: Tally, lags: Distribution, cpu: float) -> ClientHealth:
         allowed = max(MIN_LAG, MAX_LAG_SHARE * tally.itl.quantile(50))
         if lag > allowed:
             reasons.append(f"it was up to {lag * 1000:.0f} ms late (99 %), {allowed * 1000:.0f} ms are tolerable")
+    capped = waited > 0.01 * tally.requests and not reasons
     if tally.ttft:
         allowed = max(MIN_LAG, MAX_DELAY_SHARE * tally.ttft.quantile(50))
         if delay > allowed:
-            reasons.append(f"it sent requests up to {delay * 1000:.0f} ms late (99 %)")
+            why = ", since max_concurrency were in flight" if capped else ""
+            reasons.append(f"it sent requests up to {delay * 1000:.0f} ms late (99 %){why}")
     return ClientHealth(
         verdict="saturated" if reasons else "ok",
         reasons=tuple(reasons),
+        capped=capped,
         cpu=cpu,
         loop_lag_p99=lag,
         schedule_delay_p99=delay,

@@ -14,18 +14,17 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from servelab import __version__
 from servelab.harnesses.base import Job, Progress
 from servelab.harnesses.builtin.task import API_KEY
 from servelab.harnesses.external.environments import Installed, require
 from servelab.harnesses.external.measured import Measured, report
 from servelab.harnesses.external.recipes import recipe
 from servelab.harnesses.external.running import last_words, run
-from servelab.harnesses.provenance import machine
+from servelab.harnesses.provenance import provenance
 from servelab.spec.base import Seconds, Spec
 from servelab.spec.errors import MeasureError
 from servelab.spec.options import read_options
-from servelab.spec.report import Provenance, Report
+from servelab.spec.report import Report
 
 LOG = "harness.log"
 
@@ -105,8 +104,15 @@ class External(ABC):
                 f"{self.name} left no result (exit code {code}): {last_words(log) or error}", f"Its log is {log}."
             ) from error
         warnings = (*plan.warnings, *_version_warning(installed))
-        found = dataclasses.replace(found, load=job.load, workload=job.workload, warnings=(*found.warnings, *warnings))
-        return report(found, self._provenance(job, installed, plan, started), job.request_slo)
+        found = dataclasses.replace(
+            found,
+            load=job.load,
+            workload=job.workload,
+            max_concurrency=job.max_concurrency,
+            warnings=(*found.warnings, *warnings),
+        )
+        asked = (installed.program.name, *plan.arguments)
+        return report(found, provenance(job, self.name, installed.version, started, asked), job.request_slo)
 
     def _tokenizer(self, job: Job) -> str:
         named = self._options.tokenizer or job.tokenizer
@@ -115,23 +121,6 @@ class External(ABC):
                 f"{self.name} needs a tokenizer to make prompts", "Name a directory in model.tokenizer of the study."
             )
         return str(Path(named).resolve()) if Path(named).is_dir() else named
-
-    def _provenance(self, job: Job, installed: Installed, plan: Plan, started: datetime) -> Provenance:
-        deployment = job.deployment
-        return Provenance(
-            servelab=__version__,
-            harness=self.name,
-            harness_version=installed.version,
-            engine=deployment.engine,
-            engine_version=deployment.engine_version,
-            simulated=deployment.simulated,
-            model=deployment.model,
-            parameters=job.parameters,
-            command=(installed.program.name, *plan.arguments),
-            seed=job.seed,
-            started_at=started.isoformat(timespec="seconds"),
-            machine=machine(),
-        )
 
 
 def _version_warning(installed: Installed) -> tuple[str, ...]:

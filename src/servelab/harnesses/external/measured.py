@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from servelab import __version__
 from servelab.harnesses.benchmark_report import benchmark_report, stack, validated
 from servelab.harnesses.builtin.distribution import Distribution
 from servelab.harnesses.builtin.record import Record
-from servelab.harnesses.builtin.summary import Tally, client_health
+from servelab.harnesses.builtin.summary import MIN_LAG, Tally, client_health
 from servelab.spec.goal import RequestSLO
 from servelab.spec.report import ClientHealth, Provenance, Report
 from servelab.spec.workload import LoadPoint, Workload
@@ -55,6 +56,8 @@ class Measured:
     duration: float = 0.0
     errors: Mapping[str, int] = field(default_factory=dict)
     workload: Workload | None = None
+    max_concurrency: int | None = None
+    """Requests in flight that it was allowed in open loop; None where that is not known."""
     started: float | None = None
     """Seconds since the epoch."""
     warnings: tuple[str, ...] = ()
@@ -102,7 +105,7 @@ def _from_records(measured: Measured, slo: RequestSLO) -> dict[str, Any]:
         "duration": tally.last_end,
         "errors": tally.errors,
         "quantiles": tally.quantiles(),
-        "client": _health(measured.harness, tally),
+        "client": _health(measured, tally),
         "warnings": (*measured.warnings, *tally.warnings()),
     }
 
@@ -141,10 +144,26 @@ def _mean_interval(requests: Iterable[Request]) -> dict[str, float]:
     return {"itl_mean": seconds / intervals} if intervals else {}
 
 
-def _health(harness: str, tally: Tally) -> ClientHealth:
+def _health(measured: Measured, tally: Tally) -> ClientHealth:
     """``saturated`` where it sent too late; never ``ok``, since no other harness watches its own lateness in full."""
-    seen = client_health(tally, Distribution(), 0.0)
-    return seen.model_copy(update={"cpu": None, "loop_lag_p99": None}) if seen.reasons else _unknown(harness)
+    seen = client_health(tally, Distribution(), 0.0, _waited(measured))
+    return seen.model_copy(update={"cpu": None, "loop_lag_p99": None}) if seen.reasons else _unknown(measured.harness)
+
+
+def _waited(measured: Measured) -> int:
+    """Requests that were sent late, and while as many were in flight as may be."""
+    if measured.max_concurrency is None:
+        return 0
+    waited = flying = 0
+    ends = deque(sorted(request.end for request in measured.requests))
+    for request in sorted(measured.requests, key=lambda request: request.sent):
+        while ends and ends[0] <= request.sent:
+            ends.popleft()
+            flying -= 1
+        flying += 1
+        late = request.intended is not None and request.sent - request.intended > MIN_LAG
+        waited += late and flying >= measured.max_concurrency
+    return waited
 
 
 def _unknown(harness: str) -> ClientHealth:

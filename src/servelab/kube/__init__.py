@@ -1,0 +1,1 @@
+"""One Kubernetes client, narrow and asynchronous: apply, watch, logs, exec, port-forward, copy."""

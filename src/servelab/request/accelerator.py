@@ -1,0 +1,20 @@
+"""Which accelerator an experiment runs on."""
+
+from __future__ import annotations
+
+from servelab.catalog.accelerators import Accelerator, find_accelerator
+from servelab.request.facts import Facts
+from servelab.request.settle import Settled
+
+
+def accelerator_of(settled: Settled, facts: Facts) -> tuple[str, Accelerator] | None:
+    """The accelerator that was named, or that the values file selects; None when it is not known."""
+    for name in (settled.request.accelerator, *facts.values.accelerators):
+        # NVIDIA-H100-80GB-HBM3 is the label of what the catalog calls h100-80gb.
+        words = (name or "").lower().replace(" ", "-").split("-")
+        for start in range(len(words)):
+            for end in range(len(words), start, -1):
+                short = "-".join(words[start:end])
+                if short and (known := find_accelerator(short)) is not None:
+                    return short, known
+    return None

@@ -1,0 +1,65 @@
+"""What it may cost: trials, time, repeats, trials at the same time."""
+
+from __future__ import annotations
+
+import re
+
+from servelab.request.reading.heard import Heard
+from servelab.request.reading.known import Known, rx
+from servelab.request.reading.quantity import COUNT, DECIMAL, NUMBER, read_number
+
+UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "d": 86400.0}
+TIME = r"(?:ms|milliseconds?|h|hrs?|hours?|m|mins?|minutes?|s|secs?|seconds?|d|days?)"
+DURATION = rf"{NUMBER}[ -]?{TIME}(?![a-z])(?:(?: and)? ?{NUMBER}[ -]?{TIME}(?![a-z]))?"
+_ABOUT = r"(?:(?:within|at most|up to|max(?:imum)?(?: of)?|no more than|not more than|budget(?: of| is)?:?|limit(?:ed)?(?: to| of)?:?|total of|less than|under|stop after) ){0,5}"
+_TRIALS = rx(rf"{_ABOUT}(?P<n>{NUMBER})(?:-| )?(?:trials?|evaluations?|evals|iterations?|tries|samples?(?= budget)|configurations?|configs)\b(?: budget| at most| max(?:imum)?| in total| total)?")
+_TRIALS_NAMED = rx(rf"-{{0,2}}\b(?:(?:number of |max[_ -]?|n[_ -]?){{0,5}}trials?|iterations|trial budget)(?: ?[=:] ?| (?:is |of |to )?)(?P<n>{NUMBER})(?: trials)?(?![\w%.]|[- ](?:h|m|s|gpu|hour|min|sec)|[ ]?{TIME}\b)")
+_REPEATS = rx(rf"(?P<n>{NUMBER}) (?:repeats?|repetitions?|measurements each|replicates?|runs each)\b|(?:repeat|measure|run)(?:ing|ed)?(?: each| every| it| them| all){{0,5}}(?: trial| level| configuration| config| one)? (?P<m>{NUMBER})(?: ?x\b| times)|repeats? ?[=:] ?(?P<k>{NUMBER})|(?P<l>{NUMBER}) times each")
+_PARALLEL = rx(rf"(?P<n>{NUMBER}) (?:(?:parallel|concurrent|simultaneous) trials|trials (?:in parallel|at (?:a|the same) time|at once|concurrently|simultaneously))|(?<![\w-])parallel(?: trials)? ?[=:] ?(?P<m>{NUMBER})")
+_GPU_HOURS = rx(rf"{_ABOUT}(?P<n>{NUMBER})[ -]?(?:gpu|accelerator|card)[- ]?(?P<unit>hours?|h|minutes?|mins?)\b(?: budget| at most| in total)?")
+_WALL = rx(
+    rf"(?:(?:at most|no more than|not more than|up to|within|max(?:imum)?(?: of)?|no longer than|not longer than|less than|under|in(?: under)?|(?:time |wall[- ]?(?:clock |time )?)?(?:budget|limit)(?: of| is|:)?|stop after|finish(?:ed)? (?:in|within)|take at most|wall[-_ ]?(?:clock |time)?(?: of| =|:|=)?|time(?: budget| limit| box)?(?: of|:|=)?|spend(?:ing)?(?: at most| up to)?|give it|for at most|for up to) ?)+"
+    rf"(?:about |around |roughly |a total of |the |an? |one |at most )?(?P<t>{DURATION})(?: (?:in total|total|budget|at most|max(?:imum)?|of wall[- ]?(?:clock|time)(?: time)?))?"
+    rf"|(?:an? )?(?P<u>{DURATION})(?:'s?)? (?:in total|total|time budget|budget|at most|max(?:imum)?|limit|time limit|tops|of wall[- ]?(?:clock|time)(?: time)?|wall[- ]?(?:clock|time)(?: time| limit)?)"
+)
+
+
+def read_budget(heard: Heard, known: Known) -> None:
+    """Each limit of a study that is told with its unit."""
+    for match in heard.sentence.find(_PARALLEL):
+        if match["n"] or "parallel" not in known.arguments:
+            _whole(heard, "budget.parallel", match["n"] or match["m"], match)
+    for match in heard.sentence.find(_REPEATS):
+        _whole(heard, "budget.repeats", next(group for group in match.groups() if group), match)
+    for pattern in (_TRIALS, _TRIALS_NAMED):
+        for match in heard.sentence.find(pattern):
+            _whole(heard, "budget.trials", match["n"], match)
+    for match in heard.sentence.find(_GPU_HOURS):
+        value = read_number(match["n"], DECIMAL)
+        if value:
+            heard.say("budget.accelerator_minutes", value * (60 if match["unit"].startswith("h") else 1), *match.span())
+    for match in heard.sentence.find(_WALL):
+        said = seconds(match["t"] or match["u"])
+        # "within 500 ms" is no time for a study.
+        if said and said >= 1:
+            heard.say("budget.wall_time", said, *match.span())
+
+
+def seconds(said: str) -> float | None:
+    """A duration as ``90 minutes`` or ``1h 30m``, in seconds."""
+    total = 0.0
+    for number, unit in re.findall(rf"({NUMBER})[ -]?({TIME})", said):
+        value = read_number(number, DECIMAL)
+        if value is None:
+            return None
+        total += value * (1e-3 if unit.startswith(("ms", "mill")) else UNITS[unit[0]])
+    return total or None
+
+
+def _whole(heard: Heard, name: str, said: str, match: re.Match[str]) -> None:
+    value = read_number(said, COUNT)
+    if value is not None and value >= 1 and value == int(value):
+        heard.say(name, int(value), *match.span())
+        return
+    heard.sentence.take(*match.span())
+    heard.ask("budget", f"{heard.sentence.original(*match.span())!r}: how many {name.partition('.')[2]}? A whole number above 0.")

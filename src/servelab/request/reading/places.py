@@ -1,0 +1,87 @@
+"""Where it runs: the engine, the platform, the accelerators."""
+
+from __future__ import annotations
+
+import re
+
+from servelab.request.reading.heard import Heard
+from servelab.request.reading.known import Known, rx
+
+_ENGINES = {
+    "vllm": r"vllm",
+    "sglang": r"sg[- ]?lang|sgl",
+    "llamacpp": r"llama[-. ]?cpp(?:[- ]server)?|llama[- ]server",
+    "trtllm": r"(?:nvidia )?(?:tensor[- ]?rt|trt)[- ]?llm",
+    "simulated": r"simulated(?: engine| vllm)?|simulator|simulated engine",
+}
+_THERE = rx(r"(?: in total| in all| total| available| free| each| per node|[- ](?:nodes?|machines?|box|server|cluster|instance)\b)")
+_MACHINE = rx(r"nodes?|machines?|instances?|box|available|free")
+_ENGINE = rx(rf"(?<![\w/.-])(?:(?:engine ?[=:] ?|--engine[ =])?)(?:{'|'.join(f'(?P<{name}>{words})' for name, words in _ENGINES.items())})(?![\w/:@-]|\.\w)(?: (?:engine|server|backend)\b)?")
+
+_PLATFORMS = {
+    "tekton": r"(?:on |with |in |via |through |using |over ){0,5}(?:the |a |my |our )?tekton(?: pipelines?)?|as a pipeline ?run",
+    "kubernetes": r"(?:on|in|at|to) (?:the |my |our |a |this )?(?:[\w-]+ )?(?:kubernetes|k8s|openshift|gke|eks|aks)(?: cluster)?|(?:on|in) (?:the |my |our |a |this )(?:[a-z0-9]+ )?cluster|on cluster|kubernetes cluster|k8s",
+    "docker": r"(?:on|in|with|via|using|under|inside) (?:a |local )?(?:docker|podman)(?: containers?)?|in a container|docker platform",
+    "process": r"(?:locally|local(?:ly)? (?:on|run|process|machine)|(?:on|in) (?:this|my|the local|my own|our) (?:laptop|machine|computer|workstation|pc|box|server|host|desktop)|on local ?host|as a (?:local )?process|run it here|on here)",
+    "endpoint": r"(?:against|on|with|at) (?:the |my |our |an )?(?:running |existing |live |already running )+(?:endpoint|server|deployment|instance)|against (?:the |my |our |an )?(?:endpoint|server)|(?:existing|running) endpoint",
+    "ome": r"(?:on|with|via|using) ome\b",
+}
+_PLATFORM = rx(rf"(?<![\w/.-])(?:{'|'.join(f'(?P<{name}>{words})' for name, words in _PLATFORMS.items())})(?![\w/@-])")
+_PLATFORM_NAMED = rx(r"-{0,2}\bplatform(?: is| =|=|:| to| should be){0,5} ?[=:]? ?(?P<name>tekton|kubernetes|k8s|docker|process|local|endpoint|ome)\b")
+_SAME = {"k8s": "kubernetes", "local": "process"}
+
+_SUFFIX = r"(?: ?(?P<form>sxm\d?|pcie|nvl))?(?:[- ]?\(?(?P<after>\d{2,3}) ?g(?:i?b)?\)?)?(?:-hbm\d\w?)?(?P<plural>'?s)?(?:[- ](?:gpus?|accelerators?|cards?|nodes?|machines?|instances?|box(?:es)?))?"
+_COUNT = r"(?:(?P<count>\d{1,4})(?: ?x ?| )|(?P<one>single) )?"
+_ON = r"(?:tensor[- ]parallel(?:ly|ism)? )?(?:(?P<on>on|with|using|across|over|between|among) )?(?:an? |the |our |my )?"
+_GPUS = rx(rf"{_ON}(?:(?P<count>\d{{1,4}})[ -]?(?:x )?|(?P<one>single|one)[- ])(?:available |free |local )?(?:gpus?|accelerators?|graphics cards?)\b")
+
+
+def engine_of(text: str) -> str | None:
+    """The engine that a text names; None where it names none."""
+    found = _ENGINE.search(text)
+    return found.lastgroup if found else None
+
+
+def read_engine(heard: Heard, known: Known) -> None:
+    """The engine's name, which elsewhere is a part of an image or a model."""
+    for match in heard.sentence.find(_ENGINE):
+        name = next(name for name in _ENGINES if match[name])
+        heard.say("engine", name, *match.span())
+
+
+def read_platform(heard: Heard, known: Known) -> None:
+    """A cluster, a pipeline, docker, this machine, or a server that runs already."""
+    for match in heard.sentence.find(_PLATFORM_NAMED):
+        heard.say("platform", _SAME.get(match["name"], match["name"]), *match.span())
+    for match in heard.sentence.find(_PLATFORM):
+        name = next(name for name in _PLATFORMS if match[name])
+        heard.say("platform", name, *match.span())
+
+
+def read_accelerators(heard: Heard, known: Known) -> None:
+    """Kind and number of accelerators."""
+    kinds = {alias.lower(): name for name, one in known.catalog.accelerators.items() for alias in (name, *one.aliases)}
+    words = "|".join(re.escape(kind).replace(r"\-", "[- ]?") for kind in sorted(kinds, key=len, reverse=True))
+    named = rx(
+        rf"{_ON}(?<![\w/.]){_COUNT}(?:nvidia[- ]|amd[- ]|intel[- ]|google[- ])?(?:(?P<before>\d{{2,3}}) ?gb )?(?P<kind>{words}){_SUFFIX}(?![\w/.-]*\w)"
+    )
+    for match in heard.sentence.find(named):
+        kind = re.sub(r"[- ]", "", match["kind"])
+        base = next(name for name in kinds if name.replace("-", "") == kind)
+        memory = match["before"] or match["after"]
+        form = match["form"] or ""
+        wanted = [f"{base}-{form}-{memory}gb", f"{base}-{memory}gb", f"{base}-{form}", base]
+        heard.say("accelerator", next(kinds[one] for one in wanted if one in kinds), *match.span())
+        if match["count"] or match["one"]:
+            _count(heard, match)
+    for match in heard.sentence.find(_GPUS):
+        _count(heard, match)
+
+
+def _count(heard: Heard, match: re.Match[str]) -> None:
+    """How many there are; how many one engine is put on, where that was said."""
+    count = int(match["count"] or 1)
+    heard.say("accelerators", count, *match.span())
+    there = _THERE.match(heard.sentence.plain, match.end()) or _MACHINE.search(match[0])
+    if (match["on"] or count == 1) and not there:
+        heard.say("together", count, *match.span())

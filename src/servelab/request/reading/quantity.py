@@ -1,0 +1,160 @@
+"""Numbers as people write them: digits and words, thousands and decimals, k, lists and ranges."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from servelab.request.reading.sentence import Text
+
+LONGEST = 200  # characters of a number, or of several with commas
+MOST = 64  # levels that a range may stand for
+
+_UNITS = {
+    word: number
+    for number, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen".split()
+    )
+}
+_TENS = {word: 10 * (place + 2) for place, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())}
+_SMALL = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{'|'.join(list(_UNITS)[1:10])}))?|{'|'.join(sorted(_UNITS, key=len, reverse=True))})"
+_WORDS = re.compile(
+    rf"\b(?:(?:an?|{_SMALL}) hundred(?: (?:and )?{_SMALL})?|an? (?=thousand\b|dozen\b|hour\b|minute\b|day\b)|half an? (?=hour\b|second\b|minute\b)|{_SMALL})\b",
+    re.IGNORECASE,
+)
+_PERCENT = re.compile(r"(?<=\d) ?(?:percent|per cent|pct)\b|(?<=\d) (?=%)%", re.IGNORECASE)
+_SPACED_K = re.compile(r"(?<=\d) (?=[kK]\b)")
+_THOUSANDS = re.compile(
+    r"((?:len(?:gth)?|tokens|context|window|ctx)(?: of| is| to)?[ =:]{1,3}\d{1,3}) (\d{3})(?=$|[^\w ]| tokens?\b)", re.IGNORECASE
+)
+_DOZEN = re.compile(r"\b(\d*) ?dozen\b")
+
+NUMBER = r"(?:(?<!\d)(?<!\d[.,])(?:\d+(?:[.,_]\d+){0,31}|(?<!\w)\.\d+)(?:e\+?\d{1,2}(?!\d))?(?:k|m(?=[ ,;.)\]]|$)| thousand\b| million\b)?)"
+JOIN = r"(?:(?: ?[/;&|+] ?| , ?|, |(?<=[kmy\])}]),)(?:and |or |then |& )?| (?:and|or|then|vs\.?|versus|plus|&|as well as|along with|together with)(?: (?:then|also))? )"
+LIST = rf"{NUMBER}(?:{JOIN}{NUMBER}(?![\w%.:]|-\w)){{0,31}}"
+STEP = r"(?:,? (?:in|by|with|at)?(?: a)? ?(?:steps?|increments?|strides?)(?: size)?(?: of| by)? \d+(?:[.,]\d+)?k?|,? doubling\b)?"
+RANGE = (
+    rf"(?:(?:from |between )?{NUMBER}(?: ?(?:-|\.{{2,3}}) ?| (?:up )?to | through | until )(?:and )?{NUMBER}{STEP}"
+    rf"|between {NUMBER} and {NUMBER}{STEP})"
+)
+_SPACED = r"\d{1,6}(?: \d{1,6}){2,31}(?= ?(?:$|[,;.)\]}\n]|for|with|on|in\b))"
+LEVELS = rf"(?:{RANGE}|{_SPACED}|{LIST})(?![\w%]|[.,]\d)"
+"""A number, several, or a range."""
+
+_GLUE = (
+    r"(?:is|are|be|of|to|at|as|by|with|equals?|set|up|should|must|will|can|values?|levels?|sizes?|degrees?|limit(?:ed)?|across|over|in|"
+    r"among|for|only|just|either|both|the|a|around|about|has|have|needs?|go|goes|going|raised|increased|bumped|lowered|"
+    r"reduced|down|now|say|exactly|max(?:imum)?|respectively)"
+)
+IS = rf"(?: {_GLUE}){{0,6}}(?: ?(?:->|=>|:=|==|=|:) ?| )(?:{_GLUE} ){{0,4}}(?:[\[({{\"'] ?)?"
+"""What may stand between a name and its value."""
+
+_NUMBER = re.compile(r"(?P<digits>\d+(?:[.,_]\d+){0,31}|\.\d+)(?P<power>e\+?\d{1,2})?(?P<scale>k|m| thousand| million)?")
+_RANGE = re.compile(RANGE)
+_STEP = re.compile(r"(\d+(?:[.,]\d+)?k?)$")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a number of some field is written: what k stands for, and up to where 64,128 is one number."""
+
+    k: int = 1000
+    whole: bool = True
+    most: float = 1e12
+    decimal_comma: bool = False
+
+
+COUNT = Kind()
+TOKENS = Kind(k=1024)
+REAL = Kind(whole=False)
+DECIMAL = Kind(whole=False, decimal_comma=True)
+
+
+def with_digits(text: Text) -> Text:
+    """Numbers in words as digits: ``thirty-two`` becomes ``32``, ``8 k`` becomes ``8k``."""
+    text = text.rewritten(_PERCENT, "%").rewritten(_WORDS, _digits).rewritten(_THOUSANDS, lambda match: match[1] + match[2])
+    return text.rewritten(_DOZEN, lambda match: str(12 * int(match[1] or 1))).rewritten(_SPACED_K, "")
+
+
+def read_levels(said: str, kind: Kind) -> tuple[float, ...]:
+    """All numbers of a list or range (as LEVELS matches it); empty when they make no sense.
+
+    A range without a step doubles from its low end to its high end.
+    """
+    found = _RANGE.fullmatch(said)
+    if not found:
+        return tuple(value for one in re.findall(NUMBER, said) for value in _values(one, kind))
+    ends = [value for one in re.findall(NUMBER, said)[:2] for value in _values(one, kind)[:1]]
+    step = _STEP.search(said) if "st" in said or "incr" in said else None
+    if len(ends) < 2 or ends[0] >= ends[1]:
+        return ()
+    return _between(ends[0], ends[1], _values(step[1], kind)[0] if step else None)
+
+
+def read_number(said: str, kind: Kind) -> float | None:
+    """The one number that is written, or None."""
+    values = _values(said, kind)
+    return values[0] if len(values) == 1 else None
+
+
+def _between(low: float, high: float, step: float | None) -> tuple[float, ...]:
+    levels = [low]
+    while levels[-1] < high and len(levels) < MOST:
+        levels.append(levels[-1] + step if step else max(2 * levels[-1], 1))
+    return (*(level for level in levels if level < high), high) if levels[-1] >= high else ()
+
+
+def _values(said: str, kind: Kind) -> tuple[float, ...]:
+    """The number that ``said`` is, or the several that commas without spaces part."""
+    match = _NUMBER.fullmatch(said)
+    if match is None or len(said) > LONGEST:
+        return ()
+    digits = match["digits"].replace("_", "")
+    scale = _scale(match["scale"], kind) * 10 ** int((match["power"] or "e0").lstrip("e+"))
+    if "," in digits:
+        return tuple(value * scale for value in _with_commas(digits, kind))
+    if digits.count(".") > 1 or (kind.whole and scale == 1 and re.fullmatch(r"[1-9]\d{0,2}(\.\d{3})+", digits)):
+        digits = digits.replace(".", "") if re.fullmatch(r"\d{1,3}(\.\d{3})+", digits) else ""
+    return (_rounded(float(digits) * scale),) if digits else ()
+
+
+def _with_commas(digits: str, kind: Kind) -> tuple[float, ...]:
+    if re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?", digits) and float(digits.replace(",", "")) <= kind.most:
+        return (float(digits.replace(",", "")),)
+    if re.fullmatch(r"\d+,\d+", digits) and not kind.whole and (kind.decimal_comma or digits.startswith("0,")):
+        return (float(digits.replace(",", ".")),)
+    parts = digits.split(",")
+    return tuple(float(part) for part in parts) if all(part.count(".") <= 1 for part in parts) else ()
+
+
+def _rounded(value: float) -> float:
+    return round(value, 9)
+
+
+def _scale(written: str | None, kind: Kind) -> int:
+    match (written or "").strip():
+        case "k":
+            return kind.k
+        case "m":
+            return kind.k**2
+        case "thousand":
+            return 1000
+        case "million":
+            return 1_000_000
+    return 1
+
+
+def _digits(match: re.Match[str]) -> str | None:
+    words = match[0].lower().strip()
+    if words.startswith("half"):
+        return "0.5 "
+    if words in ("a", "an"):
+        return "1 "
+    total = 0
+    for word in re.split(r"[ -]", words.replace(" and ", " ")):
+        if word == "hundred":
+            total = max(total, 1) * 100
+        elif word not in ("a", "an"):
+            total += _TENS.get(word, 0) + _UNITS.get(word, 0)
+    return str(total)

@@ -1,0 +1,148 @@
+"""What a person typed, in one script of punctuation and digits, and which parts of it have been read."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+
+LONGEST = 10_000  # characters that are read
+LONGEST_WORD = 400  # characters without a space; whatever is longer is no name and no number
+
+TAKEN = "\0"
+"""Stands in ``Sentence.free`` for each character that a reader took; no pattern matches it."""
+
+OPEN, CLOSE = "«", "»"  # quotes whose direction is known
+_NAMED = {
+    **dict.fromkeys("“„‟「『〝《〈", OPEN),
+    **dict.fromkeys("”」』〞》〉", CLOSE),
+    **dict.fromkeys("‘’‚‛´", "'"),
+    **dict.fromkeys("【〔", " ["),
+    **dict.fromkeys("】〕", "] "),
+    **dict.fromkeys("，、", ", "),
+    **dict.fromkeys("；", "; "),
+    **dict.fromkeys("。", ". "),
+    **dict.fromkeys("：", ": "),
+    **dict.fromkeys("‐‑−﹣", "-"),
+    **dict.fromkeys("〜～", "-"),
+    **dict.fromkeys("×✕", "x"),
+    **dict.fromkeys("→⇒➜➔", "="),
+    "∈": "in",
+    **dict.fromkeys("≤≦", "<="),
+    **dict.fromkeys("≥≧", ">="),
+    "…": ". ",
+    "±": "±",
+}
+_FLAG_DASHES = re.compile(r"(?<![\w-])[-–—―]{2,3}(?=[A-Za-z])|(?<![\w-])[–—―](?=[A-Za-z])")  # editors join "--"
+_RANGE_DASH = re.compile(r"(?<=[A-Za-z\d%])[–―](?=[A-Za-z\d])|(?<=\d)(?: ?[–—―] ?)(?=\d)")
+_PAUSE_DASH = re.compile(r" ?[–—―]+ ?")
+_OPENING, _CLOSING = re.compile(r"(?<=\w)[«‹] ?"), re.compile(r" ?[»›](?=\w)")
+_QUOTES = re.compile(r"[«‹] ?| ?[»›]")
+_KEY = re.compile(r"[\"']([A-Za-z-][\w .-]{0,40})[\"'] ?:")
+_EMPHASIS = re.compile(r"\*\*|__(?=[A-Za-z])|(?<=[A-Za-z:])__")
+_TOO_LONG = re.compile(rf"\S{{{LONGEST_WORD},}}")
+_SPACES = re.compile(r"[^\S\n]+")
+_LINES = re.compile(r" ?\n[\n ]*")
+
+
+class Text:
+    """A string whose characters know where in the original they stand, so that pieces of it may be rewritten."""
+
+    def __init__(self, chars: str, starts: list[int], ends: list[int]) -> None:
+        self.chars, self.starts, self.ends = chars, starts, ends
+
+    def rewritten(self, pattern: re.Pattern[str], new: str | Callable[[re.Match[str]], str | None]) -> Text:
+        """Every match replaced; a function may leave one as it is by returning None."""
+        chars: list[str] = []
+        starts: list[int] = []
+        ends: list[int] = []
+        done = 0
+        for match in pattern.finditer(self.chars):
+            piece = new if isinstance(new, str) else new(match)
+            if piece is None:
+                continue
+            start, end = match.span()
+            chars += (self.chars[done:start], piece)
+            starts += self.starts[done:start]
+            ends += self.ends[done:start]
+            starts += [self.starts[start]] * len(piece)
+            ends += [self.ends[end - 1]] * len(piece)
+            done = end
+        if not done:
+            return self
+        return Text("".join((*chars, self.chars[done:])), starts + self.starts[done:], ends + self.ends[done:])
+
+
+class Sentence:
+    """A request being read: readers look at what is free, and take what they understood."""
+
+    def __init__(self, raw: str, *rewrite: Callable[[Text], Text]) -> None:
+        self._raw = raw[:LONGEST]
+        self._clean = _cleaned(self._raw)
+        chars = self._clean.chars
+        self.skipped = _TOO_LONG.search(chars) is not None
+        """Whether something was too long to be read."""
+        text = Text(chars, list(range(len(chars))), list(range(1, len(chars) + 1)))
+        text = text.rewritten(_KEY, lambda match: f"{match[1]}:").rewritten(_EMPHASIS, "")
+        for step in rewrite:
+            text = step(text)
+        self._starts, self._ends = text.starts, text.ends
+        self.text = text.chars
+        """The request with case kept: straight quotes, plain dashes, single spaces, numbers as digits."""
+        self.plain = "".join(low if len(low := char.lower()) == 1 else char for char in text.chars)
+        """The same in small letters."""
+        self.free = _TOO_LONG.sub(lambda match: TAKEN * len(match[0]), self.plain)
+        """The same, blanked out where it has been read."""
+
+    def find(self, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+        """Matches in what is free; the caller may take each before it asks for the next."""
+        position = 0
+        while (match := pattern.search(self.free, position)) is not None:
+            yield match
+            position = max(match.end(), position + 1)
+
+    def take(self, start: int, end: int) -> None:
+        """Mark a part as read."""
+        self.free = f"{self.free[:start]}{TAKEN * (end - start)}{self.free[end:]}"
+
+    def exact(self, start: int, end: int) -> str:
+        """A name as it was written, in plain punctuation, before numbers and spelling were put right."""
+        return self._clean.chars[self._starts[start] : self._ends[end - 1]] if end > start else ""
+
+    def original(self, start: int, end: int) -> str:
+        """The person's own words at a place, without control characters."""
+        if end <= start:
+            return ""
+        first, last = self._starts[start], self._ends[end - 1] - 1
+        words = self._raw[self._clean.starts[first] : self._clean.ends[last]]
+        return " ".join("".join(char if char.isprintable() else " " for char in words).split())
+
+
+def _cleaned(raw: str) -> Text:
+    chars: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    for index, char in enumerate(raw):
+        plain = "'" if char == "`" else char if char.isascii() else _NAMED.get(char, "") or _plain(char)
+        if plain == ", " and raw[index - 1 : index].isdigit() and raw[index + 1 : index + 2].isdigit():
+            plain = ","
+        if not char.isascii() or char.isprintable() or char.isspace():
+            chars.append(plain if plain.isprintable() or plain == "\n" else " " * len(plain))
+        else:
+            chars.append(" ")
+        starts += [index] * len(plain)
+        ends += [index + 1] * len(plain)
+    text = Text("".join(chars), starts, ends)
+    text = text.rewritten(_FLAG_DASHES, "--").rewritten(_RANGE_DASH, "-").rewritten(_PAUSE_DASH, ", ")
+    text = text.rewritten(_OPENING, ' "').rewritten(_CLOSING, '" ').rewritten(_QUOTES, '"')
+    return text.rewritten(_LINES, "\n").rewritten(_SPACES, " ")
+
+
+def _plain(char: str) -> str:
+    """A compatibility character as its plain form (full-width and superscript digits, ligatures)."""
+    kind = unicodedata.category(char)
+    if kind == "Cf":
+        return ""  # zero-width marks, direction marks
+    if kind == "Nd":
+        return str(unicodedata.decimal(char))
+    return " " if kind == "Zs" else unicodedata.normalize("NFKC", char)

@@ -1,0 +1,132 @@
+"""The work directory of an experiment: written whole or not at all, and never outside of its root."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_state_path
+from ruamel.yaml import YAML
+
+from servelab.request.facts import Facts
+from servelab.request.merge import merged_values, pipeline_run
+from servelab.request.name import unused
+from servelab.request.settle import Settled
+from servelab.request.study import make_study
+from servelab.spec.base import check_label
+from servelab.spec.errors import ServelabError
+
+PRIVATE = 0o700
+
+
+class WorkDirectoryError(ServelabError):
+    """The work directory cannot be written."""
+
+
+def fresh_root(day: date) -> Path:
+    """A new directory, for nobody else to read, under the user's state directory (SERVELAB_HOME moves it)."""
+    home = os.environ.get("SERVELAB_HOME")
+    above = (Path(home) if home else user_state_path("servelab")) / "asked"
+    root = above / f"{day.isoformat()}-{secrets.token_hex(4)}"
+    root.mkdir(mode=PRIVATE, parents=True)
+    return root
+
+
+def taken_names(root: Path) -> tuple[str, ...]:
+    """Experiments that have a directory under ``root``."""
+    return tuple(sorted(path.name for path in root.iterdir() if _occupied(path))) if root.is_dir() else ()
+
+
+def _occupied(path: Path) -> bool:
+    """Whether something is there that must not be overwritten."""
+    return path.is_symlink() or not path.is_dir() or any(path.iterdir())
+
+
+def write_experiment(settled: Settled, facts: Facts, root: Path, base: str | None = None) -> Path:
+    """Write an experiment's files into ``root/ID`` and return that directory, private to its owner.
+
+    ``study.yaml`` and ``state.json`` always; ``values.yaml`` and ``pipelinerun.yaml`` where the data-collection
+    pipeline can run it. ``base`` is the text of a PipelineRun to start from. All appear at once.
+
+    Raises:
+        WorkDirectoryError: the experiment is not complete, its directory has something in it, or cannot be written.
+    """
+    name = settled.experiment_id
+    if name is None or not settled.complete:
+        raise WorkDirectoryError("the request is not complete", "Answer what is missing, then ask again.")
+    check_label(name)
+    target = root / name
+    if target.is_symlink() or (target.exists() and _occupied(target)):
+        free = unused(name, taken_names(root))
+        raise WorkDirectoryError(f"{target} exists and is not empty", f"Take another experiment id, as {free}.")
+    files = _files(settled, facts, base)
+    try:
+        root.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=root))
+        try:
+            for file, text in files.items():
+                (part / file).write_text(text, encoding="utf-8")
+            part.replace(target)  # over an empty directory, or none: never over content
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise WorkDirectoryError(f"cannot write {target}: {error.strerror or error}", "Name another --root.") from None
+    return target
+
+
+def write_study(settled: Settled, facts: Facts, path: Path) -> None:
+    """Write the study alone, whole or not at all.
+
+    Raises:
+        WorkDirectoryError: the file is there, or cannot be written.
+    """
+    if path.exists() or path.is_symlink():
+        raise WorkDirectoryError(f"{path} exists", "Name another file for --out.")
+    text = yaml_text(make_study(settled, facts).model_dump(mode="json", exclude_defaults=True))
+    try:
+        part = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise WorkDirectoryError(f"cannot write {path}: {error.strerror or error}", "Name another --out.") from None
+
+
+def _files(settled: Settled, facts: Facts, base: str | None) -> dict[str, str]:
+    study = make_study(settled, facts).model_dump(mode="json", exclude_defaults=True)
+    files = {"study.yaml": yaml_text(study)}
+    if settled.pipeline and settled.numbers and settled.model and settled.namespace and settled.experiment_id:
+        values = facts.values
+        files["values.yaml"] = merged_values(values, settled.changes, settled.numbers)
+        run = pipeline_run(values, settled.experiment_id, settled.model, settled.namespace, base)
+        files["pipelinerun.yaml"] = run
+    files["state.json"] = json.dumps(_state(settled, facts, sorted(files)), indent=2) + "\n"
+    return files
+
+
+def _state(settled: Settled, facts: Facts, files: list[str]) -> dict[str, Any]:
+    return {
+        "experiment": settled.experiment_id,
+        "state": "written",
+        "created": facts.today.isoformat(),
+        "values": facts.values_source,
+        "request": settled.request.model_dump(mode="json", exclude_defaults=True),
+        "changes": [change.model_dump(mode="json") for change in settled.changed],
+        "files": files,
+    }
+
+
+def yaml_text(data: Any) -> str:
+    """Plain data as YAML, in its own order."""
+    stream = io.StringIO()
+    yaml = YAML(typ="rt", pure=True)
+    yaml.width = 4096
+    yaml.dump(data, stream)
+    return stream.getvalue()

@@ -1,0 +1,1 @@
+"""Experiments as Tekton pipelines: compile templates, check what Tekton would refuse, render studies."""

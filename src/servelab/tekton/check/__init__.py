@@ -1,0 +1,1 @@
+"""What Tekton would refuse, told before any request is made."""

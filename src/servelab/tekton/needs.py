@@ -1,0 +1,92 @@
+"""What a run needs from the cluster: read from its manifests and values, or what data collection usually needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from servelab.kube.kinds import Manifest
+
+MODEL_SIZE, DATA_SIZE = "300Gi", "20Gi"
+
+_SIZES = {"model-cache": MODEL_SIZE, "data": DATA_SIZE}
+_CLUSTER = "cluster"
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Secrets with their keys, claims with their least size (empty: any), accelerators of one pod, Tasks."""
+
+    run: str = ""
+    secrets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    claims: Mapping[str, str] = field(default_factory=dict)
+    service_account: str = ""
+    accelerators: int = 0
+    product_label: str = "nvidia.com/gpu.product"
+    products: tuple[str, ...] = ()
+    definitions: tuple[Manifest, ...] = ()
+    resolved_in: tuple[str, ...] = ()
+    """Namespaces from which the cluster resolver is to fetch Tasks."""
+
+
+USUAL = Needs(
+    secrets={"hf-secret": ("HF_TOKEN",), "s3-secret": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")},
+    claims={"model-pvc": MODEL_SIZE, "data-pvc": DATA_SIZE},
+)
+"""Of a data collection of which nothing else is known."""
+
+
+def needs_of(
+    run: Manifest, pipeline: Manifest, definitions: Sequence[Manifest] = (), values: Mapping[str, Any] | None = None
+) -> Needs:
+    """What a PipelineRun needs: the secrets and claims of its workspaces, its Tasks, and its values' accelerators."""
+    spec = run.get("spec") or {}
+    secrets: dict[str, Sequence[str]] = {}
+    claims: dict[str, str] = {}
+    for workspace in spec.get("workspaces") or []:
+        if secret := workspace.get("secret"):
+            secrets[secret["secretName"]] = tuple(item["key"] for item in secret.get("items") or [])
+        if claim := workspace.get("persistentVolumeClaim"):
+            claims[claim["claimName"]] = _SIZES.get(workspace.get("name", ""), "")
+    engine = _engine(values or {})
+    return Needs(
+        run=(run.get("metadata") or {}).get("name", ""),
+        secrets=secrets,
+        claims=claims,
+        service_account=(spec.get("taskRunTemplate") or {}).get("serviceAccountName", ""),
+        accelerators=_accelerators(values or {}),
+        product_label=engine.get("labelKey") or USUAL.product_label,
+        products=tuple(str(value) for value in engine.get("labelValues") or ()),
+        definitions=tuple(definitions),
+        resolved_in=_resolved(pipeline),
+    )
+
+
+def _engine(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = _at(values, "stack", "model", "helmValues", "decode", "acceleratorTypes")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _accelerators(values: Mapping[str, Any]) -> int:
+    """Of the largest treatment: one engine's pod takes tensor-parallel x data-parallel-local accelerators."""
+    sizes = _at(values, "stack", "treatments", "tensorParallelism")
+    numbers = [size for size in sizes if isinstance(size, int)] if isinstance(sizes, list) else []
+    return max(numbers, default=0)
+
+
+def _at(values: Any, *path: str) -> Any:
+    for name in path:
+        values = values.get(name) if isinstance(values, Mapping) else None
+    return values
+
+
+def _resolved(pipeline: Manifest) -> tuple[str, ...]:
+    spec = pipeline.get("spec") or {}
+    namespaces = []
+    for task in [*(spec.get("tasks") or []), *(spec.get("finally") or [])]:
+        reference = task.get("taskRef") or {}
+        if reference.get("resolver") == _CLUSTER:
+            given = {one.get("name"): str(one.get("value", "")) for one in reference.get("params") or []}
+            namespaces.append(given.get("namespace", ""))
+    return tuple(dict.fromkeys(namespaces))
