@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 from benchmarks.harness.one import BARE
@@ -85,10 +85,15 @@ def matrix(quick: bool) -> Iterator[Case]:
             yield Case(Schedule(**SCHEDULE, per=per), streams, max(4, 2 * streams), TOKENS)
 
 
-def rows(quick: bool, repeats: int) -> list[Row]:
-    """Every harness there is, and those that are not; case by case, so that all meet the same disturbances."""
+def rows(quick: bool, repeats: int, only: Sequence[str] | None = None) -> list[Row]:
+    """Every harness there is, and those that are not; case by case, so that all meet the same disturbances.
+
+    ``only`` names those that are to be measured, where it is not all.
+    """
     known = [name for name in plugin_names("servelab.harnesses") if name != "nop"]
     names = [BARE, "builtin", *sorted({*known, *PEERS} - {"builtin"})]
+    if only is not None:
+        names = [name for name in names if name in (BARE, *only)]
     found = [Row(name, "" if name in (BARE, *known) else "not installed") for name in names]
     for case in matrix(quick):
         for row in found:
