@@ -68,9 +68,9 @@ class Row:
 
     @property
     def beta(self) -> float:
-        """Seconds of ITL that a request in flight seems to cost where it costs nothing."""
+        """Seconds of ITL that a request in flight seems to cost, beyond what the server really took."""
         single = [found for found in self.matrix if found.case.schedule.per == 1]
-        return slope({found.case.streams: found.reported["itl_mean"] for found in single})
+        return slope({found.case.streams: found.bias["itl_mean"] for found in single})
 
     @property
     def token_rate(self) -> float:

@@ -16,7 +16,7 @@ them, so the least disturbed of some repeats counts; what the bare socket is sti
 case. Written by `make bench-harness`."""
 BELOW = """
 Short replies: 8 tokens at once, 64 in flight; CPU and memory are of that case. Tokens: TPOT bias at the median and at
-99 %, of 5 ms. Slope: beta of the reported mean ITL = alpha + beta x streams, where the truth is 0."""
+99 %, of 5 ms. Slope: beta of the mean ITL's bias = alpha + beta x streams; the truth is 0."""
 
 
 def lines(rows: list[Row], memory: dict[str, float] | None) -> Iterator[str]:
