@@ -77,7 +77,7 @@ class External(ABC):
         """Read what the program left in ``job.directory``.
 
         Raises:
-            OSError, ValueError, LookupError: it left nothing, or something else than it should.
+            OSError, ValueError, LookupError, TypeError, AttributeError: it left nothing, or not what it should.
         """
 
     @abstractmethod
@@ -108,7 +108,7 @@ class External(ABC):
         code = await run(command, plan.environment, log, job.cpus, told)
         try:
             found = self.measured(job)
-        except (OSError, ValueError, LookupError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise MeasureError(
                 f"{self.name} left no result (exit code {code}): {last_words(log) or error}", f"Its log is {log}."
             ) from error

@@ -57,7 +57,8 @@ class GenAIBench(External):
         if workload.extra:
             arguments += ["--additional-request-params", json.dumps(workload.extra)]
         minutes = math.ceil(load.seconds / 60) if load.seconds is not None else NO_LIMIT
-        requests = load.requests + warmup(load) if load.requests is not None else NO_LIMIT * 10**6
+        uncounted = warmup(load) + int(load.level)
+        requests = load.requests + uncounted if load.requests is not None else NO_LIMIT * 10**6
         arguments += ["--max-time-per-run", str(minutes), "--max-requests-per-run", str(requests)]
         arguments += ["--experiment-base-dir", ".", "--experiment-folder-name", OUTPUT]
         return Plan(tuple(arguments), environment, _warnings(workload, load))
@@ -81,12 +82,13 @@ class GenAIBench(External):
         return 0.0 if "Starting benchmark" in said else None
 
     def measured(self, job: Job) -> Measured:
-        """Its JSON, without the warm-up."""
+        """Its JSON, without the warm-up, and without those in flight when it ended: it is busy then, and they suffer."""
         # It gives up where all requests failed, or all tokens of an answer come at once, but keeps the records.
         found = [file for results in (RESULTS, GIVEN_UP) for file in (job.directory / OUTPUT).glob(results)]
         if not found:
             raise FileNotFoundError(f"no result in {job.directory / OUTPUT}")
-        (measured,) = read_all(found[0], json.loads(found[0].read_text(encoding="utf-8")), warmup(job.load))
+        data = json.loads(found[0].read_text(encoding="utf-8"))
+        (measured,) = read_all(found[0], data, warmup(job.load), int(job.load.level))
         return measured
 
 
@@ -114,10 +116,10 @@ def _warnings(workload: Workload, load: LoadPoint) -> tuple[str, ...]:
     return tuple(found)
 
 
-def read_all(path: Path, data: Any, before: int = 0) -> list[Measured]:
+def read_all(path: Path, data: Any, before: int = 0, after: int = 0) -> list[Measured]:
     """Every run in JSON data of genai-bench, or of the autotuner that drives it; none if it is something else.
 
-    Of the file of one run, the first requests to end can be left out, as many as the warm-up had.
+    Of the file of one run, the first ``before`` and the last ``after`` requests to end are left out.
 
     Raises:
         ValueError, LookupError: it is damaged.
@@ -127,7 +129,7 @@ def read_all(path: Path, data: Any, before: int = 0) -> list[Measured]:
     # The file of a run says so when it was asked for milliseconds.
     scale = 1e-3 if data.get("_time_unit") == "ms" else 1.0
     if isinstance(data.get("aggregated_metrics"), Mapping):
-        return [_of_run(path, data, scale, before)]
+        return [_of_run(path, data, scale, before, after)]
     return [_summary(raw, 1.0) for raw in _kept(data)]
 
 
@@ -136,10 +138,10 @@ def _kept(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from (experiment.get("metrics") or {}).get("raw_results") or ()
 
 
-def _of_run(path: Path, data: Mapping[str, Any], scale: float, before: int) -> Measured:
+def _of_run(path: Path, data: Mapping[str, Any], scale: float, before: int, after: int) -> Measured:
     """A run; from its records where they were kept."""
     entries = list(data.get("individual_request_metrics") or ())
-    requests = tuple(_request(entry, scale) for entry in entries[before:])
+    requests = tuple(_request(entry, scale) for entry in entries[before : len(entries) - after])
     raw = data["aggregated_metrics"]
     found = _of_records(raw, requests, len(entries), before) if requests else _summary(raw, scale)
     metadata = _metadata(path)
