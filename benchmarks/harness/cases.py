@@ -26,7 +26,7 @@ ALLOWED = 0.01  # bias of TPOT, as a share
 LIMIT = 300.0  # seconds for a case
 
 PEER_MULTI = 16  # streams of a peer's cases with several tokens per chunk
-PEER_SHORT = 1_000  # requests
+PEER_SHORT = 2_000  # requests
 PEER_FAST_STREAMS = (5, 12, 25, 50, 100)
 PEER_LIMIT = 150.0  # seconds for a case, 10 to 40 of them for nothing but beginning and ending
 PEER_FAILURES = 2  # after which it is asked no more
@@ -91,12 +91,9 @@ class Row:
         return max((f.truth.token_rate for f in self.fast if f.tpot_error < ALLOWED), default=0.0)
 
     @property
-    def cpu(self) -> float | None:
-        """CPU seconds for 1,000 short replies, without what beginning and ending take: that of the first case."""
-        if self.short is None or not self.matrix:
-            return None
-        first = self.matrix[0]
-        return 1000 * (self.short.cpu - first.cpu) / (self.short.case.requests - first.case.requests)
+    def title(self) -> str:
+        """Its name, and a peer's version."""
+        return f"{self.name} {self.peer.version}" if self.peer else self.name
 
 
 def matrix(quick: bool) -> Iterator[Case]:
@@ -152,7 +149,8 @@ def _tried(row: Row, case: Case, repeats: int) -> list[Found]:
     if row.out:
         return []
     limit = PEER_LIMIT if row.peer else LIMIT
-    label = f"{case.streams} streams of {'8' if case.tokens == SHORT.tokens else f'{case.schedule.per} a chunk,'} tokens"
+    short = case.tokens == SHORT.tokens
+    label = "short replies" if short else f"{case.streams} streams, {case.schedule.per} a chunk"
     try:
         found = [_measure(row.name, case, limit) for _ in range(1 if row.peer else repeats)]
     except subprocess.TimeoutExpired:
@@ -163,7 +161,6 @@ def _tried(row: Row, case: Case, repeats: int) -> list[Found]:
         row.failures.append(f"{label}: {said[-1][:300] if said else error}")
         return []
     print(f"{row.name} at {case.streams} streams", file=sys.stderr, flush=True)
-    short = case.tokens == SHORT.tokens
     return [max(found, key=lambda one: one.truth.request_rate) if short else min(found, key=Found.worst)]
 
 

@@ -18,11 +18,11 @@ from time import perf_counter
 
 from benchmarks.harness.words import write_tokenizer
 from servelab.harnesses.base import Job, harness
+from servelab.harnesses.builtin.known import Schedule
+from servelab.harnesses.builtin.selftest import Case
 from servelab.harnesses.external.driver import External
 from servelab.harnesses.external.environments import require
 from servelab.harnesses.external.recipes import recipe
-from servelab.harnesses.builtin.known import Schedule
-from servelab.harnesses.builtin.selftest import Case
 
 BARE = "bare socket"
 BUILTIN = "builtin"

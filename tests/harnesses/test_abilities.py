@@ -142,3 +142,9 @@ def test_aiperf_makes_a_prompt_for_each_request(tmp_path):
 def test_unknown_options_are_refused():
     with pytest.raises(DocumentError, match="did you mean `tokenizer`"):
         harness("guidellm", {"tokeniser": "x"})
+
+
+def test_aiperf_is_given_no_list_where_a_name_is_meant(tmp_path):
+    asked = job("aiperf", tmp_path / "job", "http://127.0.0.1:9/a,b", "words", closed())
+    with pytest.raises(MeasureError, match="comma"):
+        harness("aiperf", {}).plan(asked, "words")  # type: ignore[attr-defined]

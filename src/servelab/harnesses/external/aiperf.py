@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from servelab.harnesses.base import Job
-from servelab.harnesses.external.abilities import RATES, Abilities
+from servelab.harnesses.external.abilities import RATES, Abilities, refuse
 from servelab.harnesses.external.driver import External, Plan
 from servelab.harnesses.external.lengths import CLOSED, fixed, unbounded, warmup
 from servelab.harnesses.external.measured import UNKNOWN, Measured, Request
@@ -44,6 +44,9 @@ class AIPerf(External):
     def express(self, job: Job, tokenizer: str) -> Plan:
         """Its command line."""
         workload, load = job.workload, job.load
+        for what, name in (("a model's name", job.deployment.model), ("a URL", job.deployment.url)):
+            if "," in name:
+                raise refuse(self.name, f"{what} with a comma ({name}), which makes two of it", "Use another harness.")
         kind = "chat" if workload.api == "chat" else "completions"
         arguments = ["profile", f"--model={job.deployment.model}", f"--url={job.deployment.url}"]
         arguments += ["--endpoint-type", kind]

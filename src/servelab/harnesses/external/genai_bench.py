@@ -82,7 +82,7 @@ class GenAIBench(External):
         return 0.0 if "Starting benchmark" in said else None
 
     def measured(self, job: Job) -> Measured:
-        """Its JSON, without the warm-up, and without those in flight when it ended: it is busy then, and they suffer."""
+        """Its JSON, without the warm-up, and without those in flight when it ended, which suffer from that."""
         # It gives up where all requests failed, or all tokens of an answer come at once, but keeps the records.
         found = [file for results in (RESULTS, GIVEN_UP) for file in (job.directory / OUTPUT).glob(results)]
         if not found:

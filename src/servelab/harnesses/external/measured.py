@@ -147,9 +147,15 @@ def _record(request: Request, start: float) -> Record:
 def _mean_interval(requests: Iterable[Request]) -> dict[str, float]:
     """The mean over all token intervals, which needs no more than each request's first and last token."""
     whole = [r for r in requests if r.error is None and r.first is not None and r.last is not None]
-    intervals = sum(max(0, r.output_tokens - 1) for r in whole)
+    intervals = sum(_intervals(r) for r in whole)
     seconds = sum(r.last - r.first for r in whole if r.last is not None and r.first is not None)
     return {"itl_mean": seconds / intervals} if intervals else {}
+
+
+def _intervals(request: Request) -> float:
+    """Tokens after the first chunk, of which as many are taken to be in each chunk."""
+    chunks = request.output_tokens if request.chunks is None else request.chunks
+    return max(request.output_tokens * (1 - 1 / chunks), chunks - 1) if chunks else 0.0
 
 
 def _health(measured: Measured, tally: Tally) -> ClientHealth:
