@@ -2,7 +2,7 @@
 """Writes the scenario of a guidellm run, for ``guidellm run --config``, from the variables of a workload.
 
 Counts and lengths are in tokens. ``RATE`` means what the kind of load takes: requests per second, streams in
-flight, or for a sweep the number of its steps.
+flight (several with commas), or for a sweep the number of its levels. Warm-up requests are sent first, not counted.
 """
 
 import json
@@ -13,22 +13,24 @@ from pathlib import Path
 from typing import Any
 
 
-def profile(kind: str, rate: float) -> dict[str, Any]:
-    """The load, as guidellm 0.8 describes it.
+def profile(kind: str, rates: list[float]) -> dict[str, Any]:
+    """The load, as guidellm 0.8 describes it; several rates are several benchmarks.
 
     Raises:
         ValueError: there is no such kind.
     """
-    if kind == "sweep":
-        return {"kind": "sweep", "sweep_size": int(rate)}
-    if kind == "concurrent":
-        return {"kind": "concurrent", "streams": [int(rate)]}
-    if kind in ("constant", "poisson"):
-        return {"kind": kind, "rate": [rate]}
-    if kind == "throughput":
-        return {"kind": "throughput", "max_concurrency": int(rate)} if rate else {"kind": "throughput"}
     if kind == "synchronous":
-        return {"kind": "synchronous"}
+        return {"kind": kind}
+    if kind == "throughput":
+        return {"kind": kind, "max_concurrency": int(rates[0])} if rates else {"kind": kind}
+    if not rates:
+        raise ValueError(f"rate_type {kind} needs a rate")
+    if kind == "sweep":
+        return {"kind": kind, "sweep_size": int(rates[0])}
+    if kind == "concurrent":
+        return {"kind": kind, "streams": [int(rate) for rate in rates]}
+    if kind in ("constant", "poisson"):
+        return {"kind": kind, "rate": rates}
     raise ValueError(f"no rate_type {kind!r}; there are sweep, concurrent, constant, poisson, throughput, synchronous")
 
 
@@ -49,11 +51,14 @@ def scenario(variables: Mapping[str, str]) -> dict[str, Any]:
     """
     data: dict[str, Any] = {"kind": "synthetic_text", **lengths(variables, "prompt_tokens")}
     data |= lengths(variables, "output_tokens")
+    groups = int(variables.get("PREFIX_GROUPS") or 1)
     if int(variables["PREFIX_TOKENS"] or 0):
-        data["prefix_buckets"] = [{"prefix_count": 1, "prefix_tokens": int(variables["PREFIX_TOKENS"])}]
+        data["prefix_buckets"] = [{"prefix_count": groups, "prefix_tokens": int(variables["PREFIX_TOKENS"])}]
+    warmup = int(variables.get("WARMUP") or 0)
+    load = profile(variables["RATE_TYPE"], [float(rate) for rate in variables["RATE"].split(",") if rate.strip()])
     constraints: list[dict[str, Any]] = []
     if int(variables.get("MAX_REQUESTS") or 0):
-        constraints.append({"kind": "max_requests", "count": int(variables["MAX_REQUESTS"])})
+        constraints.append({"kind": "max_requests", "count": int(variables["MAX_REQUESTS"]) + warmup})
     if float(variables.get("MAX_SECONDS") or 0):
         constraints.append({"kind": "max_duration", "seconds": float(variables["MAX_SECONDS"])})
     target = Path(variables["URL_FILE"]).read_text(encoding="utf-8").strip()
@@ -62,7 +67,7 @@ def scenario(variables: Mapping[str, str]) -> dict[str, Any]:
         backend["model"] = variables["MODEL"]
     spec: dict[str, Any] = {
         "backend": backend,
-        "profile": profile(variables["RATE_TYPE"], float(variables["RATE"] or 0)),
+        "profile": {**load, "warmup": {"value": warmup, "mode": "requests"}} if warmup else load,
         "constraints": constraints,
         "data": [data],
         "seed": {"kind": "static", "value": int(variables["RANDOM_SEED"] or 42)},
