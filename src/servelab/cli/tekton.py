@@ -12,14 +12,17 @@ from servelab.cli.output import console, read_text
 
 app = cyclopts.App(name="tekton", help="Run experiments as Tekton pipelines: compile, check, render.")
 
+Input = Annotated[Path, cyclopts.Parameter(allow_leading_hyphen=True)]
+"""A file; - is standard input, which looks like an option."""
+
 Out = Annotated[Path | None, cyclopts.Parameter(name=["--out", "-o"], help="File to write; default: standard output.")]
 
 
 @app.command(name="compile")
 def compile_pipeline(
     *,
-    template: Annotated[Path, cyclopts.Parameter(name=["--template", "-t"])],
-    values: Annotated[Path, cyclopts.Parameter(name=["--values", "-f"])],
+    template: Annotated[Path, cyclopts.Parameter(name=["--template", "-t"], allow_leading_hyphen=True)],
+    values: Annotated[Path, cyclopts.Parameter(name=["--values", "-f"], allow_leading_hyphen=True)],
     run: Annotated[Path | None, cyclopts.Parameter(name=["--pipelinerun", "-r"])] = None,
     out: Out = None,
     explain: Annotated[bool, cyclopts.Parameter(negative="")] = False,
@@ -69,7 +72,7 @@ def compile_pipeline(
 
 
 @app.command
-def override(values: Path, *rules: str, out: Out = None) -> None:
+def override(values: Input, *rules: str, out: Out = None) -> None:
     """Change Helm values by rules, as deploy-model does, and print them.
 
     Parameters
@@ -95,7 +98,7 @@ def override(values: Path, *rules: str, out: Out = None) -> None:
 
 @app.command
 def render(
-    study: Path,
+    study: Input,
     *,
     namespace: Annotated[str, cyclopts.Parameter(name=["--namespace", "-n"])] = "default",
     experiment: str | None = None,
