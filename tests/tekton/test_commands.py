@@ -1,250 +1,131 @@
-"""The commands, as a person or a script uses them, against a real API server."""
+"""The commands of ``servelab tekton``."""
 
 from __future__ import annotations
 
-import json
-import os
-import pty
-import re
-import select
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from servelab.cli.main import app
-from servelab.kube.cluster import Cluster, connect
-from servelab.kube.kinds import CLAIM, POD
-from servelab.spec.errors import ServelabError
-from servelab.tekton.kinds import PIPELINE_RUN, TASK_RUN
-from servelab.tekton.source import CONFIG
-from servelab.tekton.values import read_mapping
-from tests.kubernetes import Kubernetes
-from tests.tekton.commands import Beside, with_claim, with_node, write
-from tests.tekton.controller import Behaviour
+from servelab.tekton import shipped
 
-pytestmark = [pytest.mark.usefixtures("tekton"), pytest.mark.timeout(180)]
+TEMPLATE = """
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: p}
+spec:
+  tasks:
+  - loopName: l
+    foreach: {domain: {x: {{ stack.xs }}}}
+    tasks:
+    - name: a-{{ x }}
+      taskRef: {name: t}
+  - name: last
+    runAfter: [a-1]
+    taskRef: {name: t}
+"""
 
-Captured = pytest.CaptureFixture[str]
+
+def servelab(*arguments, text=None, cwd):
+    command = [sys.executable, "-m", "servelab", "tekton", *map(str, arguments)]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False, cwd=cwd)
 
 
 @pytest.fixture
-def beside(api: Kubernetes, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beside]:
-    """The cluster as the commands find it; in a home of the test's own."""
-    monkeypatch.setenv("KUBECONFIG", str(api.kubeconfig()))
-    monkeypatch.setenv("SERVELAB_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.chdir(tmp_path)
-    one = Beside(api.kubeconfig(), cluster.namespace)
-    one.run(_prepare(one))
-    yield one
-    one.close()
+def files(tmp_path: Path) -> Path:
+    (tmp_path / "t.j2").write_text(TEMPLATE)
+    (tmp_path / "v.yaml").write_text("stack: {xs: [1, 2]}\n")
+    return tmp_path
 
 
-async def _prepare(beside: Beside) -> None:
-    async with connect(kubeconfig=beside.kubeconfig, namespace=beside.namespace) as cluster:
-        await with_claim(cluster)
-        await with_node(cluster)
+def test_compile_writes_the_pipeline_and_explains_it_apart(files):
+    done = servelab("compile", "-t", "t.j2", "-f", "v.yaml", "--explain", cwd=files)
+    assert done.returncode == 0, done.stderr
+    assert [task["name"] for task in yaml.safe_load(done.stdout)["spec"]["tasks"]] == ["a-1", "a-2", "last"]
+    assert "TASK NAME" in done.stderr
+    written = servelab("compile", "-t", "t.j2", "-f", "v.yaml", "-o", "out.yaml", "--explain", "--dot", cwd=files)
+    assert "TASK NAME" in written.stdout
+    assert '"a-1" -> "last";' in written.stdout
+    assert (files / "out.yaml").read_text() == done.stdout
 
 
-def call(*arguments: str, where: Beside) -> int:
-    code = app(["tekton", *arguments, "-n", where.namespace])
-    return code if isinstance(code, int) else 0
+def test_compile_takes_values_from_a_run_and_templates_from_standard_input(files):
+    (files / "r.yaml").write_text("spec: {params: [{name: stack, value: {xs: [1]}}]}\n")
+    done = servelab("compile", "-t", "-", "-f", "v.yaml", "-r", "r.yaml", text=TEMPLATE, cwd=files)
+    assert [task["name"] for task in yaml.safe_load(done.stdout)["spec"]["tasks"]] == ["a-1", "last"]
 
 
-def engine_that_ran_out_of_memory(beside: Beside, run: str) -> None:
-    beside.ask(
-        "create",
-        POD,
-        {
-            "metadata": {"name": "engine", "labels": {"llm-d.ai/model": f"{run}-2"}},
-            "spec": {"containers": [{"name": "vllm", "image": "v"}]},
-        },
+def test_compile_refuses_what_tekton_would_and_can_be_told_not_to(files):
+    (files / "v.yaml").write_text("stack: {xs: [2]}\n")
+    done = servelab("compile", "-t", "t.j2", "-f", "v.yaml", "--explain", cwd=files)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert (
+        "servelab: t.j2:12: Pipeline p: spec.tasks[1].runAfter[0]: there is no task `a-1` to run after" in done.stderr
     )
-    terminated = {"exitCode": 137, "reason": "OOMKilled"}
-    state = {"name": "vllm", "image": "v", "imageID": "", "ready": False, "restartCount": 0}
-    status = {"phase": "Failed", "containerStatuses": [{**state, "state": {"terminated": terminated}}]}
-    beside.ask("merge", POD, "engine", {"status": status}, subresource="status")
+    assert "TASK NAME" in done.stderr
+    assert servelab("compile", "-t", "t.j2", "-f", "v.yaml", "--no-validate", cwd=files).returncode == 0
 
 
-def test_from_submission_to_cleanup(beside: Beside, tmp_path: Path, capsys: Captured) -> None:
-    files = write(tmp_path / "exp", "first")
-    assert call("submit", *files, "--dry-run", where=beside) == 0
-    assert "accepts all 5 manifests" in capsys.readouterr().out
-    assert beside.ask("find", PIPELINE_RUN, "first") is None
-    with beside.controller():
-        assert call("submit", *files, where=beside) == 0
-    told = capsys.readouterr()
-    assert re.findall(r"\[(\d)/7\]", told.out) == ["1", "2", "3", "4", "5", "6", "7"]
-    assert "applied 0 StepActions and 3 Tasks" in told.out
-    assert "Succeeded  run-workload-4" in told.err
-    assert (tmp_path / "state" / "servelab" / "tekton" / "first" / "values.yaml").exists()
-    assert call("status", "first", "--json", where=beside) == 0
-    shown = json.loads(capsys.readouterr().out)
-    assert (shown["state"], len(shown["tasks"]), shown["diagnosis"]) == ("SUCCESS", 7, None)
-    assert call("status", where=beside) == 0
-    assert "SUCCESS" in capsys.readouterr().out
-    assert call("cleanup", "first", "--json", where=beside) == 0
-    assert {one["kind"] for one in json.loads(capsys.readouterr().out)} >= {
-        "PipelineRun",
-        "Pipeline",
-        "Task",
-        "ConfigMap",
-    }
-    assert beside.ask("list", TASK_RUN).items == []
-    assert call("cleanup", "first", where=beside) == 0
-    assert "nothing was left" in capsys.readouterr().out
+def test_compile_resolves_tasks_where_they_are_known(files):
+    (files / "tasks").mkdir()
+    (files / "tasks/u.yaml").write_text(
+        "{apiVersion: tekton.dev/v1, kind: Task, metadata: {name: u}, spec: {steps: []}}"
+    )
+    done = servelab("compile", "-t", "t.j2", "-f", "v.yaml", "--tasks", "tasks", cwd=files)
+    assert done.returncode == 2
+    assert "there is no Task `t`" in done.stderr
+    assert "in loop `l` (x=2)" in done.stderr
 
 
-def test_a_failure_is_explained_and_mended(beside: Beside, tmp_path: Path, capsys: Captured) -> None:
-    files = write(tmp_path / "exp", "oom")
-    engine_that_ran_out_of_memory(beside, "oom")
-    with beside.controller(deploy_model_2=Behaviour(seconds=0.5, fails=True)):
-        assert call("submit", *files, where=beside) == 7
-        told = capsys.readouterr()
-        assert "engine/vllm was ended by the kernel" in told.out
-        assert "1. [More host memory] memory=64Gi -> 128Gi" in told.out
-        assert "2. [Reduce batch] max_num_seqs=256 -> 128" in told.out
-        assert "retry oom --fix N" in told.err
-    beside.ask("delete", POD, "engine", grace=0)  # what showed the cause is gone; what was found stays
-    assert call("status", "oom", where=beside) == 7
-    assert "More host memory" in capsys.readouterr().out
-    with beside.controller():
-        tasks = files[1:]
-        assert call("retry", "oom", "--fix", "2", "--set", "max_model_len=4096", *tasks, where=beside) == 0
-    told = capsys.readouterr()
-    assert "oom -> oom-v2: max_num_seqs=256 -> 128, max_model_len=8192 -> 4096" in told.out
-    source = beside.ask("get", CONFIG, "oom-v2-experiment")
-    stack = read_mapping(source["data"]["values.yaml"], "values")["stack"]
-    assert (stack["MAX_NUM_SEQS"], stack["MAX_MODEL_LEN"]) == (128, 4096)
-    run = beside.ask("get", PIPELINE_RUN, "oom-v2")
-    assert {one["name"]: one["value"] for one in run["spec"]["params"]}["experimentId"] == "oom-v2"
+def test_faults_are_sentences(files):
+    (files / "t.j2").write_text("{% if %}")
+    for arguments in (
+        ("-t", "t.j2", "-f", "v.yaml"),
+        ("-t", "t.j2", "-f", "none.yaml"),
+        ("-t", "v.yaml", "-f", "v.yaml"),
+    ):
+        done = servelab("compile", *arguments, cwd=files)
+        assert done.returncode == 2
+        assert done.stderr.startswith("servelab: ")
+        assert "Traceback" not in done.stderr
 
 
-def test_what_goes_wrong_is_said(beside: Beside, tmp_path: Path, capsys: Captured) -> None:
-    files = write(tmp_path / "exp", "same")
-    with beside.controller():
-        assert call("submit", *files, "--detach", where=beside) == 0
-        with pytest.raises(ServelabError, match=r"'same' exists already\n\[1\] use another id: --id same-v2"):
-            call("submit", *files, where=beside)
-        assert call("submit", *files, "--id", "other", where=beside) == 0
-    beside.ask("delete", POD, "x")
-    with pytest.raises(ServelabError, match="no PipelineRun nobody"):
-        call("status", "nobody", where=beside)
-    with pytest.raises(ServelabError, match="did not fail"):
-        call("retry", "other", "--fix", "1", where=beside)
-    with pytest.raises(ServelabError, match="is not NAME=VALUE"):
-        call("retry", "other", "--set", "x", where=beside)
-    with pytest.raises(ServelabError, match="no pod of any task"):
-        call("logs", "other", where=beside)
-    with pytest.raises(ServelabError, match=r"has no pipeline\.yaml\.j2"):
-        call("submit", "-f", str(tmp_path / "exp" / "values.yaml"), where=beside)
-    text = (tmp_path / "exp" / "pipeline.yaml.j2").read_text().replace("runAfter: [download-model]", "runAfter: [gone]")
-    (tmp_path / "exp" / "pipeline.yaml.j2").write_text(text)
-    with pytest.raises(ServelabError, match="gone"):
-        call("submit", *files, "--id", "third", where=beside)
-    capsys.readouterr()
-    beside.ask("delete", CLAIM, "data-pvc")
-    write(tmp_path / "exp", "same")
-    assert call("submit", *files, "--id", "fourth", where=beside) == 1
-    assert "the claim is being deleted" in capsys.readouterr().out
-    assert beside.ask("find", PIPELINE_RUN, "fourth") is None
+def test_override_prints_the_merged_values(files):
+    done = servelab("override", "v.yaml", "stack.xs=[3]", 'new.list[name="a"].image=x:1', cwd=files)
+    expected = {"stack": {"xs": [3]}, "new": {"list": [{"name": "a", "image": "x:1"}]}}
+    assert yaml.safe_load(done.stdout) == expected
+    assert servelab("override", "v.yaml", "stack", cwd=files).returncode == 2
 
 
-class Terminal:
-    """A command in a terminal of its own."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.shown = ""
-        self._master, slave = pty.openpty()
-        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40", "PYTHONPATH": "src"}
-        root = Path(__file__).parent.parent.parent
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "servelab", "tekton", *arguments],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=environment,
-            cwd=root,
-            start_new_session=True,
-        )
-        os.close(slave)
-
-    def until(self, text: str, seconds: float = 60.0) -> None:
-        """Read until ``text`` was shown."""
-        deadline = time.monotonic() + seconds
-        seen = len(self.shown)
-        while text not in self.shown[seen:]:
-            assert time.monotonic() < deadline, f"{text!r} was not shown: {self.shown[-3000:]}"
-            if select.select([self._master], [], [], 0.2)[0]:
-                self.shown += os.read(self._master, 65536).decode(errors="replace")
-
-    def type(self, keys: str) -> None:
-        os.write(self._master, keys.encode())
-
-    def kill(self) -> None:
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait(10)
-        os.close(self._master)
-
-    def code(self) -> int:
-        deadline = time.monotonic() + 60
-        while self._process.poll() is None and time.monotonic() < deadline:
-            if select.select([self._master], [], [], 0.1)[0]:
-                try:
-                    self.shown += os.read(self._master, 65536).decode(errors="replace")
-                except OSError:
-                    break
-        return self._process.wait(10)
+def test_estimate_renders_its_files(tmp_path):
+    done = servelab("estimate", "--render", "-n", "bench", "--set", "batch-size=32", "-o", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == list(shipped.names("estimation"))
+    printed = servelab("estimate", "--render", cwd=tmp_path)
+    kinds = [item["kind"] for item in yaml.safe_load_all(printed.stdout)]
+    assert kinds.count("Pipeline") == kinds.count("PipelineRun") == kinds.count("Task") == 1
+    wrong = servelab("estimate", "--render", "--set", "batch-size=32", "--set", "max-concurrency=64", cwd=tmp_path)
+    assert wrong.returncode == 2
 
 
-def test_live_with_keys_through_the_terminals_death(beside: Beside, tmp_path: Path) -> None:
-    files = write(tmp_path / "exp", "live")
-    with beside.controller(run_workload_2=Behaviour(seconds=None), run_workload_4=Behaviour(seconds=1)):
-        first = Terminal("submit", *files, "-n", beside.namespace)
-        first.until("run-workload-2")
-        first.until("Running")
-        first.kill()
-        second = Terminal("status", "live", "-f", "-n", beside.namespace)
-        second.until("30-120m")
-        second.type("p")
-        second.until("no engine runs")
-        second.type("s")
-        second.until("finally-delete-model-4")
-        second.type("c")
-        second.until("cancelling")
-        second.until("CANCELLED")
-        assert second.code() == 8
+def test_manifests_are_printed(tmp_path):
+    every = list(yaml.safe_load_all(servelab("manifests", "tasks", cwd=tmp_path).stdout))
+    assert {item["kind"] for item in every} == {"Task"}
+    assert len(every) == len(shipped.objects("tasks"))
+    roles = [item["kind"] for item in yaml.safe_load_all(servelab("manifests", "roles", cwd=tmp_path).stdout)]
+    assert roles == ["ServiceAccount", "Role", "RoleBinding"]
+    assert servelab("manifests", "none", cwd=tmp_path).returncode == 3
 
 
-def test_a_person_chooses_a_fix(beside: Beside, tmp_path: Path) -> None:
-    files = write(tmp_path / "exp", "choose")
-    engine_that_ran_out_of_memory(beside, "choose")
-    with beside.controller(deploy_model_2=Behaviour(seconds=0.5, fails=True)):
-        terminal = Terminal("submit", *files, "-n", beside.namespace)
-        terminal.until("Select option 1-2")
-        beside.ask("delete", POD, "engine", grace=0)
-        terminal.type("1\n")
-        terminal.until("Other treatments still run. Cancel them?")
-        terminal.type("y\n")
-        terminal.until("choose -> choose-v2: memory=64Gi -> 128Gi")
-        terminal.until("[6/7]")
-        terminal.until("deploy-model-2")
-        terminal.kill()
-    assert beside.ask("find", PIPELINE_RUN, "choose-v2") is not None
-    assert beside.ask("get", PIPELINE_RUN, "choose")["spec"]["status"] == "CancelledRunFinally"
-
-
-def test_a_person_is_asked_about_a_collision(beside: Beside, tmp_path: Path) -> None:
-    files = write(tmp_path / "exp", "twice")
-    with beside.controller():
-        assert call("submit", *files, "-d", where=beside) == 0
-        terminal = Terminal("submit", *files, "-d", "-n", beside.namespace)
-        terminal.until("[1] use twice-v2")
-        terminal.type("1\n")
-        terminal.until("'twice-v2' created")
-        assert terminal.code() == 0
+def test_render_prints_pipeline_and_run(tmp_path):
+    (tmp_path / "s.yaml").write_text(
+        "name: s\nmodel: {id: Qwen/Qwen3-0.6B}\nengine: vllm\nworkload: chatbot\n"
+        "load: {sweep: 4, requests: 9}\ntreatments: [{max_num_seqs: 8}]\n"
+    )
+    done = servelab("render", "s.yaml", "-n", "bench", cwd=tmp_path)
+    assert [item["kind"] for item in yaml.safe_load_all(done.stdout)] == ["Pipeline", "PipelineRun"], done.stderr
+    every = servelab("render", "s.yaml", "--definitions", cwd=tmp_path)
+    assert len(list(yaml.safe_load_all(every.stdout))) == 2 + len(shipped.definitions())
