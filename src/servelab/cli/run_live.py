@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import termios
 import time
@@ -100,7 +101,13 @@ def _keys(keys: asyncio.Queue[str]) -> Iterator[None]:
     before = termios.tcgetattr(file)
     loop = asyncio.get_running_loop()
     tty.setcbreak(file)
-    loop.add_reader(file, lambda: keys.put_nowait(sys.stdin.read(1)))
+
+    def read() -> None:
+        # Not sys.stdin: its buffer would hide all keys but the first of those that come together.
+        for key in os.read(file, 64).decode(errors="replace"):
+            keys.put_nowait(key)
+
+    loop.add_reader(file, read)
     try:
         yield
     finally:

@@ -154,7 +154,7 @@ async def _without_collision(
         console.print(f"⚠ {escape(collision.message)}")
         for line in (f"[1] use {collision.free}", "[2] delete that run and reuse its id", "[3] enter another id"):
             console.print(f"  {line}", markup=False)
-        answer = console.input("Select [1-3]: ").strip()
+        answer = console.input("Select 1-3: ").strip()
         if answer == "2":
             await require_free(cluster, experiment.name, replace=True)
             return experiment, compiled
@@ -193,9 +193,8 @@ async def _recover(
     if how.yes or not _asked() or not diagnosis.options:
         notes.print(f"take one: servelab tekton retry {experiment.name} --fix N -n {cluster.namespace}")
         return EXIT_FAILURE
-    answer = console.input(
-        f"Select option [1-{len(diagnosis.options)}], or NAME=VALUE ..., or nothing to stop: "
-    ).strip()
+    question = f"Select option 1-{len(diagnosis.options)}, or write NAME=VALUE ..., or nothing to stop: "
+    answer = console.input(question).strip()
     if not answer:
         return EXIT_FAILURE
     number = int(answer) if answer.isdigit() else 0
@@ -211,7 +210,7 @@ async def _offer_cancel(cluster: Cluster, board: Board) -> None:
     """A failed run may still be measuring its other treatments."""
     if board.status is None or board.status.final:
         return
-    if console.input("Other treatments still run. Cancel them? [y/N] ").strip().lower() in ("y", "yes"):
+    if console.input("Other treatments still run. Cancel them? (y/N) ").strip().lower() in ("y", "yes"):
         try:
             await cancel(cluster, board.name)
         except ClusterError as error:

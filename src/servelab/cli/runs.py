@@ -53,9 +53,7 @@ class How:
 
     id: Annotated[str, cyclopts.Parameter(help="Experiment id; default: the PipelineRun's name.")] = ""
     replace: Annotated[bool, cyclopts.Parameter(negative="", help="Delete a run that has this id.")] = False
-    dry_run: Annotated[
-        bool, cyclopts.Parameter(negative="", help="Let the cluster check everything; change nothing.")
-    ] = False
+    dry_run: Annotated[bool, cyclopts.Parameter(negative="", help="The cluster checks it, nothing more.")] = False
     detach: Annotated[bool, cyclopts.Parameter(name=["--detach", "-d"], negative="", help="Do not follow it.")] = False
     yes: Annotated[bool, cyclopts.Parameter(name=["--yes", "-y"], negative="", help="Ask nothing.")] = False
     checks: Annotated[bool, cyclopts.Parameter(help="Stop when a check before the run finds a problem.")] = True
@@ -108,9 +106,7 @@ def logs(
     run: RunName,
     task: Annotated[str, cyclopts.Parameter(help="Name of a task; default: all.")] = "",
     *,
-    follow: Annotated[
-        bool, cyclopts.Parameter(name=["--follow", "-f"], negative="", help="Until the run ends.")
-    ] = False,
+    follow: Follow = False,
     where: Where | None = None,
 ) -> None:
     """Print what the tasks of a run print."""

@@ -8,9 +8,12 @@ from typing import Annotated
 
 import cyclopts
 
-from servelab.cli.output import read_text
+from servelab.cli.output import console, read_text
 
 app = cyclopts.App(name="tekton", help="Run experiments as Tekton pipelines: compile, check, render.")
+
+Input = Annotated[Path, cyclopts.Parameter(allow_leading_hyphen=True)]
+"""A file; - is standard input, which looks like an option."""
 
 Out = Annotated[Path | None, cyclopts.Parameter(name=["--out", "-o"], help="File to write; default: standard output.")]
 
@@ -18,8 +21,8 @@ Out = Annotated[Path | None, cyclopts.Parameter(name=["--out", "-o"], help="File
 @app.command(name="compile")
 def compile_pipeline(
     *,
-    template: Annotated[Path, cyclopts.Parameter(name=["--template", "-t"])],
-    values: Annotated[Path, cyclopts.Parameter(name=["--values", "-f"])],
+    template: Annotated[Path, cyclopts.Parameter(name=["--template", "-t"], allow_leading_hyphen=True)],
+    values: Annotated[Path, cyclopts.Parameter(name=["--values", "-f"], allow_leading_hyphen=True)],
     run: Annotated[Path | None, cyclopts.Parameter(name=["--pipelinerun", "-r"])] = None,
     out: Out = None,
     explain: Annotated[bool, cyclopts.Parameter(negative="")] = False,
@@ -68,11 +71,129 @@ def compile_pipeline(
     _write(to_yaml(compiled.document), out)
 
 
+@app.command
+def override(values: Input, *rules: str, out: Out = None) -> None:
+    """Change Helm values by rules, as deploy-model does, and print them.
+
+    Parameters
+    ----------
+    values
+        The values, YAML or JSON; - reads standard input.
+    rules
+        Each as path.to[name="x"].field=value; [0] picks an item by position. Where the path leads to a list of
+        arguments, the one with the same flag is replaced.
+    """
+    from servelab.spec.errors import DocumentError
+    from servelab.tekton.scripts.override import RuleError
+    from servelab.tekton.scripts.override import override as apply
+    from servelab.tekton.values import read_mapping
+    from servelab.tekton.write import to_yaml
+
+    try:
+        changed = apply(read_mapping(read_text(values), str(values)), list(rules))
+    except RuleError as error:
+        raise DocumentError((str(error),)) from None
+    _write(to_yaml(changed), out)
+
+
+@app.command
+def render(
+    study: Input,
+    *,
+    namespace: Annotated[str, cyclopts.Parameter(name=["--namespace", "-n"])] = "default",
+    experiment: str | None = None,
+    values: Annotated[Path | None, cyclopts.Parameter(name=["--values", "-f"])] = None,
+    definitions: Annotated[bool, cyclopts.Parameter(negative="")] = False,
+    out: Out = None,
+) -> None:
+    """Render a study with explicit treatments to a Pipeline and the PipelineRun that runs it.
+
+    Parameters
+    ----------
+    study
+        The study, YAML or JSON; - reads standard input.
+    namespace
+        Where it is to run.
+    experiment
+        Name of the run; default: the study's.
+    values
+        Values of the data-collection pipeline, in place of the shipped ones.
+    definitions
+        Print the StepActions and Tasks as well.
+    """
+    from servelab.catalog.study import load_study
+    from servelab.tekton.render import render_study
+    from servelab.tekton.shipped import joined
+    from servelab.tekton.values import read_mapping
+    from servelab.tekton.write import to_yaml
+
+    base = None if values is None else read_mapping(read_text(values), str(values))
+    rendered = render_study(load_study(read_text(study), str(study)), namespace, experiment, base)
+    objects = rendered.objects if definitions else (rendered.pipeline, rendered.run)
+    _write(joined([to_yaml(item) for item in objects]), out)
+
+
+@app.command
+def manifests(what: str = "tasks", *, out: Out = None) -> None:
+    """Print manifests that come with servelab, for kubectl apply.
+
+    Parameters
+    ----------
+    what
+        step-actions, tasks, roles, or the name of one Task or StepAction.
+    """
+    from servelab.tekton import shipped
+
+    _write(shipped.manifests(what), out)
+
+
+@app.command
+def estimate(
+    *,
+    render: Annotated[bool, cyclopts.Parameter(negative="")] = False,
+    namespace: Annotated[str, cyclopts.Parameter(name=["--namespace", "-n"])] = "wva-training",
+    set_: Annotated[list[str] | None, cyclopts.Parameter(name="--set", negative="")] = None,
+    out: Annotated[Path | None, cyclopts.Parameter(name=["--out", "-o"])] = None,
+) -> None:
+    """Estimate a latency model's alpha and beta of a running server, by two benchmarks on a cluster.
+
+    Parameters
+    ----------
+    render
+        Print the pipeline's files, or write them into a directory.
+    namespace
+        Where it is to run.
+    set_
+        A parameter of the run, as target-url=http://vllm:8000; may be repeated.
+    out
+        Directory to write the files into.
+    """
+    from servelab.spec.errors import DocumentError
+    from servelab.tekton.estimate import render_estimation
+    from servelab.tekton.shipped import joined
+
+    if not render:
+        raise DocumentError(("say what to do",), "servelab tekton estimate --render prints the pipeline.")
+    texts = render_estimation(namespace, set_ or ()).texts
+    if out is None:
+        sys.stdout.write(joined([f"# {name}\n{text}" for name, text in texts.items()]))
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        _write(text, out / name)
+        console.print(str(out / name), markup=False, soft_wrap=True)
+
+
 def _write(text: str, out: Path | None) -> None:
     if out is None:
         sys.stdout.write(text)
-    else:
+        return
+    try:
         out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        from servelab.spec.errors import DocumentError
+
+        raise DocumentError((f"cannot write {out}: {error.strerror}",)) from None
 
 
 RUNS = {

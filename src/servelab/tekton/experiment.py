@@ -11,7 +11,8 @@ from typing import Any
 from servelab.kube.kinds import Manifest
 from servelab.spec.errors import DocumentError
 from servelab.tekton.changes import Change, changed_study, changed_values, parameters, renamed_run
-from servelab.tekton.compile import compile_template
+from servelab.tekton.check.known import known_of
+from servelab.tekton.compile import compile_template, require_valid
 from servelab.tekton.labels import WHOLE, marked
 from servelab.tekton.needs import Needs, needs_of
 from servelab.tekton.values import read_mapping, with_run
@@ -89,14 +90,17 @@ def compile_experiment(experiment: Experiment, definitions: Sequence[Manifest] =
     """Compile the template, and label everything with the study (the experiment's id) and trials (its treatments).
 
     Raises:
-        DocumentError: a file is not what it should be.
+        DocumentError: a file is not what it should be, or Tekton would refuse the pipeline.
     """
     run = read_mapping(experiment.run, RUN)
     name = experiment.name
     if not name:
         raise DocumentError((f"{RUN} has no metadata.name",), "The PipelineRun's name is the experiment's id.")
     values = with_run(read_mapping(experiment.values, VALUES), run, RUN)
-    pipeline = compile_template(experiment.template, values, TEMPLATE).document
+    expanded = compile_template(experiment.template, values, TEMPLATE)
+    known = known_of(definitions) if definitions else None  # without any, those in the cluster are meant
+    require_valid(expanded, known, TEMPLATE)
+    pipeline = expanded.document
     own = pipeline["metadata"]["name"]
     # A Pipeline of its own for each run: what ran stays readable, and another run cannot change it meanwhile.
     pipeline = {**pipeline, "metadata": {**pipeline["metadata"], "name": name}}

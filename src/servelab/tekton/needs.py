@@ -69,7 +69,9 @@ def _engine(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _accelerators(values: Mapping[str, Any]) -> int:
-    """Of the largest treatment: one engine's pod takes tensor-parallel x data-parallel-local accelerators."""
+    """Of the largest treatment: one engine's pod takes as many as its tensor parallelism; on CPUs, none."""
+    if _at(values, "stack", "model", "helmValues", "accelerator", "type") == "cpu":
+        return 0
     sizes = _at(values, "stack", "treatments", "tensorParallelism")
     numbers = [size for size in sizes if isinstance(size, int)] if isinstance(sizes, list) else []
     return max(numbers, default=0)

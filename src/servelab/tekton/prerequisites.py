@@ -48,6 +48,8 @@ async def _claim(cluster: Cluster, name: str, size: str) -> Finding:
     if found is None:
         text = f"there is no PersistentVolumeClaim {name} in {cluster.namespace}"
         return Finding(name, "problem", text, remedies.claim(name, size, cluster.namespace))
+    if found["metadata"].get("deletionTimestamp"):
+        return Finding(name, "problem", "the claim is being deleted", "Wait until it is gone, then create it again.")
     status = found.get("status") or {}
     capacity = str((status.get("capacity") or {}).get("storage", "0"))
     if status.get("phase") != "Bound":

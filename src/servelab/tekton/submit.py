@@ -5,13 +5,16 @@ from __future__ import annotations
 from servelab.kube.cluster import Cluster
 from servelab.kube.errors import ConflictError
 from servelab.kube.kinds import Manifest
-from servelab.spec.errors import ClusterError
+from servelab.spec.errors import ClusterError, DocumentError
 from servelab.tekton.accepted import require_accepted
+from servelab.tekton.check.check import check_objects, without_echoes
 from servelab.tekton.cleanup import remove_run
 from servelab.tekton.collision import next_free, taken_names
+from servelab.tekton.compile import shortened
 from servelab.tekton.experiment import Compiled, Experiment
 from servelab.tekton.kinds import PIPELINE, PIPELINE_RUN, STEP_ACTION, TASK
 from servelab.tekton.labels import MANAGED, OURS, label
+from servelab.tekton.schemas import cluster_known, cluster_schemas
 from servelab.tekton.source import source_manifest
 
 
@@ -55,12 +58,18 @@ async def apply_definitions(cluster: Cluster, compiled: Compiled) -> tuple[int, 
 
 
 async def dry_run(cluster: Cluster, compiled: Compiled) -> None:
-    """Have the API server check everything that would be applied; it stores nothing.
+    """Check everything that would be applied: by the cluster's schemas and Tekton's rules, then by the API server.
 
     Raises:
-        ClusterError: it refuses or drops something.
+        DocumentError: Tekton would refuse something, or the server would drop it.
+        ClusterError: the server refuses or drops something.
     """
-    await require_accepted(cluster, [*compiled.definitions, compiled.pipeline, compiled.run], force=True)
+    objects = [*compiled.definitions, compiled.pipeline, compiled.run]
+    known = await cluster_known(cluster, compiled)
+    problems = check_objects(objects, known, await cluster_schemas(cluster))
+    if problems:
+        raise DocumentError(shortened([str(one) for one in without_echoes(problems)]), "Nothing was applied.")
+    await require_accepted(cluster, objects, force=True)
 
 
 async def deploy(cluster: Cluster, experiment: Experiment, compiled: Compiled) -> Manifest:

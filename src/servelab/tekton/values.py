@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from servelab.spec.errors import DocumentError
+from servelab.tekton.check.run import COMPILED
 from servelab.tekton.faults import TemplateFault
 from servelab.tekton.limits import check_source
 from servelab.tekton.slots import Slots
 from servelab.tekton.tree import read_tree
-
-MERGED = ("stack", "workload")
-"""The parameters of a PipelineRun that change the values of the same name."""
 
 
 def read_mapping(text: str, source: str) -> dict[str, Any]:
@@ -51,7 +49,7 @@ def with_run(values: Mapping[str, Any], run: Mapping[str, Any], source: str) -> 
     for parameter in parameters:
         if not isinstance(parameter, dict) or "name" not in parameter:
             raise DocumentError((f"{source}: a parameter of spec.params has no name",))
-        if parameter["name"] in MERGED:
+        if parameter["name"] in COMPILED:
             name = str(parameter["name"])
             merged[name] = _merge(merged.get(name), parameter.get("value"))
     return merged

@@ -86,11 +86,15 @@ def check_declarations(owner: Mapping[str, Any]) -> Iterator[Found]:
 
 
 def check_given(
-    owner: Mapping[str, Any], known: Mapping[str, Declared] | None, callee: str, given: Sequence[str] = ()
+    owner: Mapping[str, Any],
+    known: Mapping[str, Declared] | None,
+    callee: str,
+    given: Sequence[str] = (),
+    passed: Sequence[str] = (),
 ) -> Iterator[Found]:
     """The parameters that ``owner`` gives to ``callee``, whose parameters are ``known``, or None.
 
-    ``given`` names those that it gets elsewhere.
+    ``given`` names those that it gets elsewhere, ``passed`` those that are for somebody else.
     """
     names: set[str] = set()
     for index, param in items(owner, "params"):
@@ -100,6 +104,8 @@ def check_given(
         names.add(name)
         if "value" in param and param["value"] is None:
             yield (*path, "value"), f"the value of parameter `{name}` is nothing"
+        elif name in passed:
+            continue
         elif known is not None and name not in known:
             yield path, f"{callee} has no parameter `{name}`{_listed(known)}"
         elif known is not None:

@@ -10,6 +10,9 @@ from servelab.tekton.check.names import wrong_duration
 from servelab.tekton.check.params import Found, check_given, declared, items
 from servelab.tekton.check.pipeline import check_pipeline_spec
 
+COMPILED = ("stack", "workload")
+"""Parameters that change the values of a template, and that the compiled pipeline need not have."""
+
 _SOURCES = {
     "persistentVolumeClaim",
     "volumeClaimTemplate",
@@ -38,7 +41,7 @@ def check_run_spec(
             yield ("pipelineRef",), "a `pipelineRef` has a `name` or a `resolver`"
         pipeline = pipelines.get(str(ref.get("name")))
     callee = f"Pipeline `{ref.get('name')}`" if isinstance(ref, dict) else "the pipeline"
-    yield from check_given(spec, None if pipeline is None else declared(pipeline), callee)
+    yield from check_given(spec, None if pipeline is None else declared(pipeline), callee, passed=COMPILED)
     yield from _check_workspaces(spec, pipeline, callee)
     timeouts = spec.get("timeouts")
     for name, value in timeouts.items() if isinstance(timeouts, dict) else ():
@@ -59,8 +62,6 @@ def _check_workspaces(spec: Mapping[str, Any], pipeline: Mapping[str, Any] | Non
         if name in bound:
             yield ("workspaces", index), f"workspace `{name}` is bound twice"
         bound.add(name)
-        if pipeline is not None and name not in wanted:
-            yield ("workspaces", index), f"{callee} has no workspace `{name}`"
     for name, required in wanted.items():
         if required and name not in bound:
             yield ("workspaces",), f"{callee} needs workspace `{name}`"

@@ -5,8 +5,8 @@ A rule is a path, ``=`` and a value. Names in a path are joined by dots and may 
 the item of a list that has this field, and adds one if there is none; ``[0]`` picks by position. The value is JSON
 or plain text. Where the path leads to a list of texts, the value replaces the item with the same flag, or is added.
 
-As a program: the values as JSON (or YAML, where PyYAML is there) in the variable VALUES, rules as arguments, the
-result goes to the file that the variable OUT names.
+As a program: the values as JSON (or YAML, where PyYAML is there) in the variable VALUES; rules as arguments, then the
+lines of the variable RULES, then those of the file that RULES_FILE names; the result goes to the file OUT.
 """
 
 import itertools
@@ -179,13 +179,21 @@ def _read(text: str) -> Any:
     return yaml.safe_load(text)
 
 
+def _rules() -> list[str]:
+    lines = os.environ.get("RULES", "").splitlines()
+    if os.environ.get("RULES_FILE"):
+        with open(os.environ["RULES_FILE"], encoding="utf-8") as file:  # noqa: PTH123
+            lines += file.read().splitlines()
+    return [*sys.argv[1:], *(line.strip() for line in lines if line.strip())]
+
+
 def main() -> None:
-    """Apply the arguments to VALUES, and write OUT."""
+    """Apply the rules to VALUES, and write OUT."""
     values = _read(os.environ["VALUES"]) or {}
     if not isinstance(values, dict):
         sys.exit("override: the values are not a mapping")
     try:
-        changed = override(values, sys.argv[1:])
+        changed = override(values, _rules())
     except RuleError as error:
         sys.exit(f"override: {error}")
     with open(os.environ["OUT"], "w", encoding="utf-8") as file:  # noqa: PTH123 - one file, one import less

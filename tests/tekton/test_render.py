@@ -1,0 +1,140 @@
+"""A study as a pipeline."""
+
+from __future__ import annotations
+
+import pytest
+
+from servelab.catalog.study import load_study
+from servelab.spec.errors import DocumentError
+from servelab.tekton.check.check import check_objects
+from servelab.tekton.check.known import known_of
+from servelab.tekton.render import render_study
+from tests.tekton.test_shipped import given
+
+STUDY = """
+name: chunked
+model: {id: Qwen/Qwen3-0.6B}
+engine:
+  name: vllm
+  version: 0.11.0
+  arguments: {max_model_len: 4096, enable_prefix_caching: false}
+  environment: {VLLM_LOGGING_LEVEL: "1"}
+  resources: {cpus: 8, memory_gb: 64}
+workload: chatbot
+load: {concurrency: [1, 8], requests: 50}
+treatments:
+- {tensor_parallel_size: 2, max_num_seqs: 64}
+- {enforce_eager: true, dtype: bfloat16}
+"""
+
+
+def rendered(text=STUDY, **options):
+    return render_study(load_study(text, "study.yaml"), **options)
+
+
+def tasks(rendering):
+    return {task["name"]: task for task in rendering.pipeline["spec"]["tasks"]}
+
+
+def test_everything_is_valid_and_named_after_the_experiment():
+    made = rendered(namespace="bench", experiment="exp-1")
+    assert check_objects(made.objects, known_of(made.definitions)) == []
+    assert made.run["metadata"] == {"name": "exp-1", "namespace": "bench"}
+    params = {param["name"]: param["value"] for param in made.run["spec"]["params"]}
+    assert params == {"experimentId": "exp-1", "model": "Qwen/Qwen3-0.6B", "namespace": "bench"}
+    assert made.run["spec"]["pipelineRef"]["name"] == made.pipeline["metadata"]["name"] == "chunked"
+
+
+def test_treatments_become_overrides():
+    first, second = (given(tasks(rendered())[f"deploy-t{number}"], "overrides") for number in (0, 1))
+    for rules in (first, second):
+        assert 'decode.containers[name="vllm"].args=--max-model-len=4096' in rules
+        assert 'decode.containers[name="vllm"].args=--no-enable-prefix-caching' in rules
+        assert 'decode.containers[name="vllm"].image=vllm/vllm-openai:v0.11.0' in rules
+        assert "decode.initContainers[0].image=vllm/vllm-openai:v0.11.0" in rules
+        assert 'decode.containers[name="vllm"].env[name="VLLM_LOGGING_LEVEL"].value="1"' in rules
+        assert 'decode.containers[name="vllm"].resources.limits.memory="64G"' in rules
+    assert "decode.parallelism.tensor=2" in first
+    assert 'decode.containers[name="vllm"].args=--max-num-seqs=64' in first
+    assert "decode.parallelism.tensor=1" in second
+    assert 'decode.containers[name="vllm"].args=--enforce-eager' in second
+    assert 'decode.containers[name="vllm"].args=--dtype=bfloat16' in second
+    assert not any("max-num-seqs" in rule for rule in second)
+
+
+def test_workload_and_load_reach_the_harness():
+    task = tasks(rendered())["workload-t1"]
+    assert task["taskRef"]["name"] == "run-workload-guidellm"
+    assert (given(task, "rate_type"), given(task, "rate")) == ("concurrent", "1,8")
+    assert (given(task, "max_requests"), given(task, "prompt_tokens"), given(task, "warmup")) == ("50", "256", "2")
+
+
+@pytest.mark.parametrize(
+    ("load", "kind", "rate"),
+    [
+        ("{sweep: 5, requests: 9}", "sweep", "5"),
+        ("{synchronous: true, seconds: 60}", "synchronous", ""),
+        ("{throughput: true, max_concurrency: 64, seconds: 60}", "throughput", "64"),
+        ("{rate: [0.5, 2], requests: 9}", "poisson", "0.5,2"),
+        ("{rate: 3, arrival: constant, requests: 9}", "constant", "3"),
+    ],
+)
+def test_loads(load, kind, rate):
+    task = tasks(rendered(STUDY.replace("{concurrency: [1, 8], requests: 50}", load)))["workload-t0"]
+    assert (given(task, "rate_type"), given(task, "rate")) == (kind, rate)
+
+
+def test_factors_are_treatments_too_and_a_study_without_any_is_one():
+    text = STUDY.partition("treatments:")[0]
+    assert (
+        len(
+            rendered(text + "factors: {max_num_seqs: [1, 2], enforce_eager: [true, false]}").values["stack"][
+                "treatments"
+            ]["explicit"]
+        )
+        == 4
+    )
+    assert len(rendered(text).values["stack"]["treatments"]["explicit"]) == 1
+
+
+def test_the_run_has_time_for_every_treatment():
+    one, two = (
+        rendered(STUDY.partition("- {enforce")[0] if short else STUDY).run["spec"]["timeouts"] for short in (1, 0)
+    )
+    assert int(two["tasks"].rstrip("m")) > int(one["tasks"].rstrip("m"))
+    assert int(two["pipeline"].rstrip("m")) == int(two["tasks"].rstrip("m")) + int(two["finally"].rstrip("m"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("name: vllm", "name: sglang", "the pipeline deploys vLLM, not sglang"),
+        (
+            "workload: chatbot",
+            "workload: {prompt: {distribution: lognormal, mean: 9, stdev: 3}, output: 9}",
+            "workload.prompt",
+        ),
+        ("workload: chatbot", "workload: {prompt: 9, output: 9, turns: 3}", "synthetic prompts of one turn"),
+        ("workload: chatbot", "workload: chatbot\nharness: aiperf", "loads with guidellm or nop, not aiperf"),
+        ("{concurrency: [1, 8], requests: 50}", "{ramp: {low: 1, high: 2}, seconds: 9}", "load: the pipeline knows"),
+        ("environment:", "environment_from: [HF_TOKEN]\n  environment:", "HF_TOKEN would have to come from a secret"),
+    ],
+)
+def test_what_the_pipeline_cannot_do_is_said(before, after, said):
+    with pytest.raises(DocumentError) as caught:
+        rendered(STUDY.replace(before, after).replace("version: 0.11.0\n", "version: 0.11.0\n"))
+    assert said in str(caught.value)
+
+
+def test_a_space_is_searched_elsewhere():
+    text = STUDY.partition("treatments:")[0]
+    text += "space: {parameters: {max_num_seqs: [1, 2]}}\nobjectives: [maximize output_throughput]\n"
+    with pytest.raises(DocumentError, match="explicit configurations"):
+        rendered(text)
+
+
+def test_names_that_become_too_long():
+    with pytest.raises(DocumentError, match="has 50 characters; here 44 are allowed"):
+        rendered(experiment="x" * 50)
+    with pytest.raises(DocumentError, match="may hold only a-z"):
+        rendered(experiment="Exp")
