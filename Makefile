@@ -20,8 +20,8 @@ test: .venv/dev check docs ## set up and run every check
 	scripts/kubernetes
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
 
-test-harnesses: .venv/dev ## install guidellm and inference-perf (2.4 GB) and test them for real
-	SERVELAB_HARNESSES=1 $(BIN)/pytest tests/harnesses/test_external.py
+test-harnesses: .venv/dev ## install every harness of the field (5 GB) and test them for real
+	SERVELAB_HARNESSES=all $(BIN)/pytest tests/harnesses/test_external.py
 
 check: .venv/dev ## lint, types, architecture
 	$(BIN)/ruff check $(FILES)

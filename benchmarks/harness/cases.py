@@ -6,26 +6,30 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
-from benchmarks.harness.one import BARE
+from benchmarks.harness.one import BARE, BUILTIN
+from benchmarks.harness.size import of_environment, of_package
 from servelab.harnesses.builtin.known import Schedule
 from servelab.harnesses.builtin.selftest import Case, ServerProcess, Truth, biases, slope
-from servelab.spec.plugins import plugin_names
+from servelab.harnesses.external.environments import Installed, find
+from servelab.harnesses.external.recipes import RECIPES
 
-PEERS = ("guidellm", "genai_bench", "inference_perf", "vllm_bench", "aiperf")
 STREAMS = (1, 16, 64, 256)
 PER_CHUNK = (1, 4, 16)
 TOKENS = 128
 SCHEDULE = {"ttft": 0.05, "itl": 0.02}
 SHORT = Case(Schedule(), streams=64, requests=20_000, tokens=8)
-FAST = tuple(
-    Case(Schedule(ttft=0.02, itl=0.005), streams=streams, requests=5 * streams, tokens=TOKENS)
-    for streams in (25, 50, 100, 150, 200, 250, 300, 400)
-)
+FAST_STREAMS = (25, 50, 100, 150, 200, 250, 300, 400)
 ALLOWED = 0.01  # bias of TPOT, as a share
 LIMIT = 300.0  # seconds for a case
+
+PEER_MULTI = 16  # streams of a peer's cases with several tokens per chunk
+PEER_SHORT = 2_000  # requests
+PEER_FAST_STREAMS = (5, 12, 25, 50, 100)
+PEER_LIMIT = 150.0  # seconds for a case, 10 to 40 of them for nothing but beginning and ending
+PEER_FAILURES = 2  # after which it is asked no more
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Found:
 
     def worst(self) -> float:
         """How far off TTFT and TPOT were at 99 %, in seconds of an answer."""
-        return abs(self.bias["ttft_p99"]) + abs(self.bias["tpot_p99"]) * self.case.tokens
+        return sum(abs(self.bias.get(f"{name}_p99", 0.0)) * per for name, per in (("ttft", 1), ("tpot", TOKENS)))
 
     @property
     def kept_up(self) -> bool:
@@ -58,24 +62,41 @@ class Found:
 
 @dataclass
 class Row:
-    """All of one harness; ``note`` says why there is nothing."""
+    """All of one harness; ``absent`` says why there is nothing, ``failures`` where there is something missing."""
 
     name: str
-    note: str = ""
+    peer: Installed | None = None
+    absent: str = ""
+    size: int | None = None
+    """Bytes on the disk."""
     matrix: list[Found] = field(default_factory=list)
     short: Found | None = None
     fast: list[Found] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     @property
-    def beta(self) -> float:
-        """Seconds of ITL that a request in flight seems to cost where it costs nothing."""
-        single = [found for found in self.matrix if found.case.schedule.per == 1]
-        return slope({found.case.streams: found.reported["itl_mean"] for found in single})
+    def out(self) -> bool:
+        """Whether it is asked no more."""
+        return bool(self.absent) or len(self.failures) >= PEER_FAILURES
+
+    @property
+    def beta(self) -> float | None:
+        """Seconds of ITL that a request in flight seems to cost, beyond what the server really took.
+
+        None without all levels.
+        """
+        single = {one.case.streams: one.bias["itl_mean"] for one in self.matrix if one.case.schedule.per == 1}
+        return slope(single) if set(single) == set(STREAMS) else None
 
     @property
     def token_rate(self) -> float:
         """The highest rate in tokens/s at which the bias of TPOT is allowed."""
         return max((f.truth.token_rate for f in self.fast if f.tpot_error < ALLOWED), default=0.0)
+
+    @property
+    def title(self) -> str:
+        """Its name, and a peer's version."""
+        return f"{self.name} {self.peer.version}" if self.peer else self.name
 
 
 def matrix(quick: bool) -> Iterator[Case]:
@@ -85,43 +106,77 @@ def matrix(quick: bool) -> Iterator[Case]:
             yield Case(Schedule(**SCHEDULE, per=per), streams, max(4, 2 * streams), TOKENS)
 
 
-def rows(quick: bool, repeats: int) -> list[Row]:
-    """Every harness there is, and those that are not; case by case, so that all meet the same disturbances."""
-    known = [name for name in plugin_names("servelab.harnesses") if name != "nop"]
-    names = [BARE, "builtin", *sorted({*known, *PEERS} - {"builtin"})]
-    found = [Row(name, "" if name in (BARE, *known) else "not installed") for name in names]
+def fast(streams: int) -> Case:
+    """Tokens at four times the pace."""
+    return Case(Schedule(ttft=0.02, itl=0.005), streams=streams, requests=5 * streams, tokens=TOKENS)
+
+
+def rows(quick: bool, repeats: int, only: Sequence[str] | None = None) -> list[Row]:
+    """Every harness there is, and those that are not; case by case, so that all meet the same disturbances.
+
+    ``only`` names those that are to be measured, where it is not all.
+    """
+    peers = [name for name in sorted(RECIPES) if only is None or name in only]
+    found = [Row(BARE), Row(BUILTIN, size=of_package("servelab")), *map(_peer, peers)]
     for case in matrix(quick):
         for row in found:
-            row.matrix += _tried(row, case, repeats)
+            if row.peer is None or case.schedule.per == 1 or case.streams == PEER_MULTI:
+                row.matrix += _tried(row, case, repeats)
     for row in found:
-        row.short = next(iter(_tried(row, SHORT, repeats)), None)
-    for case in FAST:
+        case = replace(SHORT, requests=PEER_SHORT) if row.peer else SHORT
+        row.short = next(iter(_tried(row, case, repeats)), None)
+    for streams in sorted({*FAST_STREAMS, *PEER_FAST_STREAMS}):
         for row in found:
-            if not row.fast or row.fast[-1].kept_up:  # else more streams do not help
-                row.fast += _tried(row, case, repeats)
+            if streams in (PEER_FAST_STREAMS if row.peer else FAST_STREAMS) and _goes_on(row):
+                row.fast += _tried(row, fast(streams), repeats)
     return found
 
 
+def _peer(name: str) -> Row:
+    recipe = RECIPES[name]
+    installed = find(recipe)
+    if installed is not None:
+        return Row(name, installed, size=of_environment(installed.program))
+    how = f"no {recipe.program} on PATH" if recipe.part_of else f"servelab harness install {name}"
+    return Row(name, absent=f"not installed ({how})")
+
+
+def _goes_on(row: Row) -> bool:
+    """Whether more streams may help: not where tokens did not come any more, nor where a peer is wrong already."""
+    if not row.fast:
+        return True
+    return row.fast[-1].tpot_error < ALLOWED if row.peer else row.fast[-1].kept_up
+
+
 def _tried(row: Row, case: Case, repeats: int) -> list[Found]:
-    """The least disturbed of some repeats: other work on the machine only ever adds. Nothing where it fails."""
-    if row.note:
+    """The least disturbed of some repeats: other work on the machine only ever adds. Nothing where it fails.
+
+    A peer is asked once: it takes long, and is off by more than the machine is.
+    """
+    if row.out:
         return []
+    limit = PEER_LIMIT if row.peer else LIMIT
+    short = case.tokens == SHORT.tokens
+    label = "short replies" if short else f"{case.streams} streams, {case.schedule.per} a chunk"
     try:
-        found = [_measure(row.name, case) for _ in range(repeats)]
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        found = [_measure(row.name, case, limit) for _ in range(1 if row.peer else repeats)]
+    except subprocess.TimeoutExpired:
+        row.failures.append(f"{label}: not done after {limit:.0f} s")
+        return []
+    except subprocess.CalledProcessError as error:
         said = (error.stderr or b"").decode(errors="replace").strip().splitlines()
-        row.note = f"failed at {case.streams} streams: {said[-1] if said else f'over {LIMIT:.0f} s'}"
+        row.failures.append(f"{label}: {said[-1][:300] if said else error}")
         return []
     print(f"{row.name} at {case.streams} streams", file=sys.stderr, flush=True)
-    return [max(found, key=lambda one: one.truth.request_rate) if case is SHORT else min(found, key=Found.worst)]
+    return [max(found, key=lambda one: one.truth.request_rate) if short else min(found, key=Found.worst)]
 
 
-def _measure(name: str, case: Case) -> Found:
+def _measure(name: str, case: Case, limit: float) -> Found:
     cores = sorted(os.sched_getaffinity(0))
     with ServerProcess(cores[-1]) as server:
         command = [sys.executable, "-m", "benchmarks.harness.one", name, server.url, json.dumps(asdict(case))]
         pinned = ["taskset", "-c", str(cores[0]), *command]
-        done = subprocess.run(pinned, check=True, capture_output=True, timeout=LIMIT)
+        done = subprocess.run(pinned, check=True, capture_output=True, timeout=limit)
         truth = server.truth(case)
     told = json.loads(done.stdout)
     return Found(

@@ -100,6 +100,7 @@ def test_doctor_and_cleanup(home):
 def test_tuning_without_a_document(home):
     arguments = ["--model", "m", "--engine", "simulated", "--workload", "chatbot", "--concurrency", "2"]
     arguments += ["--requests", "12", "--trials", "2", "--parameter", "max_num_seqs", "--slo", "ttft_p95 <= 5s"]
+    arguments += ["--processes", "2"]
     found = json.loads(servelab("tune", *arguments, "--json").stdout)
     assert found["state"] == "complete"
     assert "is not an argument" in fails("tune", "--model", "m", "--parameter", "max_num_sequences", code=2)

@@ -1,203 +1,223 @@
-"""guidellm and inference-perf, really installed and run, against an engine whose own counts are the truth."""
+"""The field's harnesses, really installed and run, against an engine whose own counts are the truth.
+
+Two of them at least (tests/harnesses/real.py says which); ``make test-harnesses`` runs all. A busy machine makes a
+client late, so latencies may be above the engine's by much, but below them by nothing to speak of.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from servelab.harnesses.base import Job, harness
-from servelab.harnesses.external.environments import install
-from servelab.harnesses.external.recipes import recipe
-from servelab.spec.deployment import Deployment
-from servelab.spec.errors import DocumentError, MeasureError
-from servelab.spec.workload import LoadPoint, Workload
+from benchmarks.harness.words import write_tokenizer
+from servelab.harnesses.base import harness
+from servelab.harnesses.external.environments import find, install
+from servelab.harnesses.external.recipes import RECIPES, recipe
+from servelab.spec.errors import MeasureError
+from servelab.spec.report import Report
+from servelab.spec.workload import LoadPoint
+from tests.harnesses.real import (
+    OUTPUT,
+    PROMPT,
+    REQUESTS,
+    WARMUP,
+    chosen,
+    closed,
+    engine,
+    job,
+    mean,
+    truth,
+    why_not,
+)
 
-pytestmark = [
-    pytest.mark.timeout(900),
-    pytest.mark.skipif("SERVELAB_HARNESSES" not in os.environ, reason="installs 2.4 GB: make test-harnesses"),
-]
+pytestmark = [pytest.mark.timeout(900)]
 
-REAL = ("guidellm", "inference-perf")
-PROMPT, OUTPUT, REQUESTS = 50, 20, 60
+LATE = 0.5  # seconds that a client may be late on a busy machine: of TTFT and of a whole answer
+COUNTS_FAILURES = ("inference-perf", "genai-bench", "vllm-bench")
+"""Goes on without a server; the others end with an error."""
+OVERSHOOTS = ("genai-bench",)
+"""Looks once a second whether the requests are done."""
 
-WORDS = """
-import sys
-from faker.providers.lorem.en_US import Provider
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
-words = [form + end for word in Provider.word_list for form in (word, word.capitalize()) for end in ("", ".")]
-names = dict.fromkeys(["other", *words, *map(str, range(5000))])
-made = Tokenizer(models.WordLevel({name: number for number, name in enumerate(names)}, unk_token="other"))
-made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-PreTrainedTokenizerFast(tokenizer_object=made).save_pretrained(sys.argv[1])
-"""
-"""Makes a tokenizer for which a token is a word, as for the simulated engine; of the words that guidellm writes."""
+ALIKE = {"vllm-bench": 2 * WARMUP, "genai-bench": 5}
+"""Prompts that begin like another one: vllm bench warms up with its first; genai-bench has 84 lines to draw from."""
+
+Tokenizer = Callable[[str], str]
 
 
 @pytest.fixture(scope="session")
-def programs() -> dict[str, Path]:
-    """The harnesses, installed into the user's cache, where they stay."""
-    return {name: install(recipe(name), lambda text: print(text, flush=True)).program for name in REAL}
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    """Installs a harness into the user's cache, where it stays; gives the directory of a tokenizer for it."""
+    directory = tmp_path_factory.mktemp("tokenizers")
 
+    def of(name: str) -> str:
+        if name not in chosen():
+            pytest.skip(why_not(name))
+        one = recipe(name)
+        if one.part_of and find(one) is None:
+            pytest.skip(f"{name} is a part of {one.part_of}, and no {one.program} is on PATH")
+        made = find(one) if one.part_of else install(one, lambda text: print(text, flush=True))
+        assert made is not None
+        return write_tokenizer(directory / name, name, made.program)
 
-@pytest.fixture(scope="session")
-def tokenizer(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> str:
-    directory = tmp_path_factory.mktemp("tokenizer")
-    python = programs["guidellm"].parent / "python"
-    subprocess.run([python, "-c", WORDS, directory], check=True, capture_output=True)
-    return str(directory)
+    return of
 
 
 @pytest.fixture
-def engine(unused_tcp_port: int) -> Iterator[str]:
-    """The simulated engine at the pace of the machine it plays; its URL."""
-    command = [sys.executable, "-m", "servelab.engines.simulated", "m", "--port", str(unused_tcp_port)]
-    process = subprocess.Popen([*command, "--startup-seconds", "0"], stdout=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{unused_tcp_port}"
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"{url}/health", timeout=2).close()
-            break
-        time.sleep(0.05)
-    yield url
-    process.kill()
-    process.wait()
+def url(unused_tcp_port: int) -> Iterator[str]:
+    with engine(unused_tcp_port) as found:
+        yield found
 
 
-def truth(url: str) -> dict[str, float]:
-    """What the engine counted."""
-    with urllib.request.urlopen(f"{url}/metrics") as answer:
-        lines = [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
-    found = (line.rsplit(" ", 1) for line in lines if "_bucket" not in line)
-    return {name.partition("{")[0].removeprefix("vllm:"): float(value) for name, value in found}
-
-
-def mean(seen: dict[str, float], name: str) -> float:
-    return seen[f"{name}_seconds_sum"] / seen[f"{name}_seconds_count"]
-
-
-def job(directory: Path, url: str, tokenizer: str | None, load: LoadPoint, **more) -> Job:
-    directory.mkdir(exist_ok=True)
-    workload = Workload(prompt=PROMPT, output=OUTPUT, **more)
-    deployment = Deployment(url=url, model="m", engine="simulated", simulated=True)
-    seed = int.from_bytes(os.urandom(4))
-    return Job(deployment, workload, load, seed, directory, tokenizer=tokenizer, cpus=(min(os.sched_getaffinity(0)),))
-
-
-def closed(**more) -> LoadPoint:
-    return LoadPoint(kind="concurrency", level=4, **{"requests": REQUESTS, "warmup": 4, **more})
-
-
-@pytest.mark.parametrize("name", REAL)
-async def test_it_reports_what_the_engine_saw(name, programs, tokenizer, engine, tmp_path):
+@pytest.mark.parametrize("name", RECIPES)
+async def test_it_reports_what_the_engine_saw(name, tokenizer, url, tmp_path):
+    words = tokenizer(name)
     seen: list[float] = []
-    measured = await harness(name, {}).measure(
-        job(tmp_path / "job", engine, tokenizer, closed()), lambda at: seen.append(at.done / at.total)
-    )
-    served = truth(engine)
+    asked = job(name, tmp_path / "job", url, words, closed())
+    measured = await harness(name, {}).measure(asked, lambda at: seen.append(at.done / at.total))
+    served = truth(url)
     assert measured.errors == {}
-    assert measured.requests == REQUESTS
-    assert served["e2e_request_latency_seconds_count"] == REQUESTS + 4
-    assert served["generation_tokens_total"] == (REQUESTS + 4) * OUTPUT
-    assert served["prompt_tokens_total"] == pytest.approx((REQUESTS + 4) * PROMPT, rel=0.01)
-    assert served["prefix_cache_hits_total"] == 0
-    metrics = measured.metrics
-    assert metrics["output_throughput"] * measured.duration == pytest.approx(REQUESTS * OUTPUT)
-    assert metrics["total_throughput"] / metrics["request_throughput"] == pytest.approx(PROMPT + OUTPUT, rel=0.01)
-    # The client sees what the engine sees, and its own lateness on top.
-    assert -0.001 < metrics["ttft_mean"] - mean(served, "time_to_first_token") < 0.03
-    assert metrics["itl_mean"] == pytest.approx(mean(served, "inter_token_latency"), rel=0.05)
-    assert metrics["tpot_mean"] == pytest.approx(mean(served, "inter_token_latency"), rel=0.05)
-    assert -0.002 < metrics["e2e_mean"] - mean(served, "e2e_request_latency") < 0.03
-    assert 3 < metrics["concurrency"] <= 4.01
+    assert measured.load == asked.load
+    _counts_agree(name, measured, served)
+    _latencies_agree(measured, served)
     assert seen == sorted(seen)
     assert seen
     assert seen[-1] <= 1
     made = measured.provenance
-    assert (made.harness, made.harness_version) == (name, recipe(name).version)
+    assert (made.harness, made.harness_version.partition("+")[0]) == (name, recipe(name).version)
     assert made.simulated
-    assert made.command[0] == name
+    assert made.command[0] == recipe(name).program
     assert measured.client.verdict == "unknown"
-    _standard_agrees(measured.standard, metrics, name)
+    _standard_agrees(name, measured)
 
 
-def _standard_agrees(standard, metrics, name):
+def _counts_agree(name: str, measured: Report, served: dict[str, float]) -> None:
+    """Requests and tokens, exactly."""
+    answered = served["e2e_request_latency_seconds_count"]
+    if name in OVERSHOOTS:
+        assert REQUESTS <= measured.requests <= answered - WARMUP
+    else:
+        assert measured.requests == REQUESTS
+        assert answered == REQUESTS + WARMUP
+        assert served["generation_tokens_total"] == (REQUESTS + WARMUP) * OUTPUT
+        assert served["prompt_tokens_total"] == pytest.approx((REQUESTS + WARMUP) * PROMPT, rel=0.01)
+    metrics = measured.metrics
+    assert metrics["output_throughput"] * measured.duration == pytest.approx(measured.requests * OUTPUT)
+    asked_for = served["prompt_tokens_total"] / served["time_to_first_token_seconds_count"]
+    assert metrics["total_throughput"] / metrics["request_throughput"] == pytest.approx(asked_for + OUTPUT, rel=0.02)
+    assert served["prefix_cache_hits_total"] <= ALIKE.get(name, 0) * PROMPT
+
+
+def _latencies_agree(measured: Report, served: dict[str, float]) -> None:
+    """The client sees what the engine sees, and its own lateness on top."""
+    metrics = measured.metrics
+    ttft, e2e = (mean(served, name) for name in ("time_to_first_token", "e2e_request_latency"))
+    # Means of all requests against means without the warm-up: a little less is possible.
+    assert 0.8 * ttft < metrics["ttft_mean"] < ttft + LATE
+    assert 0.9 * e2e < metrics["e2e_mean"] < e2e + LATE
+    interval = mean(served, "inter_token_latency")
+    for name in ("itl_mean", "tpot_mean"):
+        assert 0.8 * interval < metrics[name] < 1.5 * interval
+    assert metrics["tpot_p50"] <= metrics["tpot_p99"] <= metrics["tpot_max"]
+    # Little's law ties what is measured apart.
+    assert metrics["concurrency"] == pytest.approx(metrics["request_throughput"] * metrics["e2e_mean"], rel=0.1)
+    assert 1 < metrics["concurrency"] <= 4.1
+
+
+def _standard_agrees(name: str, measured: Report) -> None:
     """The package's conversion of the raw output and our own say the same."""
+    standard = measured.standard
     standardized = standard["scenario"]["load"]["standardized"]
-    assert standardized["tool_version"] == recipe(name).version
+    assert standardized["tool_version"].partition("+")[0] == recipe(name).version
     assert standardized["concurrency"] == 4
     assert "rate_qps" not in standardized
     assert standard["scenario"]["stack"][0]["standardized"]["simulated"] is True
     aggregate = standard["results"]["request_performance"]["aggregate"]
     # guidellm's own warm-up takes one request more or less than it was told.
-    assert aggregate["requests"]["total"] == pytest.approx(REQUESTS, abs=2)
+    assert aggregate["requests"]["total"] == pytest.approx(measured.requests, abs=2)
     ttft = aggregate["latency"]["time_to_first_token"]
-    assert ttft["mean"] * {"ms": 1e-3, "s": 1.0}[ttft["units"]] == pytest.approx(metrics["ttft_mean"], rel=0.1)
+    seconds = ttft["mean"] * {"ms": 1e-3, "s": 1.0}[ttft["units"]]
+    assert seconds == pytest.approx(measured.metrics["ttft_mean"], rel=0.5)
 
 
-async def test_guidellm_in_open_loop_counts_from_when_requests_were_due(programs, tokenizer, engine, tmp_path):
-    load = LoadPoint(kind="poisson", level=20, requests=REQUESTS)
-    measured = await harness("guidellm", {}).measure(job(tmp_path / "job", engine, tokenizer, load), lambda _: None)
-    assert measured.requests == REQUESTS
-    assert measured.metrics["request_throughput"] == pytest.approx(20, rel=0.5)
-    assert measured.metrics["schedule_delay_p50"] >= 0
-    served = truth(engine)
-    assert measured.metrics["itl_mean"] == pytest.approx(mean(served, "inter_token_latency"), rel=0.05)
+@pytest.mark.parametrize("name", ["inference-perf", "guidellm", "aiperf", "vllm-bench"])
+async def test_open_loop_keeps_to_the_rate(name, tokenizer, url, tmp_path):
+    load = LoadPoint(kind="poisson", level=10, requests=REQUESTS)
+    asked = job(name, tmp_path / "job", url, tokenizer(name), load)
+    measured = await harness(name, {}).measure(asked, lambda _: None)
+    served = truth(url)
+    assert measured.errors == {}
+    assert measured.requests == served["e2e_request_latency_seconds_count"] == REQUESTS
+    # 60 Poisson arrivals: their mean interval is within 40 % of its expectation but for 1 in 500.
+    assert 10 / 1.6 < measured.metrics["request_throughput"] < 10 / 0.6
+    assert measured.metrics["concurrency"] < 4
+    if name != "vllm-bench":  # which does not tell when a request was due
+        assert measured.metrics["schedule_delay_p50"] >= 0
+    _latencies_agree_in_kind(measured, served)
 
 
-async def test_inference_perf_shares_prefixes(programs, tokenizer, engine, tmp_path):
-    prefix = {"tokens": 64, "groups": 2}
-    asked = job(tmp_path / "job", engine, tokenizer, closed(warmup=0), prefix=prefix)
-    measured = await harness("inference-perf", {}).measure(asked, lambda _: None)
-    served = truth(engine)
-    assert measured.requests == REQUESTS
-    assert served["prompt_tokens_total"] == pytest.approx(REQUESTS * (64 + PROMPT), rel=0.02)
-    # All but the first of each group, and those that came while it was read.
-    assert served["prefix_cache_hits_total"] >= 0.8 * REQUESTS * 64
+def _latencies_agree_in_kind(measured: Report, served: dict[str, float]) -> None:
+    interval = mean(served, "inter_token_latency")
+    assert 0.8 * interval < measured.metrics["itl_mean"] < 1.5 * interval
+    assert measured.metrics["ttft_mean"] > 0.9 * mean(served, "time_to_first_token")
 
 
-@pytest.mark.parametrize("name", REAL)
-async def test_cancelled_it_leaves_no_process(name, programs, tokenizer, engine, tmp_path):
-    asked = job(tmp_path / "job", engine, tokenizer, closed(requests=100_000))
+@pytest.mark.parametrize("name", RECIPES)
+async def test_a_shared_prefix_is_shared(name, tokenizer, url, tmp_path):
+    groups = 1 if name in ("genai-bench", "vllm-bench") else 2
+    prefix = {"tokens": 64, "groups": groups}
+    asked = job(name, tmp_path / "job", url, tokenizer(name), closed(warmup=0), prefix=prefix)
+    measured = await harness(name, {}).measure(asked, lambda _: None)
+    served = truth(url)
+    assert measured.requests >= REQUESTS
+    asked_for = served["time_to_first_token_seconds_count"] * (64 + PROMPT)
+    # genai-bench joins lines without a blank between them, which makes one word of two.
+    assert served["prompt_tokens_total"] == pytest.approx(asked_for, rel=0.15 if name == "genai-bench" else 0.02)
+    # All but the first of each group, and those that came while it was read; whole blocks of 16 tokens only.
+    assert served["prefix_cache_hits_total"] >= 0.6 * measured.requests * 64
+
+
+@pytest.mark.parametrize("name", RECIPES)
+async def test_cancelled_it_leaves_no_process(name, tokenizer, url, tmp_path):
+    asked = job(name, tmp_path / "job", url, tokenizer(name), closed(requests=5_000))
     task = asyncio.ensure_future(harness(name, {}).measure(asked, lambda _: None))
-    await _until(lambda: truth(engine)["generation_tokens_total"] > 0)
+    await _until(lambda: truth(url)["generation_tokens_total"] > 0)
     running = _processes_in(asked.directory)
     assert len(running) >= 2
     assert all(process.cpu_affinity() == list(asked.cpus) for process in running)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await _until(lambda: not _processes_in(asked.directory), seconds=10)
+    await _until(lambda: not _processes_in(asked.directory))
 
 
-async def test_servelab_killed_it_ends_too(programs, tokenizer, engine, tmp_path):
-    asked = job(tmp_path / "job", engine, tokenizer, closed(requests=100_000))
+@pytest.mark.parametrize("name", RECIPES)
+async def test_servelab_killed_it_ends_too(name, tokenizer, url, tmp_path):
+    asked = job(name, tmp_path / "job", url, None, closed())
     code = (
-        "import asyncio, sys; from pathlib import Path; from tests.harnesses.test_external import *;"
-        "j = job(Path(sys.argv[1]), sys.argv[2], sys.argv[3], closed(requests=100_000));"
-        "asyncio.run(harness('inference-perf', {}).measure(j, lambda _: None))"
+        "import asyncio, sys; from pathlib import Path; from servelab.harnesses.base import harness;"
+        "from tests.harnesses.real import closed, job; name, directory, url, words = sys.argv[1:];"
+        "j = job(name, Path(directory), url, words, closed(requests=5_000));"
+        "asyncio.run(harness(name, {}).measure(j, lambda _: None))"
     )
-    child = subprocess.Popen([sys.executable, "-c", code, asked.directory, engine, tokenizer])  # noqa: ASYNC220 - it starts at once
-    await _until(lambda: truth(engine)["generation_tokens_total"] > 0)
+    command = [sys.executable, "-c", code, name, str(asked.directory), url, tokenizer(name)]
+    child = subprocess.Popen(command)  # noqa: ASYNC220 - it starts at once
+    await _until(lambda: truth(url)["generation_tokens_total"] > 0)
     child.send_signal(signal.SIGKILL)
     child.wait()
-    await _until(lambda: not _processes_in(asked.directory), seconds=10)
+    await _until(lambda: not _processes_in(asked.directory))
 
 
-async def _until(holds, seconds: float = 120) -> None:
+async def _until(holds: Callable[[], bool], seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not await asyncio.to_thread(holds):
         assert time.monotonic() < end
@@ -214,77 +234,36 @@ def _processes_in(directory: Path) -> list[psutil.Process]:
     return found
 
 
-async def test_a_server_that_is_not_there_is_told_with_the_harness_own_words(programs, tokenizer, tmp_path):
-    asked = job(tmp_path / "job", "http://127.0.0.1:9", tokenizer, closed())
-    with pytest.raises(MeasureError) as caught:
-        await harness("guidellm", {}).measure(asked, lambda _: None)
-    assert "guidellm left no result" in caught.value.message
+@pytest.mark.parametrize("name", RECIPES)
+async def test_a_server_that_is_not_there_is_no_result(name, tokenizer, tmp_path):
+    """Told in the harness's own words, or every request counted as failed."""
+    asked = job(name, tmp_path / "job", "http://127.0.0.1:9", tokenizer(name), closed(requests=8, warmup=0))
+    measuring = harness(name, {"request_timeout": 5}).measure(asked, lambda _: None)
+    if name in COUNTS_FAILURES:
+        measured = await measuring
+        assert sum(measured.errors.values()) == measured.requests >= 8
+        assert not measured.metrics.get("request_throughput")
+        return
+    with pytest.raises(MeasureError, match=f"{name} left no result") as caught:
+        await measuring
     assert "harness.log" in caught.value.remedy
 
 
-async def test_the_key_goes_by_the_environment_and_into_no_file(programs, tokenizer, engine, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["guidellm", "vllm-bench"])
+async def test_the_key_goes_by_the_environment_and_into_no_file(name, tokenizer, url, tmp_path, monkeypatch):
     monkeypatch.setenv("SERVELAB_API_KEY", "s3cret-of-the-test")
-    asked = job(tmp_path / "job", engine, tokenizer, closed(requests=12, warmup=0))
-    measured = await harness("guidellm", {}).measure(asked, lambda _: None)
+    asked = job(name, tmp_path / "job", url, tokenizer(name), closed(requests=12, warmup=0))
+    measured = await harness(name, {}).measure(asked, lambda _: None)
     assert measured.requests == 12
     assert "s3cret" not in json.dumps(measured.model_dump(mode="json"))
     files = [path for path in asked.directory.rglob("*") if path.is_file()]
-    assert len(files) >= 3
+    assert len(files) >= 2
     assert not [path for path in files if b"s3cret" in path.read_bytes()]
 
 
-SEVERAL = {"turns": 3}
-CHAT = {"api": "chat"}
-DATA = {"dataset": "prompts.jsonl"}
-SPREAD = {"prompt": {"mean": 50, "stdev": 10}}
-FOR_A_TIME = LoadPoint(kind="concurrency", level=4, seconds=10)
-
-
-@pytest.mark.parametrize(
-    ("name", "workload", "load", "said"),
-    [
-        ("inference-perf", CHAT, closed(), "chat"),
-        ("inference-perf", SEVERAL, closed(), "several turns"),
-        ("inference-perf", {}, FOR_A_TIME, "for a time"),
-        ("guidellm", DATA, closed(), "data set"),
-        ("vllm-bench", SEVERAL, closed(), "several turns"),
-        ("vllm-bench", SPREAD, closed(), "normally distributed"),
-        ("vllm-bench", {"prefix": {"tokens": 8, "groups": 2}}, closed(), "several shared prefixes"),
-        ("vllm-bench", {}, FOR_A_TIME, "for a time"),
-        ("aiperf", SEVERAL, closed(), "several turns"),
-        ("aiperf", DATA, closed(), "data set"),
-    ],
-)
-def test_what_a_harness_cannot_be_told_is_refused(name, workload, load, said, tmp_path):
-    asked = job(tmp_path / "job", "http://127.0.0.1:9", "words", load)
-    whole = {"prompt": PROMPT, "output": OUTPUT, **workload}
-    asked = Job(asked.deployment, Workload(**whole), load, 1, asked.directory, tokenizer="words")
-    with pytest.raises(MeasureError, match=said):
-        harness(name, {}).plan(asked, "words")  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("name", ["inference-perf", "aiperf"])
-def test_a_key_is_written_to_no_file_and_no_command_line(name, tmp_path, monkeypatch):
-    monkeypatch.setenv("SERVELAB_API_KEY", "s3cret")
-    asked = job(tmp_path / "job", "http://127.0.0.1:9", "words", closed())
-    with pytest.raises(MeasureError, match="key"):
-        harness(name, {}).plan(asked, "words")  # type: ignore[attr-defined]
-
-
-def test_what_is_done_otherwise_is_warned_of(tmp_path):
-    load = LoadPoint(kind="constant", level=4, requests=10)
-    plan = harness("inference-perf", {}).plan(job(tmp_path / "a", "http://x", "w", load), "w")  # type: ignore[attr-defined]
-    assert "random times" in plan.warnings[0]
-    plan = harness("vllm-bench", {}).plan(job(tmp_path / "b", "http://x", "w", closed(seconds=5)), "w")  # type: ignore[attr-defined]
-    assert "stop after 5 s" in plan.warnings[0]
-
-
-async def test_without_a_tokenizer_it_says_where_to_name_one(programs, tmp_path):
+async def test_without_a_tokenizer_it_says_where_to_name_one(tokenizer, tmp_path):
+    name = chosen()[0] if chosen() else "inference-perf"
+    tokenizer(name)
     with pytest.raises(MeasureError) as caught:
-        await harness("guidellm", {}).measure(job(tmp_path / "job", "http://x", None, closed()), lambda _: None)
+        await harness(name, {}).measure(job(name, tmp_path / "job", "http://x", None, closed()), lambda _: None)
     assert "model.tokenizer" in caught.value.remedy
-
-
-def test_unknown_options_are_refused():
-    with pytest.raises(DocumentError, match="did you mean `tokenizer`"):
-        harness("guidellm", {"tokeniser": "x"})

@@ -10,9 +10,11 @@ import re
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 import uvloop
@@ -20,20 +22,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from servelab.harnesses.builtin import name
-from servelab.harnesses.builtin.http import Client
+from servelab.harnesses.builtin.http import Client, ExchangeError
 from servelab.harnesses.builtin.load import AllFailed, LoadGenerator
 from servelab.harnesses.builtin.prompts import Prompts
 from servelab.harnesses.builtin.shares import shares
-from servelab.harnesses.builtin.stream import read
+from servelab.harnesses.builtin.stream import AnswerError, read
 from servelab.harnesses.builtin.summary import Tally
 from servelab.spec.goal import RequestSLO
 from servelab.spec.workload import LoadPoint, Workload
 from tests.harnesses.test_measure import concurrency, measure
 
-KINDS = re.compile(
-    r"resolve_failed|resolve_timeout|connect_refused|connect_timeout|connect_failed|reset|timeout|protocol|http_\d{3}|bad_json|server_error"
-    r"|half_stream|empty"
-)
+
+def literals(of: object) -> Iterator[str]:
+    """All strings of a type made of literals."""
+    for part in get_args(of):
+        yield from [part] if isinstance(part, str) else literals(part)
+
+
+KINDS = re.compile("|".join([*literals(ExchangeError), *literals(AnswerError), r"http_\d{3}"]))
 WORKLOAD = Workload.model_validate({"prompt": 4, "output": 4})
 PROMPTS = Prompts(WORKLOAD, 1, ["word"] * 64, 0, exact=True)
 PATIENCE = 5.0  # seconds
@@ -168,11 +174,14 @@ def test_each_reply_is_a_success_or_an_error_with_a_name(reply):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(replies(), min_size=1, max_size=6), st.integers(min_value=1, max_value=4))
-def test_totals_always_add_up(given_replies, streams):
+@given(
+    st.lists(replies(), min_size=1, max_size=6),
+    st.sampled_from([("concurrency", 1), ("concurrency", 4), ("poisson", 2000), ("constant", 500)]),
+)
+def test_totals_always_add_up(given_replies, asked):
     async def use(client):
         tally = Tally(RequestSLO())
-        (share,) = shares(LoadPoint(kind="concurrency", level=streams, requests=12), 8, 1)
+        (share,) = shares(LoadPoint(kind=asked[0], level=asked[1], requests=12), 8, 1)
         generator = LoadGenerator(client, "m", WORKLOAD, PROMPTS, share, PATIENCE)
         try:
             await generator.run(1, tally.add)

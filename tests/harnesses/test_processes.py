@@ -8,6 +8,9 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ from hypothesis import strategies as st
 
 from servelab.harnesses.builtin.arrivals import due_times
 from servelab.harnesses.builtin.shares import shares
+from servelab.harnesses.builtin.task import Line
 from servelab.harnesses.builtin.window import MOST_BATCHES, Settling
 from servelab.spec.errors import MeasureError
 from servelab.spec.report import Report
@@ -127,3 +131,23 @@ def test_batches_of_several_processes_are_put_in_order():
     one.merge(other)
     assert len(one.means) < MOST_BATCHES
     assert one.steady_from == pytest.approx(whole.steady_from, rel=0.05)
+
+
+LONG = 1_000_000
+SAYS_MUCH = f"""
+import asyncio, uvloop
+from servelab.harnesses.builtin.__main__ import say
+from servelab.harnesses.builtin.task import Line
+uvloop.run(asyncio.sleep(0.01))
+say(Line(failure="x" * {LONG}))
+"""
+
+
+def test_a_long_line_arrives_whole():
+    """Not so with ``print``: see ``say``."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", SAYS_MUCH]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as child:
+        time.sleep(1.0)  # until the pipe is full
+        assert child.stdout is not None
+        assert Line.model_validate_json(child.stdout.read()).failure == "x" * LONG

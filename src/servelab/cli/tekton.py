@@ -194,3 +194,18 @@ def _write(text: str, out: Path | None) -> None:
         from servelab.spec.errors import DocumentError
 
         raise DocumentError((f"cannot write {out}: {error.strerror}",)) from None
+
+
+RUNS = {
+    "submit": "Submit an experiment, and follow it.",
+    "retry": "Submit a failed run again, with a fix.",
+    "status": "Show the runs, or one; -f follows it.",
+    "logs": "Print what the tasks of a run print.",
+    "pods": "Show the engines' pods of a run.",
+    "cancel": "End a run; its final tasks still clean up.",
+    "collect": "Bring the results of a run here, and into the store.",
+    "cleanup": "Delete a run that has ended, with everything of it.",
+}
+
+for _name, _help in RUNS.items():
+    app.command(f"servelab.cli.runs:{_name}", name=_name, help=_help)

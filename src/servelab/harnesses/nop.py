@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from servelab import __version__
 from servelab.harnesses.base import Job, Progress
-from servelab.harnesses.provenance import machine
+from servelab.harnesses.provenance import provenance
 from servelab.spec.base import Spec
 from servelab.spec.options import read_options
-from servelab.spec.report import Provenance, Report
+from servelab.spec.report import Report
 
 
 class NopOptions(Spec):
@@ -35,17 +35,5 @@ class Nop:
             requests=0,
             duration=0.0,
             warnings=("no load was made (harness nop)",),
-            provenance=Provenance(
-                servelab=__version__,
-                harness=self.name,
-                harness_version=__version__,
-                engine=job.deployment.engine,
-                engine_version=job.deployment.engine_version,
-                simulated=job.deployment.simulated,
-                model=job.deployment.model,
-                parameters=job.parameters,
-                seed=job.seed,
-                started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                machine=machine(),
-            ),
+            provenance=provenance(job, self.name, __version__, datetime.now(UTC)),
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from pathlib import Path
+
+from servelab.platforms.proc import stat
 
 
 def worker_name() -> str:
@@ -22,8 +23,6 @@ def is_dead(worker: str) -> bool:
 def _start(pid: int) -> str | None:
     """When a process started, in ticks since boot, which no step of the clock changes; None if there is none."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        return stat(pid)[19]
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The name, in parentheses, may hold anything; the fields after it are numbers. See proc_pid_stat(5).
-    return stat.rpartition(")")[2].split()[19]

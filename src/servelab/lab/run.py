@@ -29,7 +29,7 @@ async def run_study(store: Store, study_id: str, observe: Observer = lambda kind
     store.set_study_state(record.id, "verifying" if verifying else "running", "")
     try:
         return await work_on(store, record.id, observe)
-    except BaseException as error:
+    except BaseException as error:  # an interrupt too: whatever it was, the study is left to be resumed
         if store.study_state(record.id) in ("running", "verifying"):
             store.set_study_state(record.id, "paused", str(error) or "interrupted")
         raise

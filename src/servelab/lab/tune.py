@@ -13,7 +13,7 @@ from servelab.spec.errors import DocumentError
 from servelab.spec.goal import Constraint, Objective
 from servelab.spec.model import EngineConfig, Model, Resources
 from servelab.spec.space import Space
-from servelab.spec.study import SamplerConfig, Study
+from servelab.spec.study import HarnessConfig, SamplerConfig, Study
 from servelab.spec.workload import Load
 
 
@@ -45,6 +45,8 @@ class TuneRequest:
     "Seed of everything random."
     accelerators: int = 0
     "Accelerators per deployment."
+    processes: int = 1
+    "Processes of the load generator, a core each."
 
 
 def tuning_study(request: TuneRequest) -> Study:
@@ -64,6 +66,7 @@ def tuning_study(request: TuneRequest) -> Study:
             space=_space(request),
             objectives=(Objective.model_validate(request.objective),),
             constraints=tuple(Constraint.model_validate(slo) for slo in request.slo),
+            harness=HarnessConfig(options={"processes": request.processes}),
             sampler=SamplerConfig(seed=request.seed),
             budget=Budget(trials=request.trials),
         )

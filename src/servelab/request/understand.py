@@ -22,7 +22,7 @@ from servelab.request.reading.names import read_names
 from servelab.request.reading.places import engine_of, read_accelerators, read_engine, read_platform
 from servelab.request.reading.quantity import with_digits
 from servelab.request.reading.removals import read_removals
-from servelab.request.reading.sentence import LONGEST, Sentence
+from servelab.request.reading.sentence import LONGEST, LONGEST_WORD, Sentence
 from servelab.request.reading.spoken import read_spoken
 from servelab.request.reading.vocabulary import Spelling
 from servelab.request.reading.workloads import read_workload
@@ -70,6 +70,8 @@ def understand(text: str, before: Request | None = None, *, catalog: Catalog | N
     heard.warnings += spelling.notes
     if len(text) > LONGEST:
         heard.warn(f"only the first {LONGEST:,} characters were read, of {len(text):,}")
+    if sentence.skipped:
+        heard.warn(f"a piece of more than {LONGEST_WORD} characters without a space was not read")
     drop_command(sentence)
     for read in READERS:
         read(heard, known)

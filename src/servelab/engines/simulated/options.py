@@ -25,6 +25,8 @@ FAULTS = (
 """Ways to fail on request, for tests and rehearsals."""
 
 PLAYED = (
+    "host",
+    "port",
     "served_model_name",
     "max_model_len",
     "max_num_seqs",

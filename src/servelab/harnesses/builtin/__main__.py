@@ -122,8 +122,13 @@ async def _progress(generator: LoadGenerator, share: Share, parent: int) -> None
 
 
 def say(line: Line) -> None:
-    """Write a line for servelab."""
-    print(line.model_dump_json(exclude_defaults=True), flush=True)
+    """Write a line for servelab.
+
+    The pipe takes a part of a long line at a time once uvloop has run, and standard output, where it has no buffer
+    (PYTHONUNBUFFERED), would lose the rest.
+    """
+    with os.fdopen(sys.stdout.fileno(), "wb", closefd=False) as pipe:
+        pipe.write(line.model_dump_json(exclude_defaults=True).encode() + b"\n")
 
 
 if __name__ == "__main__":

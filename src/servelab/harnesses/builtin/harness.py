@@ -18,10 +18,10 @@ from servelab.harnesses.builtin.part import Part, merged
 from servelab.harnesses.builtin.shares import Share, shares
 from servelab.harnesses.builtin.task import BuiltinOptions, Task
 from servelab.harnesses.builtin.workers import COMMAND, run_workers
-from servelab.harnesses.provenance import machine
+from servelab.harnesses.provenance import provenance
 from servelab.spec.errors import MeasureError
 from servelab.spec.options import read_options
-from servelab.spec.report import Provenance, Report
+from servelab.spec.report import Report
 
 RECORDS = "records.jsonl.gz"
 
@@ -73,7 +73,6 @@ def _report(job: Job, parts: Sequence[Part], records: Sequence[Path], started: d
     _join(records, job.directory / RECORDS)
     whole = merged(parts)
     tally = whole.tally
-    deployment = job.deployment
     report = Report(
         load=job.load,
         metrics=tally.metrics(whole.concurrency, whole.windows),
@@ -90,20 +89,7 @@ def _report(job: Job, parts: Sequence[Part], records: Sequence[Path], started: d
         },
         client=fitness(whole),
         warnings=(*tally.warnings(), *drift(whole, job.load)),
-        provenance=Provenance(
-            servelab=__version__,
-            harness="builtin",
-            harness_version=__version__,
-            engine=deployment.engine,
-            engine_version=deployment.engine_version,
-            simulated=deployment.simulated,
-            model=deployment.model,
-            parameters=job.parameters,
-            command=COMMAND[1:],
-            seed=job.seed,
-            started_at=started.isoformat(timespec="seconds"),
-            machine=machine(),
-        ),
+        provenance=provenance(job, Builtin.name, __version__, started, COMMAND[1:]),
         records=RECORDS,
     )
     return report.model_copy(update={"standard": benchmark_report(report, job.workload)})

@@ -14,14 +14,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from time import perf_counter
-from typing import cast
+from typing import Literal, cast
 from urllib.parse import urlsplit
 
 import httptools
 
-from servelab.harnesses.builtin.name import LookupFailed, Name
+from servelab.harnesses.builtin.name import LookupFailed, LookupKind, Name
 
 CONNECT_TIMEOUT = 30.0  # seconds
+
+
+ExchangeError = (
+    LookupKind | Literal["connect_refused", "connect_timeout", "connect_failed", "reset", "timeout", "protocol"]
+)
 
 
 @dataclass
@@ -32,9 +37,7 @@ class Exchange:
     status: int = 0
     pieces: list[tuple[float, bytes]] = field(default_factory=list)
     end: float = 0.0
-    error: str | None = None
-    """Kind of the error, or None: resolve_failed, resolve_timeout, connect_refused, connect_timeout, connect_failed,
-    reset, timeout, protocol."""
+    error: ExchangeError | None = None
     detail: str = ""
 
     @property
@@ -121,7 +124,7 @@ class _Connection(asyncio.Protocol):
                 self.close()
         return found
 
-    def _finish(self, error: str | None) -> None:
+    def _finish(self, error: ExchangeError | None) -> None:
         if self._exchange is None or self._done is None or self._done.done():
             return
         self._exchange.end = perf_counter() if error == "timeout" else self._now
@@ -173,8 +176,8 @@ class Client:
             return Exchange(sent=began, end=perf_counter(), error="connect_timeout")
         except ConnectionRefusedError:
             return Exchange(sent=began, end=perf_counter(), error="connect_refused")
-        except OSError:
-            return Exchange(sent=began, end=perf_counter(), error="connect_failed")
+        except OSError as error:
+            return Exchange(sent=began, end=perf_counter(), error="connect_failed", detail=str(error))
         was_used = connection.used
         found = await connection.exchange(request, timeout)
         if connection.reusable:

@@ -2,7 +2,7 @@
 
 What a harness reports of it can be held against what it really did. It is one thread on one core, without a
 framework: a bare ``epoll`` loop over a heap of due times, spinning in the last millisecond, and writing bytes made
-beforehand. The first part of a path is what it plays, as ``/ttft=0.05,itl=0.02,per=4/v1/completions``:
+beforehand. The first part of a path is what it plays, as ``/ttft=0.05&itl=0.02&per=4/v1/completions``:
 
 - ``ttft``: seconds to the first chunk; ``itl``: seconds per token; ``per``: tokens in each chunk
 - ``jitter``: each chunk is up to this share of its interval early or late; ``seed``: of the jitter
@@ -53,7 +53,7 @@ class Schedule:
     @property
     def path(self) -> str:
         """The part of a URL's path that asks for it."""
-        return "/" + ",".join(f"{name}={value:g}" for name, value in vars(self).items())
+        return "/" + "&".join(f"{name}={value:g}" for name, value in vars(self).items())
 
 
 @dataclass
@@ -249,7 +249,7 @@ class KnownServer:
 @lru_cache(maxsize=64)
 def parse_schedule(path: str) -> Schedule:
     """The schedule that the first part of a path asks for; what it leaves out is zero."""
-    parts = dict(part.split("=", 1) for part in path.split("/")[1].split(",") if "=" in part)
+    parts = dict(part.split("=", 1) for part in path.split("/")[1].split("&") if "=" in part)
     whole = {"per", "seed", "role"}
     return Schedule(**{name: int(value) if name in whole else float(value) for name, value in parts.items()})  # type: ignore[arg-type]
 

@@ -6,14 +6,18 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from time import perf_counter
+from typing import Literal
 
 TIMEOUT = 10.0  # seconds
 
 
-class LookupFailed(Exception):
-    """The name has no address; ``kind`` is resolve_failed or resolve_timeout."""
+LookupKind = Literal["resolve_failed", "resolve_timeout"]
 
-    def __init__(self, kind: str, detail: str) -> None:
+
+class LookupFailed(Exception):
+    """The name has no address."""
+
+    def __init__(self, kind: LookupKind, detail: str) -> None:
         super().__init__(detail)
         self.kind = kind
 
@@ -40,9 +44,9 @@ class Name:
                 return await asyncio.shield(self._looking)
         except (OSError, UnicodeError) as error:  # TimeoutError is an OSError
             self._looking = None
-            kind = "resolve_timeout" if isinstance(error, TimeoutError) else "resolve_failed"
-            why = "no answer" if isinstance(error, TimeoutError) else error
-            raise LookupFailed(kind, f"{self._host}: {why} ({perf_counter() - began:.1f} s)") from None
+            late = isinstance(error, TimeoutError)
+            detail = f"{self._host}: {'no answer' if late else error} ({perf_counter() - began:.1f} s)"
+            raise LookupFailed("resolve_timeout" if late else "resolve_failed", detail) from None
 
 
 def _look_up(host: str, port: int) -> Sequence[str]:

@@ -131,7 +131,6 @@ class Outcome:
 
     streams: int
     bias: Mapping[str, float]
-    itl_mean: float
     tpot_error: float
     """Of the 95 % quantile, as a share."""
     cpu: float | None
@@ -156,9 +155,9 @@ async def measure(streams: int) -> Outcome:
         truth = server.truth(case)
     bias = biases(report.metrics, truth)
     tpot_error = bias["tpot_p95"] / truth.metrics["tpot_p95"]
-    return Outcome(streams, bias, report.metrics["itl_mean"], tpot_error, report.client.cpu)
+    return Outcome(streams, bias, tpot_error, report.client.cpu)
 
 
 def spurious_slope(found: Sequence[Outcome]) -> float:
-    """Seconds of ITL that each request in flight seems to cost, at a server where it costs nothing."""
-    return slope({one.streams: one.itl_mean for one in found})
+    """Seconds of ITL that each request in flight seems to cost, beyond what the server really took."""
+    return slope({one.streams: one.bias["itl_mean"] for one in found})

@@ -7,7 +7,7 @@ import re
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic_core import from_json
 
@@ -21,11 +21,15 @@ _TEXT = re.compile(rb'"(?:text|content|reasoning_content|reasoning)"\s*:\s*"(?!"
 _ASCII = re.compile(rb'(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\/bfnrt])+')
 
 
+AnswerError = Literal["bad_json", "server_error", "half_stream", "empty"]
+
+
 @dataclass
 class Answer:
     """What one request got. Times are of ``time.perf_counter``."""
 
     error: str | None = None
+    """An ExchangeError, ``http_<status>``, or an AnswerError."""
     detail: str = ""
     chunks: list[float] = field(default_factory=list)
     """Arrival of each chunk that carries text; role-only and empty chunks do not count."""
@@ -152,12 +156,12 @@ class _Reader:
         if self._rest.startswith(b"data:"):
             self.event(self._when, self._rest[5:].strip())
         if self._answer.error is None and not self._complete:
-            self._answer.error = "half_stream"
+            self._fail("half_stream", "")
         elif self._answer.error is None and not self._answer.chunks:
-            self._answer.error = "empty"
+            self._fail("empty", "")
         return self._answer
 
-    def _fail(self, error: str, detail: str) -> _Found:
+    def _fail(self, error: AnswerError, detail: str) -> _Found:
         self._answer = Answer(error=error, detail=detail[:TOO_LARGE])
         return self._end()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -10,8 +12,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from servelab.harnesses.base import Job
-from servelab.harnesses.external.driver import External, Plan, api_key, refuse
-from servelab.harnesses.external.lengths import CLOSED, fixed, warmup
+from servelab.harnesses.external.abilities import RATES, Abilities, refuse
+from servelab.harnesses.external.driver import External, Plan
+from servelab.harnesses.external.lengths import CLOSED, fixed, unbounded, warmup
 from servelab.harnesses.external.measured import UNKNOWN, Measured, Request
 from servelab.harnesses.external.standard import converted
 from servelab.spec.workload import LoadPoint, Tokens
@@ -20,6 +23,7 @@ OUTPUT = "aiperf"
 RESULT = "profile_export_aiperf.json"
 RECORDS = "profile_export.jsonl"
 SEEDS = 2**32
+PROMPTS = 10_000  # that are made for a closed loop of unknown speed
 
 _PROGRESS = re.compile(r"Profiling:(?: +\d+/\d+ \|[^|\n]*\|)? +(\d+)%")
 _LATENCIES = {"time_to_first_token": "ttft", "inter_token_latency": "tpot", "request_latency": "e2e"}
@@ -35,18 +39,21 @@ class AIPerf(External):
     """aiperf 0.13: synthetic prompts, closed and open loop, shared prefixes."""
 
     name: ClassVar[str] = "aiperf"
+    abilities: ClassVar[Abilities] = Abilities(rates=(*RATES, "gamma"))
 
-    def plan(self, job: Job, tokenizer: str) -> Plan:
+    def express(self, job: Job, tokenizer: str) -> Plan:
         """Its command line."""
         workload, load = job.workload, job.load
-        if workload.turns > 1 or workload.dataset:
-            raise refuse(self.name, "several turns through servelab yet" if workload.turns > 1 else "a data set yet")
-        if api_key() is not None:
-            raise refuse(self.name, "an API key that is not on its command line", "Unset SERVELAB_API_KEY.")
+        for what, name in (("a model's name", job.deployment.model), ("a URL", job.deployment.url)):
+            if "," in name:
+                raise refuse(self.name, f"{what} with a comma ({name}), which makes two of it", "Use another harness.")
         kind = "chat" if workload.api == "chat" else "completions"
-        arguments = ["profile", "--model", job.deployment.model, "--url", job.deployment.url, "--endpoint-type", kind]
-        arguments += ["--streaming", "--use-server-token-count", "--extra-inputs", "ignore_eos:true"]
-        arguments += ["--tokenizer", tokenizer, *_lengths("isl", workload.prompt), *_lengths("osl", workload.output)]
+        arguments = ["profile", f"--model={job.deployment.model}", f"--url={job.deployment.url}"]
+        arguments += ["--endpoint-type", kind]
+        extra = json.dumps({"ignore_eos": True, **workload.extra})
+        arguments += ["--streaming", "--use-server-token-count", "--extra-inputs", extra]
+        arguments += ["--num-dataset-entries", str(_prompts(load))]
+        arguments += [f"--tokenizer={tokenizer}", *_lengths("isl", workload.prompt), *_lengths("osl", workload.output)]
         if workload.prefix and workload.prefix.tokens:
             arguments += ["--num-prefix-prompts", str(workload.prefix.groups)]
             arguments += ["--prefix-prompt-length", str(workload.prefix.tokens)]
@@ -56,7 +63,7 @@ class AIPerf(External):
         arguments += ["--no-server-metrics"]
         # It takes the path of a directory for a name that it must look up, when it is told to stay offline.
         environment = {"HF_HUB_OFFLINE": ""} if Path(tokenizer).is_dir() else {}
-        return Plan(tuple(arguments), environment, _clipped(workload.prompt, workload.output))
+        return Plan(tuple(arguments), environment, unbounded(self.name, workload.prompt, workload.output))
 
     def share(self, job: Job, said: str) -> float | None:
         """Read off its progress bar."""
@@ -65,7 +72,10 @@ class AIPerf(External):
 
     def measured(self, job: Job) -> Measured:
         """Its export."""
-        return read(job.directory / OUTPUT / RESULT)
+        found = read(job.directory / OUTPUT / RESULT)
+        if found.count + warmup(job.load) <= _prompts(job.load):
+            return found
+        return dataclasses.replace(found, warnings=(f"aiperf sent its {_prompts(job.load)} prompts more than once",))
 
 
 def _lengths(name: str, tokens: Tokens) -> list[str]:
@@ -74,13 +84,12 @@ def _lengths(name: str, tokens: Tokens) -> list[str]:
     return [f"--{name}", f"{mean:g}", f"--{name}-stddev", f"{deviation:g}"]
 
 
-def _clipped(*several: Tokens) -> tuple[str, ...]:
-    """A warning where bounds matter, which aiperf does not take: where they cut off what is within two deviations."""
-    for tokens in several:
-        spread = 2 * tokens.stdev
-        if fixed(tokens) is None and not (tokens.min <= tokens.mean - spread and tokens.mean + spread <= tokens.upper):
-            return (f"aiperf could not be told to keep lengths within {tokens.min} and {tokens.upper} tokens",)
-    return ()
+def _prompts(load: LoadPoint) -> int:
+    """How many to make: fewer than requests would come again, and hit the prefix cache."""
+    if load.requests is not None:
+        return load.requests + warmup(load)
+    expected = PROMPTS if load.kind in CLOSED else math.ceil(1.25 * load.level * (load.seconds or 0))
+    return expected + warmup(load)
 
 
 def _load(load: LoadPoint, max_concurrency: int) -> list[str]:
@@ -90,6 +99,7 @@ def _load(load: LoadPoint, max_concurrency: int) -> list[str]:
     if load.kind in CLOSED:
         return [*found, "--concurrency", str(int(load.level))]
     rate = ["--request-rate", f"{load.level:g}", "--arrival-pattern", load.kind]
+    rate += ["--arrival-smoothness", f"{load.burstiness:g}"] if load.kind == "gamma" else []
     return [*found, *rate, "--concurrency", str(max_concurrency)]
 
 
@@ -194,5 +204,6 @@ def _request(entry: Mapping[str, Any], load: LoadPoint) -> Request:
         ),
         output_tokens=int(_value(metrics, "output_sequence_length", "value") or 0),
         gaps=gaps,
+        chunks=len(gaps) + 1,
         error=None if not error else str(error.get("type") or error.get("code") or "failed")[:40],
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,18 +13,17 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from servelab import __version__
 from servelab.harnesses.base import Job, Progress
-from servelab.harnesses.builtin.task import API_KEY
+from servelab.harnesses.external.abilities import Abilities
 from servelab.harnesses.external.environments import Installed, require
 from servelab.harnesses.external.measured import Measured, report
 from servelab.harnesses.external.recipes import recipe
 from servelab.harnesses.external.running import last_words, run
-from servelab.harnesses.provenance import machine
+from servelab.harnesses.provenance import provenance
 from servelab.spec.base import Seconds, Spec
 from servelab.spec.errors import MeasureError
 from servelab.spec.options import read_options
-from servelab.spec.report import Provenance, Report
+from servelab.spec.report import Report
 
 LOG = "harness.log"
 
@@ -52,16 +50,26 @@ class External(ABC):
     """A harness that is a program of its own."""
 
     name: ClassVar[str]
+    abilities: ClassVar[Abilities]
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = read_options(ExternalOptions, options, self.name)
 
-    @abstractmethod
     def plan(self, job: Job, tokenizer: str) -> Plan:
-        """The command line, without the program; files it needs are written to ``job.directory``.
+        """How it is put to the harness; files that it needs are written to ``job.directory``.
 
         Raises:
             MeasureError: the workload or load cannot be expressed.
+        """
+        self.abilities.check(self.name, job)
+        return self.express(job, tokenizer)
+
+    @abstractmethod
+    def express(self, job: Job, tokenizer: str) -> Plan:
+        """The same, of what the abilities allow.
+
+        Raises:
+            MeasureError: a part of it cannot be expressed.
         """
 
     @abstractmethod
@@ -69,7 +77,7 @@ class External(ABC):
         """Read what the program left in ``job.directory``.
 
         Raises:
-            OSError, ValueError, LookupError: it left nothing, or something else than it should.
+            OSError, ValueError, LookupError, TypeError, AttributeError: it left nothing, or not what it should.
         """
 
     @abstractmethod
@@ -100,7 +108,7 @@ class External(ABC):
         code = await run(command, plan.environment, log, job.cpus, told)
         try:
             found = self.measured(job)
-        except (OSError, ValueError, LookupError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise MeasureError(
                 f"{self.name} left no result (exit code {code}): {last_words(log) or error}", f"Its log is {log}."
             ) from error
@@ -112,7 +120,8 @@ class External(ABC):
             max_concurrency=job.max_concurrency,
             warnings=(*found.warnings, *warnings),
         )
-        return report(found, self._provenance(job, installed, plan, started), job.request_slo)
+        asked = (installed.program.name, *plan.arguments)
+        return report(found, provenance(job, self.name, installed.version, started, asked), job.request_slo)
 
     def _tokenizer(self, job: Job) -> str:
         named = self._options.tokenizer or job.tokenizer
@@ -122,36 +131,9 @@ class External(ABC):
             )
         return str(Path(named).resolve()) if Path(named).is_dir() else named
 
-    def _provenance(self, job: Job, installed: Installed, plan: Plan, started: datetime) -> Provenance:
-        deployment = job.deployment
-        return Provenance(
-            servelab=__version__,
-            harness=self.name,
-            harness_version=installed.version,
-            engine=deployment.engine,
-            engine_version=deployment.engine_version,
-            simulated=deployment.simulated,
-            model=deployment.model,
-            parameters=job.parameters,
-            command=(installed.program.name, *plan.arguments),
-            seed=job.seed,
-            started_at=started.isoformat(timespec="seconds"),
-            machine=machine(),
-        )
-
 
 def _version_warning(installed: Installed) -> tuple[str, ...]:
     wanted = installed.recipe.version
     if installed.version.partition("+")[0] == wanted:  # a build for CPUs says so after a plus
         return ()
     return (f"{installed.recipe.name} {installed.version} was found on PATH; servelab is tested with {wanted}",)
-
-
-def api_key() -> str | None:
-    """The key of the endpoint, from our environment."""
-    return os.environ.get(API_KEY)
-
-
-def refuse(harness: str, what: str, remedy: str = "Leave it out, or use another harness.") -> MeasureError:
-    """The error for what a harness cannot be told."""
-    return MeasureError(f"{harness} cannot do {what}", remedy)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from servelab.harnesses.base import Job
-from servelab.harnesses.external.driver import External, Plan, api_key, refuse
+from servelab.harnesses.external.abilities import Abilities, api_key
+from servelab.harnesses.external.driver import External, Plan
 from servelab.harnesses.external.lengths import fixed, warmup, whole_numbers
 from servelab.harnesses.external.measured import Measured, Request
 from servelab.harnesses.external.standard import converted
@@ -27,12 +28,11 @@ class Guidellm(External):
     """guidellm 0.8: closed and open loop, shared prefixes, several turns."""
 
     name: ClassVar[str] = "guidellm"
+    abilities: ClassVar[Abilities] = Abilities(lengths=("normal", "uniform"), turns=True, key=True)
 
-    def plan(self, job: Job, tokenizer: str) -> Plan:
+    def express(self, job: Job, tokenizer: str) -> Plan:
         """A scenario file; the key, if any, in the environment."""
         workload = job.workload
-        if workload.dataset:
-            raise refuse(self.name, "a data set through servelab yet")
         scenario = {"spec": _spec(job, tokenizer, self._options.request_timeout)}
         (job.directory / SCENARIO).write_text(json.dumps(scenario, indent=1), encoding="utf-8")
         key = api_key()
@@ -67,6 +67,7 @@ def _spec(job: Job, tokenizer: str, timeout: float) -> dict[str, Any]:
             "model": job.deployment.model,
             "request_format": FORMATS[job.workload.api],
             "timeout": timeout,
+            "extras": {"body": dict(job.workload.extra)},
         },
         "profile": {**_profile(load, job.max_concurrency), "warmup": {"value": before, "mode": "requests"}},
         "constraints": constraints,
@@ -99,10 +100,12 @@ def _data(workload: Workload) -> dict[str, Any]:
 def _lengths(name: str, tokens: Tokens) -> dict[str, Any]:
     one = fixed(tokens)
     if one is not None:
-        return {name: one}  # bounds without a deviation would make it uniform between them
+        return {name: one}
+    bounds = {f"{name}_min": tokens.min, f"{name}_max": tokens.upper}
+    if tokens.distribution == "uniform":
+        return {name: round(tokens.mean), **bounds}  # without a deviation it is uniform between the bounds
     deviation = max(1, round(tokens.stdev))
-    found = {name: round(tokens.mean), f"{name}_stdev": deviation, f"{name}_min": tokens.min}
-    return {**found, f"{name}_max": tokens.upper}
+    return {name: round(tokens.mean), f"{name}_stdev": deviation, **bounds}
 
 
 def is_guidellm(data: Any) -> bool:
@@ -212,6 +215,7 @@ def _request(raw: Mapping[str, Any], load: LoadPoint, error: str | None) -> Requ
         intended=intended,
         prompt_tokens=int(raw.get("prompt_tokens") or 0),
         output_tokens=int(raw.get("output_tokens") or 0),
+        chunks=times.get("token_iterations"),
         error=_kind(str(raw.get("error") or info.get("error") or "")) if error else None,
     )
 

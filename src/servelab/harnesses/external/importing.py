@@ -46,4 +46,4 @@ def _read(path: Path, data: Any) -> list[Measured]:
         return [vllm_bench.read(path)]
     if aiperf.is_aiperf(data):
         return [aiperf.read(path)]
-    return genai_bench.read_all(data)
+    return genai_bench.read_all(path, data)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from servelab.harnesses.base import Job
-from servelab.harnesses.external.driver import External, Plan, api_key, refuse
+from servelab.harnesses.external.abilities import Abilities, refuse
+from servelab.harnesses.external.driver import External, Plan
 from servelab.harnesses.external.lengths import CLOSED, fixed, warmup
 from servelab.harnesses.external.measured import Measured, Request
 from servelab.harnesses.external.standard import converted
@@ -37,22 +38,14 @@ class InferencePerf(External):
     """inference-perf 0.7: synthetic prompts and shared prefixes, completions API."""
 
     name: ClassVar[str] = "inference-perf"
+    # Asked for synthetic prompts over the chat API, it posts completions.
+    abilities: ClassVar[Abilities] = Abilities(apis=("completions",), lengths=("normal", "uniform"), extra=False)
 
-    def plan(self, job: Job, tokenizer: str) -> Plan:
+    def express(self, job: Job, tokenizer: str) -> Plan:
         """A configuration file with a stage of warm-up and the stage that counts."""
-        workload, load = job.workload, job.load
-        if workload.api == "chat":
-            raise refuse(
-                self.name, "synthetic prompts over the chat API (it would post completions)", "Set workload.api."
-            )
-        if workload.turns > 1 or workload.dataset:
-            raise refuse(self.name, "several turns" if workload.turns > 1 else "a data set through servelab yet")
+        load = job.load
         if load.kind in CLOSED and load.requests is None:
             raise refuse(self.name, "a concurrency for a time", "Give load.requests, a count.")
-        if api_key() is not None:
-            raise refuse(
-                self.name, "an API key without a file that holds it", "Unset SERVELAB_API_KEY or use another harness."
-            )
         config = _config(job, tokenizer, self._options.request_timeout)
         (job.directory / CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
         return Plan(arguments=("--config_file", CONFIG), warnings=_warnings(load))
@@ -155,7 +148,8 @@ def _lengths(tokens: Tokens) -> dict[str, Any]:
     one = fixed(tokens)
     if one is not None:
         return {"mean": one, "std_dev": 0, "min": one, "max": one}
-    return {"mean": tokens.mean, "std_dev": tokens.stdev, "min": tokens.min, "max": tokens.upper}
+    shape = {"type": tokens.distribution, "mean": tokens.mean, "std_dev": tokens.stdev}
+    return {**shape, "min": tokens.min, "max": tokens.upper}
 
 
 def is_inference_perf(data: Any) -> bool:
@@ -255,7 +249,8 @@ def _request(entry: Mapping[str, Any]) -> Request:
     info = entry.get("info") or {}
     answer = info.get("response_metrics") or {}
     usage = answer.get("server_usage") or {}
-    times = answer.get("output_token_times") or []
+    # The other list has a chunk's time for each of its tokens.
+    times = answer.get("chunk_times") or answer.get("output_token_times") or []
     text = (info.get("request_metrics") or {}).get("text") or {}
     error = entry.get("error")
     return Request(
@@ -266,5 +261,6 @@ def _request(entry: Mapping[str, Any]) -> Request:
         prompt_tokens=int(info.get("input_tokens") or text.get("input_tokens") or 0),
         output_tokens=int(usage.get("completion_tokens") or answer.get("output_tokens") or 0),
         gaps=tuple(b - a for a, b in pairwise(times)),
+        chunks=len(times),
         error=None if error is None else str(error.get("error_type") or "failed")[:40],
     )

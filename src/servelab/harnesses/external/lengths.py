@@ -9,7 +9,7 @@ CLOSED = ("concurrency", "throughput")
 
 def fixed(tokens: Tokens) -> int | None:
     """The one length of a distribution without spread, in tokens; None where there is a spread."""
-    if tokens.stdev == 0 or tokens.min == tokens.upper:
+    if tokens.min == tokens.upper or (tokens.stdev == 0 and tokens.distribution != "uniform"):
         return max(tokens.min, min(tokens.upper, round(tokens.mean)))
     return None
 
@@ -23,6 +23,16 @@ def warmup(load: LoadPoint) -> int:
 
 def whole_numbers(tokens: Tokens, what: str) -> tuple[str, ...]:
     """A warning where a harness that takes whole tokens only has to round."""
-    if fixed(tokens) is not None or (tokens.mean == int(tokens.mean) and tokens.stdev == int(tokens.stdev)):
+    whole = tokens.mean == int(tokens.mean) and tokens.stdev == int(tokens.stdev)
+    if whole or fixed(tokens) is not None or tokens.distribution == "uniform":
         return ()
     return (f"{what} lengths were rounded to mean {round(tokens.mean)} and deviation {max(1, round(tokens.stdev))}",)
+
+
+def unbounded(harness: str, *several: Tokens) -> tuple[str, ...]:
+    """A warning where a harness takes no bounds and they matter: where they cut off what two deviations reach."""
+    for tokens in several:
+        spread = 2 * tokens.stdev
+        if fixed(tokens) is None and not (tokens.min <= tokens.mean - spread and tokens.mean + spread <= tokens.upper):
+            return (f"{harness} could not be told to keep lengths within {tokens.min} and {tokens.upper} tokens",)
+    return ()

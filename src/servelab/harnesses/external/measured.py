@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,7 +34,9 @@ class Request:
     prompt_tokens: int = 0
     output_tokens: int = 0
     gaps: tuple[float, ...] = ()
-    """Between tokens, in seconds; empty where the harness keeps only their mean."""
+    """Between chunks, in seconds; empty where the harness keeps only their mean."""
+    chunks: int | None = None
+    """Chunks that carried text; None where the harness does not count them, so that each is taken to be a token."""
     error: str | None = None
 
 
@@ -60,6 +63,8 @@ class Measured:
     started: float | None = None
     """Seconds since the epoch."""
     warnings: tuple[str, ...] = ()
+    clock: bool = True
+    """Whether the times of ``requests`` are of one clock; else each was sent at 0, and rates are over ``duration``."""
     standard: Mapping[str, Any] = field(default_factory=dict)
     """Benchmark Report v0.2 as ``llmd-benchmark-report`` converts it; empty where that cannot."""
 
@@ -92,7 +97,11 @@ def _from_records(measured: Measured, slo: RequestSLO) -> dict[str, Any]:
     tally = Tally(slo)
     start = min(request.sent for request in measured.requests)
     for request in measured.requests:
-        tally.add(_record(request, start), request.gaps)
+        one = _record(request, start)
+        per_chunk = max(1.0, one.output_tokens / max(1, one.chunks))
+        tally.add(one, [gap / per_chunk for gap in request.gaps], request.gaps)
+    if not measured.clock:
+        tally.last_end = measured.duration
     metrics = {**tally.metrics(), **measured.metrics}
     if "itl_mean" not in metrics:
         metrics |= _mean_interval(measured.requests)
@@ -130,7 +139,7 @@ def _record(request: Request, start: float) -> Record:
         last=None if request.last is None else request.last - start,
         prompt_tokens=request.prompt_tokens,
         output_tokens=request.output_tokens,
-        chunks=len(request.gaps) + 1 if request.gaps else request.output_tokens,
+        chunks=request.output_tokens if request.chunks is None else request.chunks,
         reasoning_chunks=0,
     )
 
@@ -138,9 +147,15 @@ def _record(request: Request, start: float) -> Record:
 def _mean_interval(requests: Iterable[Request]) -> dict[str, float]:
     """The mean over all token intervals, which needs no more than each request's first and last token."""
     whole = [r for r in requests if r.error is None and r.first is not None and r.last is not None]
-    intervals = sum(max(0, r.output_tokens - 1) for r in whole)
+    intervals = sum(_intervals(r) for r in whole)
     seconds = sum(r.last - r.first for r in whole if r.last is not None and r.first is not None)
     return {"itl_mean": seconds / intervals} if intervals else {}
+
+
+def _intervals(request: Request) -> float:
+    """Tokens after the first chunk, of which as many are taken to be in each chunk."""
+    chunks = request.output_tokens if request.chunks is None else request.chunks
+    return max(request.output_tokens * (1 - 1 / chunks), chunks - 1) if chunks else 0.0
 
 
 def _health(measured: Measured, tally: Tally) -> ClientHealth:
@@ -154,16 +169,15 @@ def _waited(measured: Measured) -> int:
     if measured.max_concurrency is None:
         return 0
     waited = flying = 0
-    changes = sorted([(r.sent, 1, r) for r in measured.requests] + [(r.end, -1, r) for r in measured.requests], key=_at)
-    for _, change, request in changes:
-        flying += change
+    ends = deque(sorted(request.end for request in measured.requests))
+    for request in sorted(measured.requests, key=lambda request: request.sent):
+        while ends and ends[0] <= request.sent:
+            ends.popleft()
+            flying -= 1
+        flying += 1
         late = request.intended is not None and request.sent - request.intended > MIN_LAG
-        waited += change > 0 and late and flying >= measured.max_concurrency
+        waited += late and flying >= measured.max_concurrency
     return waited
-
-
-def _at(change: tuple[float, int, Request]) -> tuple[float, int]:
-    return change[0], -change[1]  # who is sent when another ends has waited for its place
 
 
 def _unknown(harness: str) -> ClientHealth:

@@ -34,6 +34,7 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe("aiperf", "aiperf", "0.13.0", "aiperf", ("3.12", "3.11", "3.13"), 1170),
+        Recipe("genai-bench", "genai-bench", "0.0.5", "genai-bench", ("3.12", "3.11", "3.10"), 1290),
         Recipe("guidellm", "guidellm", "0.8.1", "guidellm", ("3.12", "3.11", "3.13", "3.10"), 1600, torch=True),
         Recipe("inference-perf", "inference-perf", "0.7.0", "inference-perf", ("3.12", "3.13"), 790),
         Recipe("vllm-bench", "vllm", "0.32.0", "vllm", (), 0, part_of="vLLM"),

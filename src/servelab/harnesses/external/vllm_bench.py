@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from servelab.harnesses.base import Job
-from servelab.harnesses.external.driver import External, Plan, api_key, refuse
+from servelab.harnesses.external.abilities import RATES, Abilities, api_key, refuse
+from servelab.harnesses.external.driver import External, Plan
 from servelab.harnesses.external.lengths import CLOSED, fixed, warmup
 from servelab.harnesses.external.measured import UNKNOWN, Measured, Request
 from servelab.harnesses.external.standard import converted
@@ -34,20 +35,17 @@ class VLLMBench(External):
     """``vllm bench serve``: random prompts of one length, closed and open loop."""
 
     name: ClassVar[str] = "vllm-bench"
+    abilities: ClassVar[Abilities] = Abilities(rates=(*RATES, "gamma"), lengths=(), prefixes=1, key=True)
 
-    def plan(self, job: Job, tokenizer: str) -> Plan:
+    def express(self, job: Job, tokenizer: str) -> Plan:
         """Its command line; the key, if any, in the environment."""
         workload, load = job.workload, job.load
-        if workload.turns > 1 or workload.dataset:
-            raise refuse(self.name, "several turns" if workload.turns > 1 else "a data set through servelab yet")
         if load.requests is None:
             raise refuse(self.name, "a load for a time", "Give load.requests, a count.")
         prefix = workload.prefix
-        if prefix and prefix.tokens and prefix.groups > 1:
-            raise refuse(self.name, "several shared prefixes")
         backend, endpoint = ENDPOINTS[workload.api]
         arguments = ["bench", "serve", "--backend", backend, "--endpoint", endpoint]
-        arguments += ["--base-url", job.deployment.url, "--model", job.deployment.model, "--tokenizer", tokenizer]
+        arguments += [f"--base-url={job.deployment.url}", f"--model={job.deployment.model}", f"--tokenizer={tokenizer}"]
         arguments += ["--dataset-name", "random", "--random-input-len", str(self._length(workload.prompt))]
         arguments += ["--random-output-len", str(self._length(workload.output)), "--ignore-eos"]
         arguments += ["--random-prefix-len", str(prefix.tokens)] if prefix and prefix.tokens else []
@@ -55,6 +53,7 @@ class VLLMBench(External):
         arguments += [*_rate(load, job.max_concurrency), "--seed", str(job.seed % SEEDS)]
         arguments += ["--percentile-metrics", "ttft,tpot,itl,e2el", "--metric-percentiles", "50,90,95,99"]
         arguments += ["--save-result", "--save-detailed", "--result-dir", ".", "--result-filename", RESULT]
+        arguments += ["--extra-body", json.dumps(workload.extra)] if workload.extra else []
         key = api_key()
         environment = {"VLLM_NO_USAGE_STATS": "1", **({} if key is None else {"OPENAI_API_KEY": key})}
         warnings = (f"vllm bench could not be told to stop after {load.seconds:g} s",) if load.seconds else ()
@@ -80,7 +79,7 @@ class VLLMBench(External):
 def _rate(load: LoadPoint, max_concurrency: int) -> list[str]:
     if load.kind in CLOSED:
         return ["--max-concurrency", str(int(load.level))]
-    burstiness = "1" if load.kind == "poisson" else REGULAR
+    burstiness = REGULAR if load.kind == "constant" else f"{load.burstiness:g}"
     rate = ["--request-rate", f"{load.level:g}", "--burstiness", burstiness]
     return [*rate, "--max-concurrency", str(max_concurrency)]
 
@@ -154,5 +153,6 @@ def _request(
         prompt_tokens=prompt_tokens,
         output_tokens=output_tokens,
         gaps=tuple(gaps),
+        chunks=len(gaps) + 1,
         error=error.strip().splitlines()[-1][:40] if error.strip() else None,
     )

@@ -13,9 +13,10 @@ from servelab.request.reading.limits import FLAGS
 from servelab.request.said import Intent, Option, Request, Understanding
 from servelab.spec.budget import Budget
 
-_JOINED = re.compile(r"[\s,;&/+]*(?:(?:and|or|vs\.?|versus|then|also|with|plus|compare|compared|to|both|as|well|against|,)[\s,]*)*")
+_JOINED = re.compile(r"(?=\s*[a-z,;&/+])[\s,;&/+]*(?:(?:and|or|vs\.?|versus|then|also|as|well|along|together|with|plus|compare|compared|to|both|as|well|against|,)[\s,]*)*")
 _CORRECTED = re.compile(r"\b(?:no,? wait|wait|actually|sorry|i mean|i meant|rather|make that|scratch that|correction|or rather|no,|instead)\b")
-_REFUSED = re.compile(r"(?:instead of|rather than|not|in place of|replacing|replace|from|no longer|other than|was) (?:the |a |an )?$")
+_EXCLUDED = re.compile(r"(?:except(?: for)?|excluding|other than|anything but|but not|apart from|instead of|rather than|without|no|skip(?:ping)?|drop|leave out) (?:the |a |an )?$")
+_REFUSED = re.compile(r"\b(?:except(?: for)?|excluding|without|no|skip(?:ping)?|anything but|but not|apart from|besides|instead of|rather than|not|in place of|replacing|replace|from|no longer|other than|was) (?:the |a |an )?$")
 LEVELS = ("tensor_parallelism", "profile.rates", "profile.concurrency", *FLAGS)
 """Fields that may have several values; several values of another field contradict one another."""
 
@@ -24,6 +25,7 @@ def answer(heard: Heard, known: Known) -> Understanding:
     """The understanding of a sentence, once every reader had its turn."""
     said = _settled(heard)
     _check_builds(heard, known, said)
+    _call_levels_an_experiment(known, said)
     _share_among_accelerators(heard, known, said)
     request = _request(heard, known, said)
     words = {name: heard.sentence.original(mention.start, mention.end) for name, mention in said.items()}
@@ -43,9 +45,17 @@ def _check_builds(heard: Heard, known: Known, said: dict[str, Mention]) -> None:
         ask_for_image(heard, known, flags)
 
 
+def _call_levels_an_experiment(known: Known, said: dict[str, Mention]) -> None:
+    """Several values of an argument are an experiment, unless something else was asked for."""
+    swept = [one for name, one in said.items() if (name.startswith("--") or name in FLAGS) and isinstance(one.value, tuple) and len(one.value) > 1]
+    intent = said["intent"].value if "intent" in said else known.before.intent
+    if swept and intent in (None, Intent.COLLECT):
+        said["intent"] = Mention("intent", Intent.EXPERIMENT, swept[0].start, swept[0].end)
+
+
 def _share_among_accelerators(heard: Heard, known: Known, said: dict[str, Mention]) -> None:
     """"on 4 H100s" is TP=4 where nothing else was said of it; a search finds that out by itself."""
-    count = said.get("accelerators")
+    count = said.pop("together", None)
     tunes = (said["intent"].value if "intent" in said else known.before.intent) is Intent.TUNE or "objective" in said
     if count is None or tunes or "tensor_parallelism" in said or known.before.tensor_parallelism:
         return
@@ -68,7 +78,9 @@ def _settled(heard: Heard) -> dict[str, Mention]:
 
 def _one_of(heard: Heard, name: str, mentions: list[Mention]) -> Mention | None:
     plain = heard.sentence.plain
-    wanted = [one for one in mentions if not _REFUSED.search(plain[max(0, one.start - 16) : one.start])] or mentions
+    wanted = [one for one in mentions if not _REFUSED.search(plain[max(0, one.start - 18) : one.start])]
+    if not wanted:
+        return None if _EXCLUDED.search(plain[max(0, mentions[0].start - 18) : mentions[0].start]) else mentions[-1]
     values = list(dict.fromkeys(repr(one.value) for one in wanted))
     if len(values) == 1:
         return wanted[-1]

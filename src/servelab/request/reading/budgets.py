@@ -10,12 +10,12 @@ from servelab.request.reading.quantity import COUNT, DECIMAL, NUMBER, read_numbe
 
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "d": 86400.0}
 TIME = r"(?:ms|milliseconds?|h|hrs?|hours?|m|mins?|minutes?|s|secs?|seconds?|d|days?)"
-DURATION = rf"{NUMBER}[ -]?{TIME}\b(?:(?: and)? ?{NUMBER}[ -]?{TIME}\b)?"
-_ABOUT = r"(?:(?:within|at most|up to|max(?:imum)?(?: of)?|no more than|not more than|budget(?: of| is)?:?|limit(?:ed)?(?: to| of)?:?|total of|less than|under|stop after) )*"
+DURATION = rf"{NUMBER}[ -]?{TIME}(?![a-z])(?:(?: and)? ?{NUMBER}[ -]?{TIME}(?![a-z]))?"
+_ABOUT = r"(?:(?:within|at most|up to|max(?:imum)?(?: of)?|no more than|not more than|budget(?: of| is)?:?|limit(?:ed)?(?: to| of)?:?|total of|less than|under|stop after) ){0,5}"
 _TRIALS = rx(rf"{_ABOUT}(?P<n>{NUMBER})(?:-| )?(?:trials?|evaluations?|evals|iterations?|tries|samples?(?= budget)|configurations?|configs)\b(?: budget| at most| max(?:imum)?| in total| total)?")
-_TRIALS_NAMED = rx(rf"-{{0,2}}\b(?:(?:number of |max[_ -]?|n[_ -]?)*trials?|iterations|trial budget|budget)(?: ?[=:] ?| (?:is |of |to )?)(?P<n>{NUMBER})(?: trials)?(?![\w%.]|[- ](?:h|m|s|gpu|hour|min|sec)|[ ]?{TIME}\b)")
-_REPEATS = rx(rf"(?P<n>{NUMBER}) (?:repeats?|repetitions?|measurements each|replicates?|runs each)\b|(?:repeat|measure|run)(?:ing|ed)?(?: each| every| it| them| all)*(?: trial| level| configuration| config| one)? (?P<m>{NUMBER})(?: ?x\b| times)|repeats? ?[=:] ?(?P<k>{NUMBER})|(?P<l>{NUMBER}) times each")
-_PARALLEL = rx(rf"(?P<n>{NUMBER}) (?:(?:parallel|concurrent|simultaneous) trials|trials (?:in parallel|at (?:a|the same) time|at once|concurrently|simultaneously))")
+_TRIALS_NAMED = rx(rf"-{{0,2}}\b(?:(?:number of |max[_ -]?|n[_ -]?){{0,5}}trials?|iterations|trial budget)(?: ?[=:] ?| (?:is |of |to )?)(?P<n>{NUMBER})(?: trials)?(?![\w%.]|[- ](?:h|m|s|gpu|hour|min|sec)|[ ]?{TIME}\b)")
+_REPEATS = rx(rf"(?P<n>{NUMBER}) (?:repeats?|repetitions?|measurements each|replicates?|runs each)\b|(?:repeat|measure|run)(?:ing|ed)?(?: each| every| it| them| all){{0,5}}(?: trial| level| configuration| config| one)? (?P<m>{NUMBER})(?: ?x\b| times)|repeats? ?[=:] ?(?P<k>{NUMBER})|(?P<l>{NUMBER}) times each")
+_PARALLEL = rx(rf"(?P<n>{NUMBER}) (?:(?:parallel|concurrent|simultaneous) trials|trials (?:in parallel|at (?:a|the same) time|at once|concurrently|simultaneously))|(?<![\w-])parallel(?: trials)? ?[=:] ?(?P<m>{NUMBER})")
 _GPU_HOURS = rx(rf"{_ABOUT}(?P<n>{NUMBER})[ -]?(?:gpu|accelerator|card)[- ]?(?P<unit>hours?|h|minutes?|mins?)\b(?: budget| at most| in total)?")
 _WALL = rx(
     rf"(?:(?:at most|no more than|not more than|up to|within|max(?:imum)?(?: of)?|no longer than|not longer than|less than|under|in(?: under)?|(?:time |wall[- ]?(?:clock |time )?)?(?:budget|limit)(?: of| is|:)?|stop after|finish(?:ed)? (?:in|within)|take at most|wall[-_ ]?(?:clock |time)?(?: of| =|:|=)?|time(?: budget| limit| box)?(?: of|:|=)?|spend(?:ing)?(?: at most| up to)?|give it|for at most|for up to) ?)+"
@@ -27,7 +27,8 @@ _WALL = rx(
 def read_budget(heard: Heard, known: Known) -> None:
     """Each limit of a study that is told with its unit."""
     for match in heard.sentence.find(_PARALLEL):
-        _whole(heard, "budget.parallel", match["n"], match)
+        if match["n"] or "parallel" not in known.arguments:
+            _whole(heard, "budget.parallel", match["n"] or match["m"], match)
     for match in heard.sentence.find(_REPEATS):
         _whole(heard, "budget.repeats", next(group for group in match.groups() if group), match)
     for pattern in (_TRIALS, _TRIALS_NAMED):

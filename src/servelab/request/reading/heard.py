@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from servelab.request.reading.sentence import Sentence
 from servelab.request.said import Option, Question
@@ -38,8 +38,10 @@ class Heard:
 
     def ask(self, parameter: str, text: str, options: Sequence[Option] = ()) -> None:
         """Something has to be asked: a choice where there are options."""
-        kind = "ambiguous" if options else "missing"
-        self.questions.append(Question(parameter=parameter, kind=kind, text=text, options=tuple(options)))
+        kind: Literal["missing", "ambiguous"] = "ambiguous" if options else "missing"
+        question = Question(parameter=parameter, kind=kind, text=text, options=tuple(options))
+        if question not in self.questions:
+            self.questions.append(question)
 
     def warn(self, text: str) -> None:
         """Something has to be told, once."""

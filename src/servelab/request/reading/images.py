@@ -17,12 +17,12 @@ _INIT = r"init(?:[- ]?containers?)?(?: image)?"
 _DEFAULT_INIT = rx(
     rf"(?:(?:but |and )?(?:keep|keeping|leave|leaving|use|using|with) )?(?:the )?(?:default|standard|official|stock|original|same)"
     rf"(?: one| image)? (?:for|in|as|on) (?:the )?{_INIT}\b"
-    rf"|(?:(?:but |and )?(?:keep|keeping|leave|leaving) )(?:the )?{_INIT}(?: (?:on|at|as|to|is|the|it|image|container))*"
+    rf"|(?:(?:but |and )?(?:keep|keeping|leave|leaving) )(?:the )?{_INIT}(?: (?:on|at|as|to|is|the|it|image|container)){{0,5}}"
     rf"(?: (?:default|standard|unchanged|alone|untouched|official|stock))?(?: image| one)?\b"
     rf"|(?:the )?(?:default|standard|official|stock) {_INIT}\b"
-    rf"|{_INIT}(?: (?:on|at|as|stays?|remains?|keeps?|is|uses?|should|be|with|to|the))* ?[=:]? ?(?:the )?(?:default|unchanged|standard)(?: image| one)?\b"
+    rf"|{_INIT}(?: (?:on|at|as|stays?|remains?|keeps?|is|uses?|should|be|with|to|the)){{0,5}} ?[=:]? ?(?:the )?(?:default|unchanged|standard)(?: image| one)?\b"
 )
-_DEFAULT_MAIN = rx(r"(?:the )?(?:default|official|standard|stock|upstream)(?: vllm| sglang| container| docker)* (?:image|container)\b")
+_DEFAULT_MAIN = rx(r"(?:the )?(?:default|official|standard|stock|upstream)(?: vllm| sglang| container| docker){0,5} (?:image|container)\b")
 _WORD = rx(r"[^\s,;\0\"'()\[\]{}]*[/:@][^\s,;\0\"'()\[\]{}]*|(?<=image )[^\s,;\0\"'()]+|(?<=image=)[^\s,;\0\"'()]+|(?<=image: )[^\s,;\0\"'()]+|(?<=image is )[^\s,;\0\"'()]+")
 _KEY = rx(r"(?:-{0,2}(?:(?:vllm|main|init|container|docker)[-_. ]?)?image|image\.(?:main|init)|main|init|docker|oci)(?:[=:]|://)")
 _REFERENCE = re.compile(
@@ -31,21 +31,21 @@ _REFERENCE = re.compile(
 )
 _BEFORE = rx(
     r"(?P<role>main|init|both)?(?:[- ]?containers?)?(?:(?:^|[\s\0])(?:use|using|with|and|the|a|an|our|my|own|custom|full|private|"
-    r"vllm|docker|container|engine|run|running|on|from|pull|is|to|of|for|be|should|it|=|:)| image(?: tag)?|^image|[=:])*[ =:]*[\"']?$"
+    r"vllm|docker|container|engine|run|running|on|from|pull|is|to|of|for|be|should|it|=|:)| image(?: tag)?|^image|[=:]){0,5}[ =:]*[\"']?$"
 )
-_AFTER_ROLE = rx(r"[\"']?(?: image)? ?,?(?: ?\(| (?:for|in|as|on|to))? ?(?:the )?(?P<role>main|init|both|decode|vllm)(?: and init)?(?: one)?(?: containers?)?(?: image)?\)?")
+_AFTER_ROLE = rx(r"[\"']?(?: image)?(?: ?\(| (?:for|in|as|on|to) )(?:the )?(?P<role>main|init|both|decode|vllm)(?: and init)?(?: one)?(?: containers?)?(?: image)?\)?")
 _CUSTOM = rx(
     r"(?:(?:a|an|our|my|the|some) )?(?:custom|customi[sz]ed|own|private|patched|modified|home-?made|special)"
-    r"(?:[- ](?:built|build|vllm|sglang|docker|container|engine|made))* (?:image|build|container|docker|fork|vllm)\b"
-    r"|\b(?:my|our)(?: own)?(?: vllm| docker| container)* image\b|(?:an |vllm )*image of (?:my|our) own"
+    r"(?:[- ](?:built|build|vllm|sglang|docker|container|engine|made)){0,5} (?:image|build|container|docker|fork|vllm)\b"
+    r"|\b(?:my|our)(?: own)?(?: vllm| docker| container){0,5} image\b|(?:an |vllm ){0,5}image of (?:my|our) own"
     r"|\bcustom[- ](?:vllm|image)\b"
 )
 _VERSION = r"v?\d+\.\d+(?:\.\d+)?(?:[.-]?(?:rc|post|dev|a|b)\d+)?(?:[-+][\w.]+)?"
 _TAG = rx(
-    rf"\b(?:vllm|sglang)(?:[- ]openai)?(?: docker| container)?(?: image)?(?: (?:in|at|with|on|to|using|the|its|is|tag|tagged|version|release|ver\.?))*[- =:@]{{1,3}}(?P<a>{_VERSION})(?![\w%.]*\w)"
+    rf"\b(?:vllm|sglang)(?:[- ]openai)?(?: docker| container)?(?: image)?(?: (?:in|at|with|on|to|using|the|its|is|tag|tagged|version|release|ver\.?)){{0,5}}[- =:@]{{1,3}}(?P<a>{_VERSION})(?![\w%.]*\w)"
     rf"|\b(?P<b>{_VERSION})(?: version| release| tag)? (?:of|for) (?:the )?(?:vllm|sglang|image)\b"
-    rf"|\b(?:image |docker |vllm |container )*(?:tag|tagged|version|release)(?: (?:is|to|of|should|be|the|at|as))* ?[=:]? ?[\"']?(?P<c>{_VERSION}|v\d+|latest|nightly|main|(?<=tag )[a-z][\w.-]*\d[\w.-]*)(?![\w%.]*\w)[\"']?"
-    rf"|\bimage(?: (?:is|to|of|at|as))* ?[=:]? ?(?P<f>{_VERSION})(?![\w%.]*\w)"
+    rf"|\b(?:image |docker |vllm |container ){{0,5}}(?:tag|tagged|version|release)(?: (?:is|to|of|should|be|the|at|as)){{0,5}} ?[=:]? ?[\"']?(?P<c>{_VERSION}|v\d+|latest|nightly|main|(?<=tag )[a-z][\w.-]*\d[\w.-]*)(?![\w%.]*\w)[\"']?"
+    rf"|\bimage(?: (?:is|to|of|at|as)){{0,5}} ?[=:]? ?(?P<f>{_VERSION})(?![\w%.]*\w)"
     rf"|\b(?P<d>latest|nightly)(?: version| release| build| tag)?(?: of)?(?: the)? (?:vllm|sglang)(?: image| version| release| build)?\b"
     rf"|\b(?:vllm|sglang)(?: image)?[ :](?P<e>latest|nightly)\b(?: version| release| build| image)?"
 )
@@ -120,7 +120,7 @@ def _read_word(heard: Heard, known: Known, match: re.Match[str]) -> None:
 
 def _tail(before: str) -> str:
     """Of the words before an image, those that belong to it."""
-    found = re.search(r"(?:(?:custom|own|private|full|vllm|docker|container|engine) )*image(?: tag)?(?: (?:is|to|of|be|should|from|at))*[ =:]*[\"']?$", before)
+    found = re.search(r"(?:(?:custom|own|private|full|vllm|docker|container|engine) ){0,5}image(?: tag)?(?: (?:is|to|of|be|should|from|at)){0,5}[ =:]*[\"']?$", before)
     return found[0] if found else ""
 
 

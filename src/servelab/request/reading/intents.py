@@ -1,4 +1,4 @@
-"""What the experiment is for."""
+"""What the experiment is for: by the words for it, or by what was asked for besides."""
 
 from __future__ import annotations
 
@@ -6,27 +6,53 @@ from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import Known, rx
 from servelab.request.said import Intent
 
-_WORDS = {
-    Intent.ESTIMATE: r"estimat(?:e|es|ing|ion)(?: (?:the |of |latency |model |queueing )*(?:parameters?|coefficients?|model|alphas?|betas?))?|coefficients?|calibrat(?:e|ing|ion)|parameter[- ]estimation|fit(?:ting)? (?:an? |the )?(?:latency |performance |queue(?:ing)? |step[- ]time |linear )*(?:model|coefficients|parameters|curve)|latency model|queueing model|alpha(?:,| and|/) ?beta(?:(?:,| and|/) ?gamma)?|workload variant autoscaler|wva",
-    Intent.TUNE: r"(?:auto[- ]?)?tun(?:e|ing|er)|optimi[sz](?:e|es|ing|ation|ed)|find (?:me |us )?(?:the |an? )?(?:best|optimal|ideal|fastest|right|good)(?: (?:config(?:uration)?s?|settings?|parameters?|flags?|values?|arguments?|setup))?|best (?:config(?:uration)?|settings?|parameters?|flags?|setup)|search(?:ing)? (?:for )?(?:the |an? )?(?:best |optimal |good )*(?:config(?:uration)?s?|settings?|parameters?|space|flags)?|hyper-?parameter search",
-    Intent.EXPERIMENT: r"(?:full[- ]?)?factorial(?: (?:design|experiment))?|designed experiment|design(?:ed)? (?:of )?(?:an )?experiments?|(?:every|all)(?: possible)? combinations?(?: of)?|grid(?: search| sweep)?|ablation(?: study)?|compar(?:e|es|ing|ison)|cross[- ]product|a/b test|vary(?:ing)?|parameter sweep",
-    Intent.COLLECT: r"(?:collect(?:ing|ion)?|gather(?:ing)?)(?: (?:of |some |the |training |benchmark |performance |latency |blis |trace |tracing )*(?:data|traces|measurements|metrics))?|data[- ]collection|benchmark(?:s|ing|ed)?|measur(?:e|es|ing|ement)|load[- ]?test(?:s|ing)?|profil(?:e|ing) (?=(?:the )?(?:model|engine|server))",
+_STRONG = {
+    Intent.ESTIMATE: (
+        r"estimat(?:e|es|ing|ion)(?: (?:the |of |latency |model |queueing ){0,5}(?:parameters?|coefficients?|model|alphas?|betas?))?|"
+        r"coefficients?|calibrat(?:e|ing|ion)|parameter[- ]estimation|(?:latency|queue?ing|step[- ]time) models?|"
+        r"fit(?:ting)? (?:an? |the )?(?:latency |performance |queue?ing |step[- ]time |linear ){0,5}(?:model|coefficients|parameters|curve)|"
+        r"alpha(?:,? (?:and )?|/)beta(?:,? (?:and )?gamma|/gamma)?|workload variant autoscaler|wva"
+    ),
+    Intent.TUNE: (
+        r"(?:auto[- ]?)?tun(?:e|ing|er)|optimi[sz](?:e|es|ing|ation|ed)|hyper-?parameter search|"
+        r"find (?:me |us |out )?(?:the |an? )?(?:best|optimal|ideal|fastest|right|good)(?: (?:config(?:uration)?s?|settings?|parameters?|flags?|values?|arguments?|setup))?|"
+        r"best (?:config(?:uration)?|settings?|parameters?|flags?|setup)|"
+        r"search(?:ing)? (?:for )?(?:the |an? )?(?:best |optimal |good ){0,5}(?:config(?:uration)?s?|settings?|parameters?|space|flags)"
+    ),
+    Intent.EXPERIMENT: (
+        r"(?:full[- ]?)?factorial(?: (?:design|experiment))?|designed experiment|design(?:ed)? (?:of )?(?:an )?experiments?|"
+        r"(?:every|all)(?: possible)? combinations?(?: of)?|grid(?: search| sweep)?|ablation(?: study)?|cross[- ]product"
+    ),
 }
-_PATTERNS = {intent: rx(rf"(?<![\w-])(?:{words})(?![\w-])") for intent, words in _WORDS.items()}
+_WEAK = {
+    Intent.EXPERIMENT: r"compar(?:e|es|ing|ison)|a/b test|vary(?:ing)?|parameter sweep",
+    Intent.COLLECT: (
+        r"(?:collect(?:ing|ion)?|gather(?:ing)?)(?: (?:of |some |the |training |benchmark |performance |latency |blis |trace |tracing ){0,5}(?:data|traces|measurements|metrics))?|"
+        r"data[- ]collection|benchmark(?:s|ing|ed)?|measur(?:e|es|ing|ement)|load[- ]?test(?:s|ing)?"
+    ),
+}
 _SWEEP = rx(r"(?<![\w-])sweep(?:s|ing)?(?![\w-])")
 
 
 def read_intent(heard: Heard, known: Known) -> None:
-    """The first of estimate, tune, experiment and collect that is spoken of."""
-    for intent, pattern in _PATTERNS.items():
-        for match in heard.sentence.find(pattern):
-            if not heard.said("intent"):
-                heard.say("intent", intent, *match.span())
-            else:
-                heard.sentence.take(*match.span())
+    """The strongest that was said; an objective or a number of trials ask for a search."""
+    for words in (_STRONG, _WEAK):
+        for intent, pattern in words.items():
+            for match in heard.sentence.find(rx(rf"(?<![\w-])(?:{pattern})(?![\w-])")):
+                _say(heard, intent, match.start(), match.end())
+        goals = heard.said("objective") or heard.said("budget.trials")
+        if goals and words is _STRONG:
+            _say(heard, Intent.TUNE, goals[0].start, goals[0].end)
     levels = any(isinstance(mention.value, tuple) and len(mention.value) > 1 for mention in heard.mentions)
     for match in heard.sentence.find(_SWEEP):
         if levels or heard.said("profile.rate_type"):
             heard.sentence.take(*match.span())
         else:
             heard.say("profile.rate_type", "sweep", *match.span())
+
+
+def _say(heard: Heard, intent: Intent, start: int, end: int) -> None:
+    if heard.said("intent"):
+        heard.sentence.take(start, end)
+    else:
+        heard.say("intent", intent, start, end)

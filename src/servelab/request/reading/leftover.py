@@ -23,16 +23,16 @@ SAYS_NOTHING = STOP | frozenset(
     "blis servelab llm llms inference model's huggingface hugging face hf kubernetes k8s tekton docker add adding added change changed changes keep keeping leave use using because since so such as well too only all any "
     "respectively etc eg ie vs versus versus through until till once within stdev mean average change switch update modify replace remove collect collection "
     "and/or w w/ the here's heres there's what's which how's bring spin fire want'd tests serve served against standard simple basic full fully quick quickly small big large "
-    "make sure ensure ensuring aim target targeting wish hope hoping expect expected know known think believe guess maybe perhaps possible possibly able want".split()
+    "increase raise lower restrict treatment treatments better double nothing replica replicas skip engine_args args export send sending stop ramp general limit cap capped save free choose s.t s.t. subject exactly kubectl shard sharded sharding split splitting spend spending allow allows allowing permit let letting apply pass passing keeps kept gives giving makes made does making that'll i've we've what is how where make sure ensure ensuring aim target targeting wish hope hoping expect expected know known think believe guess maybe perhaps possible possibly able want".split()
 )
 """Words that may stay unread."""
 
-_WORD = rx(rf"[^\s{TAKEN},;:!?()\[\]{{}}\"'=|]+")
-_SLASH = rx(r"(?:^|(?<=[\s\0]))/(?:blis(?:-data-collector)?)\b|\bservelab ask\b")
+_WORD = rx(rf"[^\s{TAKEN},;:!?()\[\]{{}}\"=|]+")
+_SLASH = rx(r"(?:^|(?<=[\s\0]))/(?:blis(?:-data-collector)?)\b|\bservelab ask\b|\bpython3? -m vllm[\w.]*(?!\S)|(?:^|(?<=\n))[ ]?\d{1,2}[.)](?= )")
 
 
 def drop_command(sentence: Sentence) -> None:
-    """Take the name of a command that a request may begin with."""
+    """Take the name of a command that a request may begin with, and the numbers of a list."""
     for match in sentence.find(_SLASH):
         sentence.take(*match.span())
 
@@ -41,7 +41,7 @@ def leftover(sentence: Sentence) -> tuple[str, ...]:
     """Pieces of the sentence that nobody took, in the person's own words."""
     pieces: list[tuple[int, int]] = []
     for match in sentence.find(_WORD):
-        word = match[0].strip(".-_/*&+~<>#@%•")
+        word = match[0].strip(".-_/*&+~<>#@%•'")
         if not word or word in SAYS_NOTHING:
             continue
         start, end = match.start(), match.start() + len(match[0].rstrip(".-_"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import Known, rx
-from servelab.request.reading.quantity import COUNT, IS, LEVELS, LIST, NUMBER, Kind, read_levels
+from servelab.request.reading.quantity import COUNT, IS, JOIN, LEVELS, LIST, NUMBER, Kind, read_levels
 
 _MAX = r"max(?:imum|imal)?[-_ .]?"
 
@@ -26,7 +26,7 @@ class Limit:
 LIMITS = (
     Limit(
         "tensor_parallelism",
-        r"(?:tensor[-_ ]?parallel(?:ism)?(?:[-_ ](?:size|degree|level|factor)s?)?|tensorparallelism|\btps?(?:[-_ ](?:size|degree|level)s?)?(?=[ =:\d({\[]))",
+        r"(?:(?<!pipeline )(?<!data )(?<!expert )(?<![-_])\bparallelism|(?:tensor|model)[-_ ]?parallel(?:ism|i[sz]ation)?(?:[-_ ](?:size|degree|level|factor)s?)?|tensorparallelism|\btensor(?= ?[=:])|\btp'?s?(?:[-_ ](?:size|degree|level)s?)?(?=[ =:\d({\[]))",
         r"(?:[- ]?way)?[- ](?:tensor[- ]parallel(?:ism)?|tp\b)",
         COUNT,
         1024,
@@ -47,7 +47,7 @@ LIMITS = (
     ),
     Limit(
         "max_num_seqs",
-        rf"(?:{_MAX})?(?:num(?:ber)?[-_ ](?:of[-_ ])?)?(?:concurrent[-_ ])?(?:seqs?|sequences)\b(?![-_ ]len)|{_MAX}batch(?:[-_ ]size)?s?\b(?![-_ ]tok|ed)|{_MAX}running[-_ ](?:requests|seqs)",
+        rf"(?:{_MAX})?(?:num(?:ber)?[-_ ](?:of[-_ ])?)?(?:concurrent[-_ ])?(?:seqs?|sequences)\b(?![-_ ]len)|{_MAX}batch(?:[-_ ]size)?s?\b(?![-_ ]tok|ed)|batch[-_ ]size|{_MAX}running[-_ ](?:requests|seqs)",
         r"[- ](?:max(?:imum)?[- ])?(?:num[- ])?(?:concurrent[- ])?(?:seqs?|sequences)\b(?![- ]len)",
         Kind(most=16_384),
         65_536,
@@ -56,7 +56,8 @@ LIMITS = (
 FLAGS = {limit.name: "--" + limit.name.replace("_", "-") for limit in LIMITS[1:]}
 
 _ONLY = re.compile(r"\b(?:only|just|exactly|nothing but|solely)\b[^,.;\d]*(?:\btp|tensor)|\d ?(?:only|alone|exactly)\b|(?:only|just) (?:with |at |for )?\d|[=:] ?(?:only|just)")
-_TAIL = r"(?: ?[\])}\"'])?(?: ?(?:only|alone|exactly|each)\b)?"
+_NOT = rf"(?:,? \(?(?:instead of|rather than|(?:and |but )?not|up from|down from|in place of)(?: the| default| of| for| at| tp){{0,3}}[ =]{NUMBER}\)?)"
+_TAIL = rf"(?: ?[\])}}\"'])?(?: ?(?:only|alone|exactly|each)\b)?{_NOT}?"
 _ADD = re.compile(r"\b(?:add|also|plus|additionally|as well)\b")
 _TOKENS = r"(?: ?tokens?\b)?"
 _FROM_TO = re.compile(r"\b(?:change|raise|increase|reduce|lower|decrease|bump|switch|move|go|update|cut|drop|grow|shrink|modify|adjust)")
@@ -65,27 +66,41 @@ _FROM_TO = re.compile(r"\b(?:change|raise|increase|reduce|lower|decrease|bump|sw
 def _patterns(limit: Limit) -> tuple[re.Pattern[str], re.Pattern[str]]:
     tokens = _TOKENS if limit.kind.k == 1024 else ""
     named = rx(rf"-{{0,2}}(?<![\w.])(?:{limit.before}){IS}(?P<levels>-?(?:{LEVELS})){tokens}{_TAIL}")
-    followed = rx(rf"(?<![\w.,=-])(?P<levels>{LIST}){limit.after}(?![\w=])(?! ?[=:])")
+    followed = rx(rf"(?<![\w.,=-])(?P<levels>{LIST}){_NOT}?(?: (?:for|as|is|are)(?: the| my| our)? -{{0,2}}(?:{limit.before})|(?:{limit.after}))(?![\w=])(?! ?[=:])")
     return named, followed
 
 
 _COMPILED = [(limit, *_patterns(limit)) for limit in LIMITS]
+_WAYS = rx(rf"(?P<levels>\d{{1,4}}[- ]way(?:{JOIN}\d{{1,4}}[- ]way){{0,5}})[- ](?:tensor[- ]parallel(?:ism)?|tp)\b")
+_BATCH = rx(rf"\bbatch(?:es)?(?:[- ]sizes?)?{IS}(?P<levels>{LEVELS}) ?tokens?\b")
 _GLUED = rx(rf"\btp[-_]?(?P<levels>\d{{1,4}})(?![\w.]){_TAIL}")
-_NONE = rx(r"\b(?:no|without(?: any)?) (?:tensor[- ]parallel(?:ism)?|tp)\b")
+_NO_NUMBER = {
+    limit.name: rx(rf"(?:--(?:{limit.before})[= ]|(?<![\w.])(?:{limit.before}) ?[=:] ?)(?P<bad>[^\s,;\0]+)") for limit in LIMITS
+}
+_NONE = rx(r"\b(?:no|without(?: any)?) (?:tensor[- ]parallel(?:ism)?|tp)\b(?! ?[=\d])")
 
 
 def read_limits(heard: Heard, known: Known) -> None:
     """Every limit, whether its name or its value comes first."""
     for match in heard.sentence.find(_NONE):
         heard.say("tensor_parallelism", (1,), *match.span())
+    for match in heard.sentence.find(_WAYS):
+        _say(heard, LIMITS[0], match)
+    for match in heard.sentence.find(_BATCH):
+        _say(heard, LIMITS[1], match)
     for limit, named, followed in _COMPILED:
         for pattern in (named, followed):
             for match in heard.sentence.find(pattern):
                 if pattern is followed and _named_before(heard, match.start("levels")):
                     continue
-                _say(heard, limit, match)
+                if not _is_argument(known, match[0]):
+                    _say(heard, limit, match)
     for match in heard.sentence.find(_GLUED):
         _say(heard, LIMITS[0], match)
+    for limit in LIMITS:
+        for match in heard.sentence.find(_NO_NUMBER[limit.name]):
+            heard.sentence.take(*match.span())
+            _ask(heard, limit, *match.span())
 
 
 def _named_before(heard: Heard, start: int) -> bool:
@@ -94,16 +109,25 @@ def _named_before(heard: Heard, start: int) -> bool:
     return any(re.search(rf"(?:{limit.before}){IS}$", before) for limit in LIMITS)
 
 
+def _ask(heard: Heard, limit: Limit, start: int, end: int) -> None:
+    said = heard.sentence.original(start, end)
+    heard.ask(limit.name, f"{said!r}: what is {limit.name}? Whole numbers from 1 to {limit.highest}.")
+
+
+def _is_argument(known: Known, said: str) -> bool:
+    """Whether the engine itself has an argument of this name that means another thing, as llama.cpp's ctx-size."""
+    return said.lstrip("-").replace("-", "_").replace(" ", "_").startswith("ctx_size") and "ctx_size" in known.arguments
+
+
 def _say(heard: Heard, limit: Limit, match: re.Match[str]) -> None:
-    levels = read_levels(match["levels"], limit.kind)
+    levels = read_levels(re.sub(r"[- ]way", "", match["levels"]), limit.kind)
     sentence = heard.sentence
     start, end = match.span()
     if " to " in match["levels"] and _FROM_TO.search(sentence.plain[max(0, start - 24) : match.start("levels")]):
         levels = levels[-1:]
-    if not levels or any(level != int(level) or not 1 <= level <= limit.highest for level in levels):
+    if match["levels"].startswith("-") or not levels or any(level != int(level) or not 1 <= level <= limit.highest for level in levels):
         sentence.take(start, end)
-        what = sentence.original(start, end)
-        heard.ask(limit.name, f"{what!r}: what is {limit.name}? Whole numbers from 1 to {limit.highest}.")
+        _ask(heard, limit, start, end)
         return
     values = tuple(dict.fromkeys(int(level) for level in levels))
     if limit.name == "tensor_parallelism":

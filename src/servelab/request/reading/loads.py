@@ -12,24 +12,25 @@ from servelab.request.reading.quantity import COUNT, IS, LEVELS, LIST, NUMBER, R
 _PER = r"(?: ?/ ?| ?per | a | each )"
 _RATE_UNIT = rf"(?:(?:req(?:uest)?s?|quer(?:y|ies)|calls|messages|prompts)\.?{_PER}(?P<per>s(?:ec(?:ond)?)?|m(?:in(?:ute)?)?|h(?:our)?)\b|rps\b|qps\b|r/s\b|req/s\b)"
 _LEVELS_HERE = rf"(?:{RANGE}|{LIST})"
-_RATES = rx(rf"(?:(?:arrival|request|load|offered|rates?)(?: of)? )*(?<![\w.,-])(?P<levels>{_LEVELS_HERE})[ -]?{_RATE_UNIT}(?: each| (?:arrival |request )?rates?\b)?")
-_RATES_NAMED = rx(rf"-{{0,2}}\b(?:(?:request|arrival|req|offered|load|constant|poisson|qps|rps)[-_ ])*(?:rates?|rps|qps)(?! ?type)(?: in (?:req/s|rps))?{IS}(?P<levels>{LEVELS})(?: ?{_RATE_UNIT})?(?! ?%)")
+_RATES = rx(rf"(?:(?:arrival|request|load|offered|rates?)(?: of)? ){{0,5}}(?<![\w.,-])(?P<levels>{_LEVELS_HERE})[ -]?{_RATE_UNIT}(?: each| (?:arrival |request )?rates?\b)?")
+_RATES_NAMED = rx(rf"-{{0,2}}\b(?:(?:request|arrival|req|offered|load|constant|poisson|qps|rps)[-_ ]){{0,5}}(?:rates?|rps|qps)(?! ?type)(?: in (?:req/s|rps))?{IS}(?P<levels>{LEVELS})(?: ?{_RATE_UNIT})?(?! ?%)")
 _CONCURRENCY_NAMED = rx(rf"-{{0,2}}\b(?:max[-_ ])?(?:concurrenc(?:y|ies)(?:[-_ ]levels?)?|concurrent[-_ ](?:users?|requests?|streams?|clients?|level))(?: (?:from|sweep))?{IS}(?P<levels>{LEVELS})")
-_CONCURRENCY = rx(rf"(?<![\w.,-])(?P<levels>{_LEVELS_HERE})[ -]?(?:(?:concurrent|simultaneous|parallel|virtual|in-flight) (?:requests?|users?|clients?|streams?|connections?|sessions?|chats?|conversations?|calls?|queries)|users?\b|clients?\b|streams?\b|concurrency\b|requests? (?:in flight|in parallel|at (?:once|a time|the same time)|concurrently|simultaneously)|concurrent\b)")
-_REQUESTS = rx(rf"(?:(?:max(?:imum)?|at most|up to|limit(?:ed)? to|total of|no more than) )*(?<![\w.,-])(?P<n>{NUMBER})(?: total| max(?:imum)?)?[ -](?:requests?|reqs?|queries|prompts?)(?: total| in total| max(?:imum)?| at most| overall| each| per (?:level|rate|run|trial|treatment|config(?:uration)?))?(?![-_ ]?(?:tokens?|len|/|per\b|a sec|in flight|in parallel|at once|prefix|stdev|max|min))\b")
-_REQUESTS_NAMED = rx(rf"-{{0,2}}\b(?:(?:max(?:imum)?(?:[-_ ]num(?:ber)?(?:[-_ ]of)?)?|num(?:ber)?(?:[-_ ]of)?|total|limit)[-_ ])*(?:requests?|prompts?(?<=num.prompts))(?:[-_ ](?:count|limit|total|max(?:imum)?|number))?(?: ?[=:] ?| (?:is |of |to |at |are |= |limited to |limit ))(?P<n>{NUMBER})(?![\w.%]| ?(?:tokens?|/|rps|per ))")
+_CONCURRENCY = rx(rf"(?<![\w.,-])(?P<levels>{_LEVELS_HERE})[ -]?(?:(?:concurrent|simultaneous|parallel|virtual|in-flight) (?:requests?|users?|clients?|streams?|connections?|sessions?|chats?|conversations?|calls?|queries)|way concurrency\b|users?\b|clients?\b|streams?\b|concurrency\b|requests? (?:in flight|in parallel|at (?:once|a time|the same time)|concurrently|simultaneously)|concurrent\b(?! seq))")
+_REQUESTS = rx(rf"(?:(?:max(?:imum)?|at most|up to|limit(?:ed)? to|total of|no more than) ){{0,5}}(?<![\w.,-])(?P<n>{NUMBER})(?: total| max(?:imum)?)?[ -](?:requests?|reqs?|queries|prompts?)(?: total| in total| max(?:imum)?| at most| overall| each| per (?:level|rate|run|trial|treatment|config(?:uration)?))?(?![-_ ]?(?:tokens?|len|/|per\b|a sec|in flight|in parallel|at once|prefix|stdev|max|min))\b")
+_REQUESTS_NAMED = rx(rf"-{{0,2}}\b(?:(?:max(?:imum)?(?:[-_ ]num(?:ber)?(?:[-_ ]of)?)?|num(?:ber)?(?:[-_ ]of)?|total|limit)[-_ ]){{0,5}}(?:requests?|prompts?(?<=num.prompts))(?:[-_ ](?:count|limit|total|max(?:imum)?|number))?(?: ?[=:] ?| (?:is |of |to |at |are |= |limited to |limit ))(?P<n>{NUMBER})(?![\w.%]| ?(?:tokens?|/|rps|per ))")
 _MAX_REQUESTS = rx(rf"-{{0,2}}\bmax(?:imum)?[-_ ]requests?{IS}(?P<n>{NUMBER})(?![\w.%])")
 _TYPES = {
-    "sweep": r"rate[-_ ]sweeps?|load[-_ ]sweeps?|sweep(?:ing)? (?:the |over |of |across )*(?:request |arrival |load )*(?:rates?|loads?)\b|sweep mode|sweep of (?:the )?(?:rates?|loads?)|sweep (?:rate|load) type|sweep load",
+    "sweep": r"rate[-_ ]sweeps?|load[-_ ]sweeps?|sweep(?:ing)? (?:the |over |of |across ){0,5}(?:request |arrival |load ){0,5}(?:rates?|loads?)\b|sweep mode|sweep of (?:the )?(?:rates?|loads?)|sweep (?:rate|load) type|sweep load",
     "constant": r"(?:constant|fixed|steady|uniform|evenly spaced)(?: |-)?(?:request |arrival |load )?(?:rates?|arrivals?|load|mode|rate type)|constant\b(?! length)|(?:at )?fixed intervals",
-    "poisson": r"(?:with |as )?(?:a )?poisson(?:[- ]distributed)?(?: (?:arrivals?|process|distribution|rates?|load|mode|traffic|requests?|distributed))*",
+    "poisson": r"(?:with |as )?(?:a )?poisson(?:[- ]distributed)?(?: (?:arrivals?|process|distribution|rates?|load|mode|traffic|requests?|distributed)){0,5}",
     "synchronous": r"synchronous(?:ly)?(?: (?:mode|requests?|load|rate))?|one (?:request )?at a time|1 (?:request )?at a time|one after (?:the other|another)|sequential(?:ly)?(?: requests)?",
-    "throughput": r"(?:in )?throughput mode|throughput (?:rate type|load|test)|(?:at )?(?:full|maximum|max) (?:load|speed|rate|blast)|as fast as possible|(?:at )?(?:an )?(?:infinite|unlimited|inf) (?:request )?rates?|all at once",
+    "throughput": r"(?:in )?throughput mode|throughput rate type|(?:at )?(?:full|maximum|max) (?:load|speed|rate|blast)|as fast as possible|(?:at )?(?:an )?(?:infinite|unlimited|inf) (?:request )?rates?|all at once",
     "concurrent": r"concurrent mode|concurrent (?:load|rate type)",
 }
 _TYPE_NAMED = rx(rf"-{{0,2}}\brate[-_ ]?type{IS}(?P<type>{'|'.join(_TYPES)})\b[\"')]?|\b(?P<other>{'|'.join(_TYPES)}) (?:as (?:the )?)?rate[-_ ]type")
 _TYPE = rx(rf"(?<![\w-])(?:(?:with |at |using |in |as )?(?:an? |the )?)(?:{'|'.join(f'(?P<{name}>{words})' for name, words in _TYPES.items())})(?![\w])")
 _SECONDS = rx(rf"(?:for|lasting|during|run(?:s|ning)? for|each|measure(?:d)? for|duration(?: of| is|=|:)?|-{{0,2}}max[-_ ]?(?:seconds|duration)(?: of| is|=|:)?|taking|hold(?:ing)?(?: for)?)[ =:]*(?:about |around |an? |each |up to |at most )?(?P<t>{DURATION})(?: (?:each|per (?:level|rate|run|load|point|step|treatment|measurement)|at each (?:rate|level)|of load|long))?|(?P<u>{DURATION})(?: (?:each|per (?:level|rate|run|load|point|step|treatment|measurement)|at each (?:rate|level)|of load|long|run|runs|duration|benchmark))\b")
+_LONG = rx(rf"(?<![\w.,-]){NUMBER}[ -]?(?:h|hrs?|hours?|mins?|minutes?|d|days?)(?![a-z])")
 _SCALE = {"s": 1.0, "m": 1 / 60, "h": 1 / 3600}
 
 
@@ -65,6 +66,10 @@ def read_seconds(heard: Heard, known: Known) -> None:
         if value:
             each = re.search(r"each|per |of load|level|rate", match[0])
             heard.say("budget.wall_time" if searching and not each else "profile.seconds", value, *match.span())
+    for match in heard.sentence.find(_LONG):
+        value = seconds(match[0])
+        if searching and value:
+            heard.say("budget.wall_time", value, *match.span())
 
 
 def _read_types(heard: Heard) -> None:

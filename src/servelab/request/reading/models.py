@@ -21,15 +21,16 @@ OFFERED = 6  # models that a question offers
 SURE = 80.0  # similarity in percent above which a misspelt family is taken
 
 _NOISE = {"v", "instruct", "it", "hf", "meta", "preview", "instr"}
-_PART = re.compile(r"\d+x\d+b|a?\d+(?:\.\d+)?[bm](?![a-z])|\d+(?:\.\d+)*|[a-z]+")
+_PART = re.compile(r"\d+x\d+b|a?\d+(?:\.\d+)?[bm](?![a-z])|\d+(?:\.\d+){0,5}|[a-z]+")
 _SIZE = re.compile(r"(?:\d+x)?\d+(?:\.\d+)?[bm]")
 _WORD = rx(r"[a-z0-9][\w.-]*")
 _ID = rx(r"(?<![\w./:@-])(?:(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/)?(?P<id>[a-z0-9][\w.-]*/[\w.-]*\w)(?![\w/:@])")
 _NAMED = rx(r"(?:\bmodel(?:[-_ ](?:id|name))?(?: is|,)? ?[=:] ?|\bmodel(?: id| name)? (?:is |called |named )|--model[= ])[\"']?(?P<name>[^\s,;\"'\0]+)")
+_SHORT = re.compile(r"\d+|(?:tp|pp|dp|ep|tensor|pipeline)\d*")
 _RATIOS = frozenset(
     "req reqs request requests token tokens tok query queries input output prompt prompts in out on off and or w with "
     "without true false yes no s sec second seconds min max mean ttft itl tpot e2e throughput latency gpu gpus cpu p50 "
-    "p90 p95 p99 user users n isl osl".split()
+    "p90 p95 p99 user users n isl osl ns namespace tp model image workload".split()
 )
 
 
@@ -37,6 +38,7 @@ _RATIOS = frozenset(
 class Index:
     """The catalog's names of models, taken apart: ``llama-3.3-70b`` is llama, 3.3, 70b however it is written."""
 
+    written: dict[str, str]
     exact: dict[Parts, str]
     ambiguous: dict[Parts, str]
     models: dict[str, frozenset[str]]
@@ -46,13 +48,20 @@ class Index:
 @cache
 def index_of(catalog: Catalog) -> Index:
     """The index of a catalog's models."""
-    exact: dict[Parts, str] = {}
-    for name, model in catalog.models.items():
-        for said in (model.id, model.id.rsplit("/", 1)[-1], *model.aliases, name):
-            exact[parts_of(said)] = name
-    models = {name: frozenset(parts_of(name)) | frozenset(parts_of(model.id.rsplit("/", 1)[-1])) for name, model in catalog.models.items()}
+    written = {model.id.rsplit("/", 1)[-1].lower(): name for name, model in catalog.models.items()}
+    exact = {parts_of(said): name for said, name in written.items()}
+    exact |= {parts_of(said): name for name, model in catalog.models.items() for said in (*model.aliases, name)}
+    models = {
+        name: frozenset(part for said in (name, model.id.rsplit("/", 1)[-1], *_versions(model)) for part in parts_of(said))
+        for name, model in catalog.models.items()
+    }
     families = {part for name in catalog.models for part in parts_of(name)[:1] if part.isalpha()}
-    return Index(exact, {parts_of(name): name for name in catalog.ambiguous}, models, frozenset(families))
+    return Index(written, exact, {parts_of(name): name for name in catalog.ambiguous}, models, frozenset(families))
+
+
+def _versions(model: KnownModel) -> list[str]:
+    """Aliases that name another version, as llama-3-70b does for Llama 3.3; not those that split a word, as code-llama."""
+    return [alias for alias in model.aliases if "/" not in alias and not alias.startswith("code-")]
 
 
 def parts_of(name: str) -> Parts:
@@ -64,7 +73,7 @@ def read_ids(heard: Heard, known: Known) -> None:
     """Ids as on Hugging Face, ``org/name``, known or not; and what is said to be the model."""
     for match in heard.sentence.find(_ID):
         org, _, name = match["id"].partition("/")
-        if org in _RATIOS or name in _RATIOS or (org.isdigit() and name.isdigit()):
+        if org in _RATIOS or name in _RATIOS or _SHORT.fullmatch(org) or len(name) < 3:
             continue
         written = heard.sentence.exact(match.start("id"), match.end("id"))
         known_as = next((model.id for model in known.catalog.models.values() if written.lower() in (model.id.lower(), *(alias.lower() for alias in model.aliases))), written)
@@ -83,9 +92,12 @@ def read_models(heard: Heard, known: Known) -> None:
     for match in heard.sentence.find(_WORD):
         if heard.sentence.free[match.start()] == "\0":
             continue
+        word = match[0].rstrip(".-_")
+        if word in index.written:
+            _say(heard, known.catalog.models[index.written[word]].id, match.start(), match.start() + len(word))
+            continue
         for start, end, parts in _spellings(heard, known, match.start()):
             _resolve(heard, known, index, parts, start, end)
-            break
     for match in heard.sentence.find(_WORD):
         _misspelt(heard, known, index, match)
 
@@ -96,7 +108,8 @@ def _spellings(heard: Heard, known: Known, start: int) -> Iterator[tuple[int, in
     runs = list(_runs(heard, start))
     for end, parts in reversed(runs):
         turned = (*parts[1:], parts[0]) if parts and _SIZE.fullmatch(parts[0]) else parts
-        for one in dict.fromkeys((parts, turned)):
+        sized = (*parts[:-1], f"{parts[-1]}b") if len(parts) > 1 and parts[-1].isdigit() else parts
+        for one in dict.fromkeys((parts, turned, sized)):
             if one in index.exact or one in index.ambiguous:
                 yield start, end, one
                 return
@@ -124,6 +137,7 @@ def _runs(heard: Heard, start: int) -> Iterator[tuple[int, Parts]]:
 
 
 def _fitting(index: Index, parts: Iterable[str]) -> list[str]:
+    """Models whose names have all these parts."""
     return [name for name, has in index.models.items() if set(parts) <= has]
 
 
@@ -132,7 +146,7 @@ def _resolve(heard: Heard, known: Known, index: Index, parts: Parts, start: int,
     if parts in index.ambiguous:
         ambiguous = known.catalog.ambiguous[index.ambiguous[parts]]
         chosen = [(choice.model, choice.recommended) for choice in ambiguous.options]
-        _choose(heard, known, ambiguous.prompt, chosen, start, end)
+        _choose(heard, known, f'"{said}" could refer to multiple models. {ambiguous.prompt}', chosen, start, end)
     elif parts in index.exact:
         _say(heard, known.catalog.models[index.exact[parts]].id, start, end)
     else:
@@ -142,7 +156,7 @@ def _resolve(heard: Heard, known: Known, index: Index, parts: Parts, start: int,
             heard.warn(f"{said} is read as {model.id}")
             _say(heard, model.id, start, end)
         else:
-            _choose(heard, known, f"Which model do you mean by {safe.shown(said)}?", [(name, False) for name in names[:OFFERED]], start, end)
+            _choose(heard, known, f'"{said}" could refer to multiple models. Which one do you mean?', [(name, False) for name in sorted(names, key=lambda name: known.catalog.models[name].recommended is None)[:OFFERED]], start, end)
 
 
 def _misspelt(heard: Heard, known: Known, index: Index, match: re.Match[str]) -> None:

@@ -6,39 +6,52 @@ from servelab.request import safe
 from servelab.request.reading.flags import bare_value
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import STOP, Known, rx
+from servelab.request.reading.vocabulary import says_more
 
-_GLUE = r"(?: (?:is|are|to|be|as|of|should|must|will|called|named|use|using|please|take|it|the|=))*"
-_BEFORE_NAME = rf"{_GLUE}(?: ?[=:] ?| )(?=\S)"
+_GLUE = r"(?: (?:that )?(?:i|we) (?:use|want|have|need|like)| to use| from \S{1,63} to(?= \S))?(?: (?:is|are|to|be|as|of|should|must|will|going|supposed|set|called|named|use|using|please|take|it|the|=)){0,5}"
+_BEFORE_NAME = rf"{_GLUE}(?: ?(?:->|=>|=|:|/) ?| )(?=\S)"
 _NAMESPACE = rx(
     rf"(?:(?:in|into|to|on|under|use|using|within|with|for|inside|as|change|switch|move|set|k8s|kubernetes|my|our|the|target) ){{0,4}}"
-    rf"(?:-{{0,2}}\bname[ -]?space|\bns\b){_BEFORE_NAME}|(?<![\w-])-n[ =](?=\S)"
+    rf"(?:-{{0,2}}\bname[ -]?spaces?|\bns\b|\b(?:oc|openshift) project){_BEFORE_NAME}|(?<![\w-])-n[ =](?=\S)"
 )
 _NAMESPACE_AFTER = rx(
-    r"\b(?:in|into|to|on|under|within|inside|using|use) (?:the |my |our )?[\"']?(?P<name>[^\s,;\"'\0]{1,80})[\"']? (?:k8s |kubernetes )?(?:name[ -]?space|ns)\b"
+    r"\b(?:in|into|to|on|under|within|inside|using|use) (?:the |my |our )?[\"']?(?P<name>(?!(?:my|the|our|a|this|that|which|what|kubernetes|k8s|target)[ \"'])[^\s,;\"'\0]{1,80})[\"']? (?:k8s |kubernetes )?(?:name[ -]?space|ns)\b"
+    r"|(?:^|(?<=[\n,;(]))[ ]?[\"']?(?P<line>[a-z0-9][a-z0-9-]{0,62})[\"']? (?:name[ -]?space|ns)(?=$|[\n,;.)])"
+    r"|(?<![\w-])(?P<bracketed>[a-z0-9][a-z0-9-]{0,62}) \((?:the |my )?(?:name[ -]?space|ns)\)"
+    r"|\b(?:the|my|our)(?: k8s| kubernetes| target)? name[ -]?space, [\"']?(?P<so>[a-z0-9][a-z0-9-]{0,62})[\"']?(?=[,.;\n]|$)"
+    r"|\b(?:use|using|take|with|set|have|make|keep) [\"']?(?P<as>[^\s,;\"'\0]{1,80})[\"']? (?:as|for|to be) (?:the |my |our |its )?(?:k8s |kubernetes |target )?(?:name[ -]?space|ns)\b"
+    r"|(?<![\w-])[\"']?(?P<is>[a-z0-9][a-z0-9-]{0,62})[\"']? (?:is|as|being|will be|should be) (?:the |my |our )(?:k8s |kubernetes |target )?name[ -]?space\b"
 )
 _AUTOMATIC = rx(
-    r"(?:please )?(?:auto[- ]?(?:matically )?generat(?:e|ed|ing)|automatically (?:name|choose|pick|make)|generate|auto|make up|pick|choose|invent)(?: (?:an?|the|my|your|its|own|for|me))*"
+    r"(?:please )?(?:auto[- ]?(?:matically )?generat(?:e|ed|ing)|automatically (?:name|choose|pick|make)|generate|auto|make up|pick|choose|invent)(?: (?:an?|the|my|your|its|own|for|me)){0,5}"
     r"(?: (?:experiment|run|study))?[ -]?(?:ids?|names?)\b"
-    r"|(?:(?:the )?(?:experiment )?(?:id|name)(?: (?:can|should|is|be|to|may|=))* ?[=:]? ?)auto(?:matic(?:ally)?|[- ]?generated?)?\b(?: generated?\b)?"
-    r"|\bauto[- ]?generate it\b|\bautomatic (?:id|name)\b"
+    r"|(?:(?:the )?(?:experiment )?(?:id|name)(?: (?:can|should|is|be|to|may|=)){0,5} ?[=:]? ?)auto(?:matic(?:ally)?|[- ]?generated?)?\b(?: generated?\b)?"
+    r"|\bauto[- ]?generate it\b|\bautomatic (?:experiment )?(?:id|name)\b|(?:choose|pick|use) any (?:id|name)\b|no (?:particular|special|specific) (?:id|name)\b"
 )
 _THING = r"(?:experiment|exp|run|study|pipeline[- ]?run|job|test|benchmark)"
 _ID = rx(
-    rf"\b(?:(?:and |please )*(?:call|name|label|title) (?:it|this|that|(?:the|this|my) {_THING})(?: as)?|(?:the |my |with |use |using |as |set )*{_THING}[-_ ]?(?:id|name){_GLUE}"
-    rf"|(?:under|with|by|using) (?:the )?(?:name|id)(?: of)?|(?:and )?(?:it|{_THING}) (?:is |be |should be )?(?:called|named|titled)|(?<!model )(?<!model_)(?:the |with |use |my )*\bid(?: (?:is|be|should|to|as|of|=))*|(?<=\s)named(?= [\"'])|(?<=[\s,])(?:called|named))(?: ?[=:] ?| )(?=\S)"
+    rf"\b(?:(?:and |please ){{0,5}}(?:call|name|label|title) (?:it|this|that|(?:the|this|my) {_THING})(?: as)?|(?:the |my |with |use |using |as |set ){{0,5}}{_THING}[-_ ]?(?:id|name){_GLUE}"
+    rf"|(?:give|assign) (?:it|(?:the|this|my) {_THING}) (?:the |an? )?(?:name|id)|save it as|(?:under|with|by|using) (?:the )?(?:name|id)(?: of)?|(?:and )?(?:it|{_THING}) (?:is |be |should be )?(?:called|named|titled)|(?<!model )(?<!model_)(?:the |with |use |my ){{0,5}}\bid(?: (?:is|be|should|to|as|of|=)){{0,5}}|(?<=\s)named(?= [\"'])|(?<=[\s,])(?:called|named)|(?<![\w.-])(?:experiment|name)(?= ?[=:]))(?: ?(?:->|=>|=|:|/) ?| )(?=\S)"
 )
 _ID_FLAG = rx(r"--(?:experiment[-_](?:id|name)|name|id)[= ](?=\S)")
+_NO_NAMESPACE = (STOP - {"default"}) | {"kubernetes", "k8s", "target", "cluster"}
+_EXPERIMENT = rx(r"(?<![\w-])(?:as |the |for )?(?:experiment|exp) (?P<name>[a-z][a-z0-9]*-[a-z0-9-]*[a-z0-9])(?![\w/.])")
 _NOT_BEFORE = ("namespace ", "model ", "image ", "container ", "preset ", "cluster ", "engine ", "namespace is ", "secret ")
 
 
 def read_names(heard: Heard, known: Known) -> None:
     """The namespace, then the id of the experiment."""
     for match in heard.sentence.find(_NAMESPACE_AFTER):
-        if match["name"] not in STOP - {"default"}:
-            _namespace(heard, heard.sentence.exact(match.start("name"), match.end("name")), *match.span())
+        group = next(name for name in ("name", "line", "bracketed", "so", "as", "is") if match[name])
+        if match[group] not in _NO_NAMESPACE:
+            _namespace(heard, heard.sentence.exact(*match.span(group)), *match.span())
     for match in heard.sentence.find(_NAMESPACE):
         word, end = bare_value(heard, match.end())
-        if word and word.lower() not in STOP - {"default"}:
+        if not any(char.isalnum() for char in word):
+            continue
+        last = not heard.sentence.plain[end : end + 1].strip() or heard.sentence.plain[end] in ",.;)"
+        alone = last and (len(word) == 1 or heard.sentence.plain[end : end + 1] != " ")
+        if word and (alone or word.lower() not in _NO_NAMESPACE):
             _namespace(heard, word, match.start(), end)
     for match in heard.sentence.find(_AUTOMATIC):
         heard.removed.append("experiment_id")
@@ -48,6 +61,9 @@ def read_names(heard: Heard, known: Known) -> None:
             word, end = bare_value(heard, match.end())
             if word and word.lower() not in STOP and not heard.sentence.plain[: match.start()].endswith(_NOT_BEFORE):
                 heard.say("experiment_id", word[:200], match.start(), end)
+    for match in heard.sentence.find(_EXPERIMENT):
+        if not says_more(known.catalog, known.engine, match["name"].partition("-")[0]):
+            heard.say("experiment_id", heard.sentence.exact(*match.span("name")), *match.span())
 
 
 def _namespace(heard: Heard, name: str, start: int, end: int) -> None:

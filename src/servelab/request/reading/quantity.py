@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from servelab.request.reading.sentence import Text
 
-LONGEST = 24  # characters of a number
+LONGEST = 200  # characters of a number, or of several with commas
 MOST = 64  # levels that a range may stand for
 
 _UNITS = {
@@ -20,31 +20,37 @@ _UNITS = {
 _TENS = {word: 10 * (place + 2) for place, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())}
 _SMALL = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{'|'.join(list(_UNITS)[1:10])}))?|{'|'.join(sorted(_UNITS, key=len, reverse=True))})"
 _WORDS = re.compile(
-    rf"\b(?:(?:an?|{_SMALL}) hundred(?: (?:and )?{_SMALL})?|an? (?=thousand\b|dozen\b)|half an? (?=hour\b)|{_SMALL})\b",
+    rf"\b(?:(?:an?|{_SMALL}) hundred(?: (?:and )?{_SMALL})?|an? (?=thousand\b|dozen\b|hour\b|minute\b|day\b)|half an? (?=hour\b|second\b|minute\b)|{_SMALL})\b",
     re.IGNORECASE,
 )
+_PERCENT = re.compile(r"(?<=\d) ?(?:percent|per cent|pct)\b|(?<=\d) (?=%)%", re.IGNORECASE)
 _SPACED_K = re.compile(r"(?<=\d) (?=[kK]\b)")
+_THOUSANDS = re.compile(
+    r"((?:len(?:gth)?|tokens|context|window|ctx)(?: of| is| to)?[ =:]{1,3}\d{1,3}) (\d{3})(?=$|[^\w ]| tokens?\b)", re.IGNORECASE
+)
 _DOZEN = re.compile(r"\b(\d*) ?dozen\b")
 
-NUMBER = r"(?:\d+(?:[.,_]\d+)*(?:e\+?\d{1,2}(?!\d))?(?:k|m(?=[ ,;.)\]]|$)| thousand\b| million\b)?)"
-JOIN = r"(?:[ ]?[,/;&|+][ ]?(?:and |or |then |& )?| (?:and|or|then|vs\.?|versus|plus|&)(?: then)? )"
+NUMBER = r"(?:(?<!\d)(?<!\d[.,])(?:\d+(?:[.,_]\d+){0,31}|(?<!\w)\.\d+)(?:e\+?\d{1,2}(?!\d))?(?:k|m(?=[ ,;.)\]]|$)| thousand\b| million\b)?)"
+JOIN = r"(?:(?: ?[/;&|+] ?| , ?|, |(?<=[kmy\])}]),)(?:and |or |then |& )?| (?:and|or|then|vs\.?|versus|plus|&|as well as|along with|together with)(?: (?:then|also))? )"
 LIST = rf"{NUMBER}(?:{JOIN}{NUMBER}(?![\w%.:]|-\w)){{0,31}}"
 STEP = r"(?:,? (?:in|by|with|at)?(?: a)? ?(?:steps?|increments?|strides?)(?: size)?(?: of| by)? \d+(?:[.,]\d+)?k?|,? doubling\b)?"
 RANGE = (
     rf"(?:(?:from |between )?{NUMBER}(?: ?(?:-|\.{{2,3}}) ?| (?:up )?to | through | until )(?:and )?{NUMBER}{STEP}"
     rf"|between {NUMBER} and {NUMBER}{STEP})"
 )
-LEVELS = rf"(?:{RANGE}|{LIST})(?![\w%]|[.,]\d)"
+_SPACED = r"\d{1,6}(?: \d{1,6}){2,31}(?= ?(?:$|[,;.)\]}\n]|for|with|on|in\b))"
+LEVELS = rf"(?:{RANGE}|{_SPACED}|{LIST})(?![\w%]|[.,]\d)"
 """A number, several, or a range."""
 
-IS = (
-    r"(?: ?(?:=>?|:=?|==) ?| (?:(?:is|are|be|of|to|at|as|by|with|equals?|set|up|should|must|will|can|values?|levels?|"
-    r"sizes?|limit(?:ed)?|across|over|in|among|for|only|just|either|both|the|a|around|about|=) ){0,4})"
-    r"(?:[\[({\"'] ?)?"
+_GLUE = (
+    r"(?:is|are|be|of|to|at|as|by|with|equals?|set|up|should|must|will|can|values?|levels?|sizes?|degrees?|limit(?:ed)?|across|over|in|"
+    r"among|for|only|just|either|both|the|a|around|about|has|have|needs?|go|goes|going|raised|increased|bumped|lowered|"
+    r"reduced|down|now|say|exactly|max(?:imum)?|respectively)"
 )
+IS = rf"(?: {_GLUE}){{0,6}}(?: ?(?:->|=>|:=|==|=|:) ?| )(?:{_GLUE} ){{0,4}}(?:[\[({{\"'] ?)?"
 """What may stand between a name and its value."""
 
-_NUMBER = re.compile(r"(?P<digits>\d+(?:[.,_]\d+)*)(?P<power>e\+?\d{1,2})?(?P<scale>k|m| thousand| million)?")
+_NUMBER = re.compile(r"(?P<digits>\d+(?:[.,_]\d+){0,31}|\.\d+)(?P<power>e\+?\d{1,2})?(?P<scale>k|m| thousand| million)?")
 _RANGE = re.compile(RANGE)
 _STEP = re.compile(r"(\d+(?:[.,]\d+)?k?)$")
 
@@ -67,7 +73,7 @@ DECIMAL = Kind(whole=False, decimal_comma=True)
 
 def with_digits(text: Text) -> Text:
     """Numbers in words as digits: ``thirty-two`` becomes ``32``, ``8 k`` becomes ``8k``."""
-    text = text.rewritten(_WORDS, _digits)
+    text = text.rewritten(_PERCENT, "%").rewritten(_WORDS, _digits).rewritten(_THOUSANDS, lambda match: match[1] + match[2])
     return text.rewritten(_DOZEN, lambda match: str(12 * int(match[1] or 1))).rewritten(_SPACED_K, "")
 
 

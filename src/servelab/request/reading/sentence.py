@@ -7,13 +7,18 @@ import unicodedata
 from collections.abc import Callable, Iterator
 
 LONGEST = 10_000  # characters that are read
+LONGEST_WORD = 400  # characters without a space; whatever is longer is no name and no number
 
 TAKEN = "\0"
 """Stands in ``Sentence.free`` for each character that a reader took; no pattern matches it."""
 
+OPEN, CLOSE = "«", "»"  # quotes whose direction is known
 _NAMED = {
-    **dict.fromkeys("“”„‟«»「」『』〝〞", '"'),
-    **dict.fromkeys("‘’‚‛‹›`´", "'"),
+    **dict.fromkeys("“„‟「『〝《〈", OPEN),
+    **dict.fromkeys("”」』〞》〉", CLOSE),
+    **dict.fromkeys("‘’‚‛´", "'"),
+    **dict.fromkeys("【〔", " ["),
+    **dict.fromkeys("】〕", "] "),
     **dict.fromkeys("，、", ", "),
     **dict.fromkeys("；", "; "),
     **dict.fromkeys("。", ". "),
@@ -21,6 +26,8 @@ _NAMED = {
     **dict.fromkeys("‐‑−﹣", "-"),
     **dict.fromkeys("〜～", "-"),
     **dict.fromkeys("×✕", "x"),
+    **dict.fromkeys("→⇒➜➔", "="),
+    "∈": "in",
     **dict.fromkeys("≤≦", "<="),
     **dict.fromkeys("≥≧", ">="),
     "…": ". ",
@@ -29,6 +36,11 @@ _NAMED = {
 _FLAG_DASHES = re.compile(r"(?<![\w-])[-–—―]{2,3}(?=[A-Za-z])|(?<![\w-])[–—―](?=[A-Za-z])")  # editors join "--"
 _RANGE_DASH = re.compile(r"(?<=[A-Za-z\d%])[–―](?=[A-Za-z\d])|(?<=\d)(?: ?[–—―] ?)(?=\d)")
 _PAUSE_DASH = re.compile(r" ?[–—―]+ ?")
+_OPENING, _CLOSING = re.compile(r"(?<=\w)[«‹] ?"), re.compile(r" ?[»›](?=\w)")
+_QUOTES = re.compile(r"[«‹] ?| ?[»›]")
+_KEY = re.compile(r"[\"']([A-Za-z-][\w .-]{0,40})[\"'] ?:")
+_EMPHASIS = re.compile(r"\*\*|__(?=[A-Za-z])|(?<=[A-Za-z:])__")
+_TOO_LONG = re.compile(rf"\S{{{LONGEST_WORD},}}")
 _SPACES = re.compile(r"[^\S\n]+")
 _LINES = re.compile(r" ?\n[\n ]*")
 
@@ -68,7 +80,10 @@ class Sentence:
         self._raw = raw[:LONGEST]
         self._clean = _cleaned(self._raw)
         chars = self._clean.chars
+        self.skipped = _TOO_LONG.search(chars) is not None
+        """Whether something was too long to be read."""
         text = Text(chars, list(range(len(chars))), list(range(1, len(chars) + 1)))
+        text = text.rewritten(_KEY, lambda match: f"{match[1]}:").rewritten(_EMPHASIS, "")
         for step in rewrite:
             text = step(text)
         self._starts, self._ends = text.starts, text.ends
@@ -76,7 +91,7 @@ class Sentence:
         """The request with case kept: straight quotes, plain dashes, single spaces, numbers as digits."""
         self.plain = "".join(low if len(low := char.lower()) == 1 else char for char in text.chars)
         """The same in small letters."""
-        self.free = self.plain
+        self.free = _TOO_LONG.sub(lambda match: TAKEN * len(match[0]), self.plain)
         """The same, blanked out where it has been read."""
 
     def find(self, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
@@ -108,7 +123,7 @@ def _cleaned(raw: str) -> Text:
     starts: list[int] = []
     ends: list[int] = []
     for index, char in enumerate(raw):
-        plain = char if char.isascii() else _NAMED.get(char, "") or _plain(char)
+        plain = "'" if char == "`" else char if char.isascii() else _NAMED.get(char, "") or _plain(char)
         if plain == ", " and raw[index - 1 : index].isdigit() and raw[index + 1 : index + 2].isdigit():
             plain = ","
         if not char.isascii() or char.isprintable() or char.isspace():
@@ -119,6 +134,7 @@ def _cleaned(raw: str) -> Text:
         ends += [index + 1] * len(plain)
     text = Text("".join(chars), starts, ends)
     text = text.rewritten(_FLAG_DASHES, "--").rewritten(_RANGE_DASH, "-").rewritten(_PAUSE_DASH, ", ")
+    text = text.rewritten(_OPENING, ' "').rewritten(_CLOSING, '" ').rewritten(_QUOTES, '"')
     return text.rewritten(_LINES, "\n").rewritten(_SPACES, " ")
 
 

@@ -21,11 +21,13 @@ _BOTH = (
     r"(?:with and without|with or without|both with and without|w/ and w/o|without and with|on and off|toggl(?:e|ing)|with/without|"
     r"enabled (?:and|or|vs\.?) disabled|compar(?:e|ing) with and without)"
 )
-_OFF = r"(?:without(?: any| using)?|w/o|no|not? us(?:e|ing)|disabl(?:e|ed|es|ing)|turn(?:ing)? off|switch(?:ing)? off|deactivat(?:e|ed|ing)|minus|leave out|skip(?:ping)?|non|never|don't (?:use|enable)|do not (?:use|enable)|avoid(?:ing)?|exclude|excluding)"
-_ON = r"(?:with|enabl(?:e|es|ed|ing)|turn(?:ing)? on|switch(?:ing)? on|activat(?:e|ed|ing)|us(?:e|ing)|add(?:ing)?|allow(?:ing)?|plus|and|in|run(?:ning)? in|including|include|also|have|having|want|as|for|set)"
-_AFTER_BOTH = r"(?: (?:both )?(?:on (?:and|vs\.?|versus|or|/) off|off (?:and|vs\.?|or) on|enabled (?:and|vs\.?|or) disabled|on/off)|: ?(?:\[?true, ?false\]?|\[?false, ?true\]?|on/off))"
-_AFTER_OFF = r"(?: (?:is |be |turned |switched |should be |must be |set to )*(?:off|disabled|deactivated|false)\b| ?[=:] ?(?:false|off|no|0|disabled)\b)"
-_AFTER_ON = r"(?: (?:is |be |turned |switched |should be |must be |set to )*(?:on|enabled|activated|active|true)\b(?! (?:a|the|my|our|\d))| ?[=:] ?(?:true|on|yes|1|enabled)\b)"
+_OFF = r"(?:without(?: any| using)?|w/o|no|not? us(?:e|ing)|disabl(?:e|ed|es|ing)|turn(?:ing)? off|switch(?:ing)? off|deactivat(?:e|ed|ing)|minus|leave out|skip(?:ping)?|non|never|(?:do(?:es)? not|don't|doesn't|shouldn't|should not|must not)(?: use| enable)?|avoid(?:ing)?|exclude|excluding)"
+_ON = r"(?:with|enabl(?:e|es|ed|ing)|turn(?:ing)? on|switch(?:ing)? on|activat(?:e|ed|ing)|us(?:e|ing)|add(?:ing)?|allow(?:ing)?|includ(?:e|ing)|want|set|in)"
+_AFTER_BOTH = r"(?: (?:both )?(?:on (?:and|vs\.?|versus|or|/) off|off (?:and|vs\.?|or) on|enabled (?:and|vs\.?|or) disabled|on/off|(?:in )?[\[{(]?(?:true|false)(?:/|, ?| and | or | vs\.? )(?:true|false)[\])}]?)| ?[=:] ?(?:\[?true, ?false\]?|\[?false, ?true\]?|on/off))"
+_AFTER_OFF = r"(?: (?:is |be |turned |switched |should be |must be |set to ){0,5}(?:off|disabled|deactivated|false)\b| ?[=:] ?(?:false|off|no|0|disabled)\b)"
+_AFTER_ON = r"(?:with|enabl(?:e|es|ed|ing)|turn(?:ing)? on|switch(?:ing)? on|activat(?:e|ed|ing)|us(?:e|ing)|add(?:ing)?|allow(?:ing)?|includ(?:e|ing)|want|set|in)"
+_JOIN = rx(JOIN)
+_VERBS = ("trust", "enforce", "enable", "disable", "use")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,6 @@ class Phrases:
     named: Mapping[str, Argument]
     before: re.Pattern[str]
     after: re.Pattern[str]
-    joined: re.Pattern[str]
 
 
 @cache
@@ -74,8 +75,10 @@ def phrases_of(catalog: Catalog, engine: str) -> Phrases:
         rx(rf"(?:(?:(?P<both>{_BOTH})|(?P<off>{_OFF})|(?P<on>{_ON})) (?:the |a |an |its )?)?(?<![\w/.-])(?P<said>{said})(?![\w/=]|-\w)(?:(?P<then_both>{_AFTER_BOTH})|(?P<then_off>{_AFTER_OFF})|(?P<then_on>{_AFTER_ON}))?(?: mode\b| flag\b)?"),
         named,
         rx(rf"(?<![\w/.-])(?P<name>{either})(?![\w-])(?P<is>{IS})(?=\S)"),
-        rx(rf"(?:(?:at|with|using|use|of|to) )?(?<![\w.,-])(?P<value>{NUMBER} ?%?)(?: of)?(?: the| each| total)* (?P<name>{shares})(?![\w-])"),
-        rx(rf"{JOIN}(?:without |with |no )?(?P<said>{said})(?![\w/=-])"),
+        rx(
+            rf"(?:(?P<left>leav(?:e|ing)|keep(?:ing)?|reserv(?:e|ing)) )?(?<![\w.,-])(?P<value>{NUMBER} ?%?)(?: of)?(?: the| each| all| total| its){{0,3}} "
+            rf"(?P<name>{shares})(?![\w-])(?P<free> (?:free|unused|spare|empty))?"
+        ),
     )
 
 
@@ -86,17 +89,30 @@ def read_spoken(heard: Heard, known: Known) -> None:
         _read_named(heard, words.named[_plain(match["name"])], match)
     for match in heard.sentence.find(words.after):
         argument = words.named[_plain(match["name"])]
-        if "%" in match["value"] or argument.type == "int":
-            _say(heard, argument, match["value"].replace(" ", ""), *match.span())
+        said = match["value"].replace(" ", "")
+        if match["left"] or match["free"]:
+            said = f"{100 - float(said.rstrip('%')):g}%" if said.endswith("%") else ""
+        if said.endswith("%") or argument.type == "int" or said.startswith(("0.", ".", "0,")):
+            _say(heard, argument, said, *match.span())
+    ended, way = -1, ""
     for match in heard.sentence.find(words.found):
-        _read_phrase(heard, words, match)
+        # "without prefix caching and chunked prefill" is without both.
+        joined = ended >= 0 and _JOIN.fullmatch(heard.sentence.plain, ended, match.start())
+        # "turn off prefix caching and trust remote code" is not: a new verb begins.
+        inherited = way if joined and not match["said"].startswith(_VERBS) else ""
+        ended, way = match.end(), _way(match) or inherited
+        _read_phrase(heard, words, match, way)
 
 
-def _read_phrase(heard: Heard, words: Phrases, match: re.Match[str]) -> None:
+def _way(match: re.Match[str]) -> str:
+    """Whether a phrase is turned on, off, or both in turn; empty where nothing is said of it."""
+    return next((way for way in ("both", "off", "on") if match[way] or match[f"then_{way}"]), "")
+
+
+def _read_phrase(heard: Heard, words: Phrases, match: re.Match[str], way: str) -> None:
     phrase = words.phrases[_plain(match["said"])]
     argument, value = phrase.argument, phrase.value
-    both = match["both"] or match["then_both"]
-    off = match["off"] or match["then_off"]
+    both, off = way == "both", way == "off"
     if isinstance(value, bool):
         heard.say(argument.flag, (True, False) if both else (not value if off else value), *match.span())
     elif both or off:

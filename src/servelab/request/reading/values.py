@@ -6,7 +6,7 @@ import json
 import re
 
 from servelab.catalog.engines import Argument
-from servelab.catalog.nearest import nearest
+from servelab.catalog.nearest import suggestion
 from servelab.request import safe
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.quantity import Kind, read_levels
@@ -47,16 +47,17 @@ def typed(argument: Argument, said: str) -> tuple[Value, ...]:
 def refuse(heard: Heard, argument: Argument, fault: str) -> None:
     """Ask for a value again, with the argument's values where it has a list of them."""
     choices = [str(value) for value in (argument.values or (argument.usual if argument.type == "string" else ()))]
+    choices.sort(key=lambda choice: f"`{choice}`" not in fault)
     options = [Option(value=choice, label=choice) for choice in choices[:OFFERED]]
-    said = fault if argument.flag in fault else f"{argument.flag} {fault}"
-    heard.ask(argument.flag, f"{said}. What should it be?", options)
+    told = fault if argument.flag in fault else f"{argument.flag} {fault}"
+    heard.ask(argument.flag, f"{told.rstrip('?')}{'?' if told.endswith('?') else '.'} What should it be?", options)
 
 
 def _numbers(argument: Argument, said: str) -> tuple[Value, ...]:
     whole = argument.type == "int"
     name = argument.flag.lstrip("-").replace("-", "_")
     most = argument.range[1] if argument.range else 1e12
-    kind = Kind(k=1024 if _OF_TOKENS.search(name) else 1000, whole=whole, most=most)
+    kind = Kind(k=1024 if _OF_TOKENS.search(name) else 1000, whole=whole, most=most, decimal_comma=most <= 1)
     share = 0.01 if said.endswith("%") else 1.0
     levels = read_levels(said.rstrip("%").lower(), kind) if said[:1] != "-" else _negative(said)
     if not levels:
@@ -88,8 +89,7 @@ def _usual(argument: Argument, said: str) -> Value:
         if str(value).lower() == said.lower():
             return value
     usual = [str(value) for value in argument.usual]
-    meant = nearest(said, usual)
-    raise Unfit(f"{safe.shown(said)} is none that servelab knows{f', did you mean {meant}?' if meant else ''}")
+    raise Unfit(f"{safe.shown(said)} is none that servelab knows{suggestion(said, usual)}")
 
 
 def _check_json(said: str) -> None:

@@ -19,8 +19,29 @@ _OWN = frozenset(
     "goodput latency median percentile average maximize maximise minimize minimise optimize optimise trials hours minutes "
     "seconds budget image custom default container cluster kubernetes tekton docker locally engine platform accelerator "
     "estimate coefficients tuning collect compare factorial without disable sweep users streams tokens model workload "
-    "preset interval arrival automatic generate".split()
+    "preset interval arrival automatic generate second under below above batch steps between across instead rates latest version "
+    "window maximizing maximising minimizing minimising optimizing responses answers official lowest highest fastest possible "
+    "error errors inter least system repeats limit benchmark sglang except measure factor exactly percent duration nightly "
+    "service deploy parameters combination combinations without".split()
 )
+_REAL = frozenset(
+    (
+        "last infer inner factory quantiles iter lease trait responder responders responded completing excerpt blow submarine undef intel races trail "
+        "accelerate accelerated acceleration algorithmic analyses analysing attenuation automated automation backed "
+        "balancer balances basin basis batches black blobs catching chant chaos charge chars chart chase cheat "
+        "choice clutter collector combination coming compete compilation compilers computation confirm confirmed "
+        "contained contention contents contest context contig contiguous continues contrast conversion conversions "
+        "customer decade decide derivation dominates drift estimator exception executing export factories factorize "
+        "flat formal generating hosts influence inout internal internals latent latest logically media minimisers "
+        "minimizers modal modes optimizers overlay overridden overriden overwrites percentage ports present "
+        "proceeding profiling promote prompted provision queues radii rater refuse requested requester requesters "
+        "resort restriction retrieved retrieves sample seats semver sentences sequel shaded shaped shares simplex "
+        "sleep spare stars state states status stays stems stops taken tester texting throughout tokenize tokenized "
+        "touch tracers track tracking tracks trade trailing turning waiting white worked wrote"
+    ).split()
+)
+"""English words that are a slip away from a word of the vocabulary, and no slip."""
+
 _WORD = re.compile(r"(?<![\w./:@$=-])(?!--)[A-Za-z]+(?:[-_][A-Za-z]+)*(?![\w/:@.]*[/@])(?![.:]\w)", re.ASCII)
 _PIECE = re.compile(r"[A-Za-z]+")
 
@@ -28,7 +49,7 @@ _PIECE = re.compile(r"[A-Za-z]+")
 @cache
 def vocabulary(catalog: Catalog, engine: str) -> frozenset[str]:
     """Words of fields, of workloads and of the engine's arguments."""
-    said = [*_OWN]
+    said = [*_OWN, *catalog.presets]
     for preset in catalog.presets.values():
         said += [*preset.keywords, *preset.weak]
     for name, argument in catalog.arguments(engine).items():
@@ -62,7 +83,7 @@ class Spelling:
 
     def _right(self, word: str) -> str:
         low = word.lower()
-        if len(low) < SHORTEST - 1 or low in self._known or low in SAYS_NOTHING or low in STOP or _inflected(low, self._known):
+        if len(low) < SHORTEST - 1 or low in self._known or low in SAYS_NOTHING or low in STOP or low in _REAL or _inflected(low, self._known):
             return word
         meant = nearest_word(low, self._known)
         if meant is None:
@@ -78,7 +99,14 @@ def nearest_word(word: str, known: frozenset[str]) -> str | None:
     slips = 2 if len(word) >= LONG else 1
     near = {other: count for other in known if other[0] == word[0] and (count := OSA.distance(word, other, score_cutoff=slips)) <= slips}
     best = [other for other, count in near.items() if count == min(near.values())]
-    return best[0] if len(best) == 1 else None
+    if len({_stem(other) for other in best}) != 1:
+        return None
+    return min(best, key=lambda other: (other[-1] != word[-1], other))
+
+
+def _stem(word: str) -> str:
+    """What two spellings or numbers of one word share."""
+    return word.removesuffix("s").replace("ise", "ize").replace("ising", "izing")
 
 
 def _inflected(word: str, known: frozenset[str]) -> bool:

@@ -11,10 +11,11 @@ from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import Known, one_of, rx
 from servelab.request.said import Option
 
-_KINDS = r"workloads?|benchmarks?|presets?|traffic|scenarios?|profiles?|use[- ]?cases?|apps?|applications?|requests?|load|tests?|style|-style|type|tasks?|experiments?|runs?|data|mix"
+_KINDS = r"workloads?|benchmarks?|presets?|traffic|scenarios?|profiles?|use[- ]?cases?|apps?|applications?|requests?|load|tests?|style|-style|type|tasks?|experiments?|runs?|data|mix|like|based"
 _KIND = rf"(?:{_KINDS})"
-_LEAD = r"(?:(?:-{0,2}\bworkload(?:\.preset|\.app)?|workload (?:type|preset|app|name)|preset)(?: ?[=:] ?| (?:is |of |to |should be |called |named |like |from )?(?:the |an? )?)[\"']?)?"
-_CUSTOM = rx(rf"(?:(?:an? |my |the |with |using |own )*(?:custom|own|self-defined|user-defined)[- ](?:token |length )?(?:{_KIND}|distribution|prompts?|lengths?)(?: profile| preset)?\b:?|{_LEAD}\bcustom\b)")
+_LEAD = r"(?:(?:-{0,2}\b(?:workload|wl)(?:\.preset|\.app)?|workload (?:type|preset|app|name)|preset)(?: ?[=:] ?| (?:is |of |to |should be |called |named |like |from )?(?:the |an? )?)[\"']?)"
+_CUSTOM = rx(rf"(?:(?:an? |my |the |with |using |own ){{0,5}}(?:custom|own|self-defined|user-defined)[- ](?:token |length )?(?:{_KIND}|distribution|prompts?|lengths?)(?: profile| preset)?\b:?|{_LEAD}custom\b)")
+_THING = re.compile(r"\b(?:a|an|the|your|my|me|full|short|detailed|final|machine|deep|reinforcement|next|until|data|performance|latency)[ -]$")
 _PRESET = rx(r"(?:\bpreset(?: ?[=:] ?| (?:is |called |named )?)[\"']?(?P<a>[a-z]+)[\"']?|workload\.preset ?[=:] ?(?P<c>[a-z]+)|[\"']?\b(?P<b>[a-z]+)[\"']? preset\b)")
 
 
@@ -36,7 +37,7 @@ def keywords_of(catalog: Catalog) -> Keywords:
         presets |= {_plain(word): name for word in (*preset.keywords, *preset.weak)}
         weak |= {_plain(word) for word in preset.weak}
     words = one_of(presets)
-    pattern = rx(rf"{_LEAD}(?<![\w/.=$-])(?P<word>{words})(?![\w/=]|\.\w|-(?!(?:{_KINDS})\b))(?P<kind>[\"']?[- ]?{_KIND}(?:[- ]{_KIND})*\b)?")
+    pattern = rx(rf"(?:{_LEAD}|(?<![\w/.=$-]))(?P<word>{words})(?![\w/=]|\.\w|-(?!(?:{_KINDS})\b))(?P<kind>[\"']?[- ]?{_KIND}(?:[- ]{_KIND}){{0,5}}\b)?")
     return Keywords(presets, frozenset(weak), pattern)
 
 
@@ -50,6 +51,7 @@ def read_workload(heard: Heard, known: Known) -> None:
         heard.say("workload", "custom", *match.span())
     words = keywords_of(known.catalog)
     found = list(heard.sentence.find(words.pattern))
+    found = [match for match in found if match["kind"] or not _is_a_thing(heard, words, match)]
     strong = [match for match in found if _plain(match["word"]) not in words.weak]
     anchored = [match for match in found if match["kind"] or match.start("word") > match.start()]
     custom = bool(heard.said("workload"))
@@ -59,6 +61,12 @@ def read_workload(heard: Heard, known: Known) -> None:
             _say(heard, words, match)
         elif match in strong or _plain(match["word"]) in words.weak and (match in anchored or chosen):
             heard.sentence.take(*match.span())
+
+
+def _is_a_thing(heard: Heard, words: Keywords, match: re.Match[str]) -> bool:
+    """Whether a weak word is something else: "send me a report", "machine learning"."""
+    before = heard.sentence.plain[max(0, match.start() - 24) : match.start()]
+    return _plain(match["word"]) in words.weak and bool(_THING.search(before))
 
 
 def _say(heard: Heard, words: Keywords, match: re.Match[str]) -> None:

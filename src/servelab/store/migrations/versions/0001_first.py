@@ -11,6 +11,14 @@ def upgrade() -> None:
     """Create everything."""
     op.create_table("servelab_schema", sa.Column("version", sa.Integer, primary_key=True))
     op.execute("INSERT INTO servelab_schema (version) VALUES (1)")
+    _create_studies()
+    _create_trials()
+    _create_measurements()
+    _create_events()
+    _create_devices()
+
+
+def _create_studies() -> None:
     op.create_table(
         "studies",
         sa.Column("id", sa.String(64), primary_key=True),
@@ -24,6 +32,9 @@ def upgrade() -> None:
         sa.Column("suggester_until", sa.Float),
     )
     op.create_index("studies_by_age", "studies", ["created_at"])
+
+
+def _create_trials() -> None:
     op.create_table(
         "trials",
         sa.Column("study", sa.String(64), sa.ForeignKey("studies.id"), primary_key=True),
@@ -48,6 +59,9 @@ def upgrade() -> None:
     )
     op.create_index("trials_by_state", "trials", ["study", "state"])
     op.create_index("trials_by_value", "trials", ["study", "kind", "feasible", "value"])
+
+
+def _create_measurements() -> None:
     op.create_table(
         "measurements",
         sa.Column("study", sa.String(64), primary_key=True),
@@ -59,6 +73,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Float, nullable=False),
         sa.ForeignKeyConstraint(["study", "trial"], ["trials.study", "trials.number"]),
     )
+
+
+def _create_events() -> None:
     op.create_table(
         "events",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
@@ -69,6 +86,9 @@ def upgrade() -> None:
         sa.Column("data", sa.JSON, nullable=False),
     )
     op.create_index("events_by_study", "events", ["study", "id"])
+
+
+def _create_devices() -> None:
     op.create_table(
         "devices",
         sa.Column("device", sa.String(128), primary_key=True),

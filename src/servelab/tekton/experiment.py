@@ -1,0 +1,149 @@
+"""An experiment as its author left it: template, values, PipelineRun, perhaps a study; and what it compiles to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from servelab.kube.kinds import Manifest
+from servelab.spec.errors import DocumentError
+from servelab.tekton.changes import Change, changed_study, changed_values, parameters, renamed_run
+from servelab.tekton.compile import compile_template
+from servelab.tekton.labels import WHOLE, marked
+from servelab.tekton.needs import Needs, needs_of
+from servelab.tekton.values import read_mapping, with_run
+
+TEMPLATE, VALUES, RUN, STUDY_FILE = "pipeline.yaml.j2", "values.yaml", "pipelinerun.yaml", "study.yaml"
+
+_OF_TRIAL = re.compile(r"\$\(params\.experimentId\)-([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The texts of an experiment's files. The name of its PipelineRun is the experiment's id."""
+
+    template: str
+    values: str
+    run: str
+    study: str = ""
+
+    @property
+    def name(self) -> str:
+        """The experiment's id."""
+        metadata = read_mapping(self.run, RUN).get("metadata")
+        return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
+
+    def renamed(self, name: str, namespace: str = "") -> Experiment:
+        """The same under another id, and in a namespace."""
+        return replace(self, run=renamed_run(self.run, name, namespace))
+
+    def changed(self, changes: Sequence[Change]) -> Experiment:
+        """The same with changes to the engine's parameters.
+
+        Raises:
+            DocumentError: its values have no place for one of them.
+        """
+        values, study = self.values, self.study
+        for change in changes:
+            values = changed_values(values, change)
+            study = changed_study(study, change) if study else ""
+        return replace(self, values=values, study=study)
+
+    def parameters(self, trial: str) -> dict[str, Any]:
+        """The engine's parameters in one treatment."""
+        return dict(parameters(read_mapping(self.values, VALUES), trial))
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Its files by name."""
+        texts = {TEMPLATE: self.template, VALUES: self.values, RUN: self.run, STUDY_FILE: self.study}
+        return {name: text for name, text in texts.items() if text}
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What is submitted: labelled manifests, and what they need."""
+
+    run: Manifest
+    pipeline: Manifest
+    definitions: tuple[Manifest, ...]
+    needs: Needs
+
+
+def read_experiment(files: dict[str, str], where: str) -> Experiment:
+    """An experiment from the texts of its files.
+
+    Raises:
+        DocumentError: one is missing.
+    """
+    for name in (TEMPLATE, VALUES, RUN):
+        if name not in files:
+            raise DocumentError((f"{where} has no {name}",), "servelab ask writes an experiment; see docs/cluster.md.")
+    return Experiment(files[TEMPLATE], files[VALUES], files[RUN], files.get(STUDY_FILE, ""))
+
+
+def compile_experiment(experiment: Experiment, definitions: Sequence[Manifest] = ()) -> Compiled:
+    """Compile the template, and label everything with the study (the experiment's id) and trials (its treatments).
+
+    Raises:
+        DocumentError: a file is not what it should be.
+    """
+    run = read_mapping(experiment.run, RUN)
+    name = experiment.name
+    if not name:
+        raise DocumentError((f"{RUN} has no metadata.name",), "The PipelineRun's name is the experiment's id.")
+    values = with_run(read_mapping(experiment.values, VALUES), run, RUN)
+    pipeline = compile_template(experiment.template, values, TEMPLATE).document
+    own = pipeline["metadata"]["name"]
+    # A Pipeline of its own for each run: what ran stays readable, and another run cannot change it meanwhile.
+    pipeline = {**pipeline, "metadata": {**pipeline["metadata"], "name": name}}
+    spec = {**run["spec"], "pipelineRef": {"name": name}, "taskRunSpecs": _task_run_specs(run, pipeline)}
+    annotated = {"annotations": {"servelab/pipeline": own}}
+    labelled = {**run, "metadata": {**run["metadata"], **annotated}, "spec": spec}
+    return Compiled(
+        run=marked(labelled, name),
+        pipeline=marked(pipeline, name),
+        definitions=tuple(marked(one) for one in definitions),
+        needs=needs_of(run, pipeline, definitions, values),
+    )
+
+
+def trials(pipeline: Manifest) -> dict[str, str]:
+    """Pipeline task -> the treatment that it serves: what follows the experiment's id in one of its parameters."""
+    found = {}
+    spec = pipeline.get("spec") or {}
+    for task in [*(spec.get("tasks") or []), *(spec.get("finally") or [])]:
+        texts = [str(one.get("value", "")) for one in task.get("params") or []]
+        match = next((match for text in texts if (match := _OF_TRIAL.fullmatch(text))), None)
+        found[task["name"]] = match[1] if match else WHOLE
+    return found
+
+
+def _task_run_specs(run: Manifest, pipeline: Manifest) -> list[dict[str, Any]]:
+    """Per task, as Tekton puts the labels of its entry on its TaskRun and pod."""
+    given = {one["pipelineTaskName"]: one for one in run["spec"].get("taskRunSpecs") or []}
+    specs = []
+    for task, trial in trials(pipeline).items():
+        entry = given.get(task, {"pipelineTaskName": task})
+        specs.append(marked(entry, run["metadata"]["name"], trial) if trial != WHOLE else entry)
+    return [entry for entry in specs if len(entry) > 1]
+
+
+def read_directory(directory: Path, template: str = "") -> dict[str, str]:
+    """The texts of an experiment's files in a directory; ``template`` where it has none of its own.
+
+    Raises:
+        DocumentError: a file cannot be read.
+    """
+    found = {TEMPLATE: template} if template else {}
+    for name in (TEMPLATE, VALUES, RUN, STUDY_FILE):
+        file = directory / name
+        if file.exists():
+            try:
+                found[name] = file.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise DocumentError((f"cannot read {file}: {error}",)) from error
+    return found

@@ -1,0 +1,107 @@
+"""A short-lived pod that reads a volume."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+from servelab.kube.cluster import Cluster
+from servelab.kube.copy import Place
+from servelab.kube.kinds import POD, Manifest
+from servelab.kube.watch import watch
+from servelab.spec.errors import ClusterError
+from servelab.tekton.labels import marked
+from servelab.tekton.pods import container_statuses, waiting_for
+
+IMAGE = "busybox:1.37"
+MOUNT = "/data"
+CONTAINER = "reader"
+LIFETIME = 3600  # seconds after which Kubernetes ends it, should we be gone
+START = 180.0  # seconds until it runs
+
+_HOPELESS = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError")
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A claim whose files are read by a pod of ``image``."""
+
+    claim: str
+    image: str = IMAGE
+
+
+def reader_manifest(name: str, study: str, volume: Volume) -> Manifest:
+    """The pod: it sleeps, may change nothing, and fits the restricted pod security standard but for its user.
+
+    The user is the image's own, since files on the volume may be readable by their owner alone.
+    """
+    container = {
+        "name": CONTAINER,
+        "image": volume.image,
+        "command": ["sleep", str(LIFETIME)],
+        "volumeMounts": [{"name": "data", "mountPath": MOUNT, "readOnly": True}],
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    source = {"claimName": volume.claim, "readOnly": True}
+    spec = {
+        "containers": [container],
+        "volumes": [{"name": "data", "persistentVolumeClaim": source}],
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": LIFETIME,
+        "terminationGracePeriodSeconds": 0,
+        "automountServiceAccountToken": False,
+    }
+    return marked({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}, study)
+
+
+@asynccontextmanager
+async def reader(cluster: Cluster, study: str, volume: Volume) -> AsyncIterator[Place]:
+    """The root of a volume, readable for as long as the context lasts.
+
+    Raises:
+        ClusterError: the pod does not start; with the reason.
+    """
+    name = f"{study}-reader"
+    await cluster.delete(POD, name, grace=0)  # of a collection that was killed
+    await cluster.apply(reader_manifest(name, study, volume))
+    try:
+        await _started(cluster, name)
+        yield Place(cluster, name, CONTAINER, MOUNT)
+    finally:
+        await cluster.delete(POD, name, grace=0)
+
+
+async def _started(cluster: Cluster, name: str) -> None:
+    doing = "it is not scheduled"
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(START), aclosing(watch(cluster, POD, fields={"metadata.name": name})) as changes:
+            async for change in changes:
+                phase = (change.object.get("status") or {}).get("phase")
+                if phase == "Running":
+                    return
+                doing = _doing(change.object) or doing
+                if phase in ("Failed", "Succeeded") or any(reason in doing for reason in _HOPELESS):
+                    break
+    raise ClusterError(
+        f"the pod that reads the volume does not start: {doing}",
+        "Is the claim bound, and free to be mounted? Another image: --image NAME:TAG (with sleep, find, stat, "
+        "sha256sum, tail and tar).",
+    )
+
+
+def _doing(pod: Manifest) -> str:
+    """What keeps a pod from running, as far as it is known."""
+    for container in container_statuses(pod):
+        if reason := waiting_for(container):
+            return f"{reason}: {container['state']['waiting'].get('message', '')}"
+    status = pod.get("status") or {}
+    told = [one.get("message", "") for one in status.get("conditions") or [] if one.get("status") == "False"]
+    return str(status.get("message") or next(filter(None, told), ""))

@@ -1,0 +1,41 @@
+"""The experiment that a run was made from, kept beside it in the cluster, so that any machine can go on with it."""
+
+from __future__ import annotations
+
+from servelab.kube.cluster import Cluster
+from servelab.kube.kinds import Kind, Manifest
+from servelab.spec.errors import NotFoundError
+from servelab.tekton.experiment import Experiment, read_experiment
+from servelab.tekton.kinds import PIPELINE_RUN
+from servelab.tekton.labels import marked
+
+CONFIG = Kind("v1", "ConfigMap", "configmaps")
+SUFFIX = "-experiment"
+
+
+def source_manifest(experiment: Experiment, run: Manifest) -> Manifest:
+    """A ConfigMap with the experiment's files; Kubernetes removes it together with its run."""
+    owner = {
+        "apiVersion": PIPELINE_RUN.api_version,
+        "kind": PIPELINE_RUN.name,
+        "name": run["metadata"]["name"],
+        "uid": run["metadata"]["uid"],
+    }
+    metadata = {"name": f"{owner['name']}{SUFFIX}", "ownerReferences": [owner]}
+    manifest = {"apiVersion": "v1", "kind": CONFIG.name, "metadata": metadata, "data": experiment.files}
+    return marked(manifest, owner["name"])
+
+
+async def read_source(cluster: Cluster, run: str) -> Experiment:
+    """The experiment of a run.
+
+    Raises:
+        NotFoundError: the cluster does not have it.
+    """
+    found = await cluster.find(CONFIG, f"{run}{SUFFIX}")
+    if found is None:
+        raise NotFoundError(
+            f"the experiment of run {run} is not in {cluster.namespace}",
+            "servelab keeps it for runs that it submitted.",
+        )
+    return read_experiment(dict(found.get("data") or {}), f"ConfigMap {run}{SUFFIX}")
