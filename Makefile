@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FILES := src tests benchmarks
 
-.PHONY: help quickstart test test-harnesses check bench bench-search bench-loop bench-harness docs clean
+.PHONY: help quickstart test test-harnesses check bench bench-search bench-loop bench-harness bench-tekton docs clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -29,7 +29,7 @@ check: .venv/dev ## lint, types, architecture
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: .venv/dev bench-search bench-loop bench-harness ## every benchmark; tables go to docs/benchmarks/
+bench: .venv/dev bench-search bench-loop bench-harness bench-tekton ## every benchmark; tables go to docs/benchmarks/
 
 bench-search: .venv/dev ## samplers side by side on a surface with known truth
 	$(BIN)/python -m benchmarks.search --out docs/benchmarks/search.md
@@ -39,6 +39,9 @@ bench-loop: .venv/dev ## overhead of the loop, and status on 10,000 trials
 
 bench-harness: .venv/dev ## load generators side by side on a server whose schedule is known
 	$(BIN)/python -m benchmarks.harness --out docs/benchmarks/harness.md
+
+bench-tekton: .venv/dev ## compiling 1,000 treatments to a pipeline: time and memory
+	$(BIN)/python -m benchmarks.tekton --out docs/benchmarks/tekton.md
 
 docs: .venv/dev ## build the documentation into site/, strictly
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

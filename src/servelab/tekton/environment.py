@@ -20,9 +20,9 @@ from jinja2.utils import Namespace
 from servelab.tekton.faults import TemplateFault
 from servelab.tekton.filters import bounded_range, dns, enumerate_list, slug, tojson
 from servelab.tekton.limits import MAX_TEXT, Meter, weigh
-from servelab.tekton.plain import reads_back
+from servelab.tekton.plain import is_plain_word, reads_back, typed
 from servelab.tekton.rewrite import Rewriter, names_of
-from servelab.tekton.slots import JsonText, Known, Slots, text_of
+from servelab.tekton.slots import JsonText, Known, Slots, Word, text_of
 from servelab.tekton.waiting import Absent, Later, Missing, Raw
 
 MAX_NUMBER_ARGUMENT = 10_000
@@ -91,12 +91,21 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         if isinstance(value, Undefined):
             return self.slots.put(Missing(value._undefined_message, line + self.offset))
         if isinstance(value, str) and not isinstance(value, JsonText):
-            return self.slots.put(Known(value)) if given and not reads_back(value) else str(value)
+            return self._text_out(value, given)
         if value is None or isinstance(value, dict | list | tuple | JsonText):
-            return self.slots.put(Known(value))
+            weight = len(value) if isinstance(value, str) else weigh(value, ChainMap({}, self.meter.weights))
+            return self.slots.put(Known(value), weight)
         if callable(value) and not isinstance(value, bool | int | float):
             return self.slots.put(Missing("this is a function, it has no text; call it", line + self.offset))
-        return text_of(value)
+        return text_of(value) if self.deferring else self.slots.put(Word(value), len(str(value)))
+
+    def _text_out(self, text: str, given: bool) -> str:
+        # In the second pass short texts are slots too, so that rounds of a loop render the same text to be read.
+        if given and not reads_back(text):
+            return self.slots.put(Known(text), len(text))
+        if self.deferring or not (given or is_plain_word(text)):
+            return str(text)
+        return self.slots.put(Word(typed(text)), len(text))
 
     def keep(self, node: nodes.Expr, line: int) -> int:
         """Keep an expression for the second pass; its number."""
@@ -118,7 +127,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         if key not in self._compiled:
             self._compiled[key] = self._expression(node, line)
         captured = {name: _snapshot(value, line) for name, value in names.items() if not self._is_hidden(name, value)}
-        return self.slots.put(Later(self._compiled[key], captured, line))
+        return self.slots.put(Later(self._compiled[key], captured, line, self.meter))
 
     def raw(self, text: str, line: int) -> str:
         """The token of an expression that stands in ``{% raw %}``."""

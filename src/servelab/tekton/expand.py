@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from jinja2 import Template
@@ -12,9 +12,9 @@ from jinja2 import Template
 from servelab.tekton.blocks import Block
 from servelab.tekton.environment import TemplateEnvironment
 from servelab.tekton.faults import Binding, TemplateFault, telling_lines
-from servelab.tekton.limits import Meter, weigh
+from servelab.tekton.limits import Meter
 from servelab.tekton.loops import is_loop, read_loop
-from servelab.tekton.slots import Scope, Slots, Whole
+from servelab.tekton.slots import Scope, Slots
 from servelab.tekton.template import SECTIONS, Rendered
 from servelab.tekton.tree import Node, Tree, read_tree
 
@@ -22,6 +22,7 @@ Loops: TypeAlias = tuple[Binding, ...]
 """The rounds of the loops around something, from the outermost in."""
 
 MAX_DEPTH = 32
+MAX_TREES = 64  # texts of blocks that are kept as trees
 BLOCK = "__jinja__"
 
 
@@ -51,6 +52,7 @@ class Expander:
         self._meter = meter
         self._environment = TemplateEnvironment(meter, deferring=False)
         self._programs: dict[Block, Template] = {}
+        self._trees: dict[str, Tree] = {}
 
     def expand(self, rendered: Rendered, values: Scope) -> Expanded:
         """The whole pipeline.
@@ -96,28 +98,37 @@ class Expander:
                 yield from self._tasks(loop.tasks, tree, inner, (*loops, binding))
 
     def _task(self, node: Node, tree: Tree, scope: Scope) -> Any:
-        task = tree.resolve(node, scope)
-        self._meter.add_task(weigh(task, self._meter.weights))
-        return task
+        self._meter.add_task(tree.weight(node))
+        return tree.resolve(node, scope)
 
     def _block(self, node: dict[Any, Node], tree: Tree, scope: Scope) -> tuple[list[Node], Tree]:
         if len(node) > 1:
             others = ", ".join(str(key) for key in node if key != BLOCK)
             raise TemplateFault(f"beside `{BLOCK}` nothing may stand in an item of a task list, here {others}")
         body, line = node[BLOCK], tree.line(node) or 1
-        block = body.slot if isinstance(body, Whole) and isinstance(body.slot, Block) else None
-        if block is None:
-            text = tree.resolve(body, scope)
-            if not isinstance(text, str):
-                raise TemplateFault(f"`{BLOCK}` is not a text; write `{BLOCK}: |` and the tasks below it")
-            block = Block(text, line - 1)
-        self._environment.slots, self._environment.offset = Slots(), block.offset
-        with telling_lines(block.offset):
-            inner = read_tree(self._program(block).render(scope), self._environment.slots, block.offset)
+        block = tree.resolve(body, scope)
+        if isinstance(block, str):
+            block = Block(block, line - 1)
+        if not isinstance(block, Block):
+            raise TemplateFault(f"`{BLOCK}` is not a text; write `{BLOCK}: |` and the tasks below it")
+        inner = self._rendered(block, scope)
         items = inner.root if inner.root is not None else []
         if not isinstance(items, dict | list):
             raise TemplateFault(f"`{BLOCK}` makes plain text; it is to make a task or a list of tasks")
         return items if isinstance(items, list) else [items], inner
+
+    def _rendered(self, block: Block, scope: Scope) -> Tree:
+        """The tree that a block makes; texts that differ only in the values of their slots are read once."""
+        slots = Slots()
+        self._environment.slots, self._environment.offset = slots, block.offset
+        with telling_lines(block.offset):
+            text = self._program(block).render(scope)
+            known = self._trees.get(text)
+            if known is None:
+                if len(self._trees) >= MAX_TREES:
+                    self._trees.clear()
+                known = self._trees[text] = read_tree(text, slots, block.offset)
+        return replace(known, slots=slots)
 
     def _program(self, block: Block) -> Template:
         known = self._programs.get(block)

@@ -34,7 +34,8 @@ def run_after(task: Mapping[str, Any]) -> list[str]:
 def result_sources(task: Mapping[str, Any]) -> list[str]:
     """The tasks whose results ``task`` uses, for which Tekton makes it wait as well."""
     used = {name: task.get(name) for name in ("params", "when", "matrix", "displayName")}
-    return list(dict.fromkeys(name for text in texts(used) for name in _RESULT.findall(text)))
+    found = (text for text in texts(used) if "$(tasks." in text)
+    return list(dict.fromkeys(name for text in found for name in _RESULT.findall(text)))
 
 
 def explain(document: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import ChainMap
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,12 +51,23 @@ class Meter:
             TemplateFault: the pipeline becomes too large.
         """
         self.tasks += 1
-        self.output += characters
         if self.tasks > MAX_TASKS:
             raise TemplateFault(f"the loops make more than {MAX_TASKS:,} tasks")
+        self._add(characters)
+        self.step()
+
+    def add_output(self, value: Any) -> None:
+        """Account for a value that an expression has.
+
+        Raises:
+            TemplateFault: the pipeline becomes too large.
+        """
+        self._add(weigh(value, ChainMap({}, self.weights)))
+
+    def _add(self, characters: int) -> None:
+        self.output += characters
         if self.output > MAX_OUTPUT:
             raise TemplateFault(f"the pipeline would have more than {MAX_OUTPUT:,} characters")
-        self.step()
 
 
 def check_source(text: str, what: str) -> None:

@@ -39,3 +39,14 @@ def reads_back(text: str) -> bool:
         return False
     (value,) = read
     return value == text or (isinstance(value, bool | int | float) and json.dumps(value) == text)
+
+
+def typed(text: str) -> str | int | float | bool:
+    """What YAML reads bare ``text`` as; the text itself where it does not read back."""
+    if is_plain_word(text) or not reads_back(text):
+        return text
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    return found if isinstance(found, bool | int | float) else text

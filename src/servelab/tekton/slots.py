@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from servelab.tekton.plain import typed
+
 OPEN, CLOSE = "\ue000", "\ue001"
 TOKEN = re.compile(f"{OPEN}([0-9]+){CLOSE}")
 
@@ -37,9 +39,9 @@ class Slot(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Known:
-    """A value that the first pass knew."""
+    """A value that is known when the text is rendered."""
 
     content: Any
 
@@ -49,51 +51,68 @@ class Known:
         return self.content
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Word(Known):
+    """A short text or a number, which YAML reads bare as ``content``."""
+
+
 class Slots:
-    """The slots of one rendered text."""
+    """The slots of one rendered text, and about how many characters their values have."""
 
     def __init__(self) -> None:
-        self._slots: list[Slot] = []
+        self.places: list[Slot] = []
+        self.weights: list[int] = []
 
-    def put(self, slot: Slot) -> str:
+    def put(self, slot: Slot, weight: int = 0) -> str:
         """Keep ``slot``; the token that stands for it in the text."""
-        self._slots.append(slot)
-        return f"{OPEN}{len(self._slots) - 1}{CLOSE}"
-
-    def scalar(self, text: str, plain: bool) -> Any:
-        """What a scalar with this text is: the text, a Slot, or Pieces."""
-        if OPEN not in text:
-            return text
-        whole = TOKEN.fullmatch(text)
-        if whole and plain:
-            return Whole(self._slots[int(whole[1])])
-        pieces: list[str | Slot] = []
-        for index, part in enumerate(TOKEN.split(text)):
-            pieces.append(self._slots[int(part)] if index % 2 else part)
-        return Pieces(tuple(piece for piece in pieces if piece != ""))
+        self.places.append(slot)
+        self.weights.append(weight)
+        return f"{OPEN}{len(self.places) - 1}{CLOSE}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Whole:
-    """A scalar that is one slot."""
+    """A plain scalar that is one slot, by its number."""
 
-    slot: Slot
+    slot: int
 
-    def value(self, scope: Scope) -> Any:
+    def value(self, slots: Slots, scope: Scope) -> Any:
         """The slot's value, with its type."""
-        found = self.slot.value(scope)
+        found = slots.places[self.slot].value(scope)
         return json.loads(found) if isinstance(found, JsonText) else found
 
+    def weight(self, slots: Slots) -> int:
+        """About how many characters it has."""
+        return slots.weights[self.slot]
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Pieces:
-    """A scalar of text and slots."""
+    """A scalar of text and numbers of slots; ``plain`` when it stands without quotes."""
 
-    parts: tuple[str | Slot, ...]
+    parts: tuple[str | int, ...]
+    plain: bool
 
-    def value(self, scope: Scope) -> str:
-        """The whole text."""
-        return "".join(part if isinstance(part, str) else text_of(part.value(scope)) for part in self.parts)
+    def value(self, slots: Slots, scope: Scope) -> Any:
+        """The whole text; what is plain and of words only is read as YAML reads it."""
+        found = [part if isinstance(part, str) else slots.places[part] for part in self.parts]
+        text = "".join(part if isinstance(part, str) else text_of(part.value(scope)) for part in found)
+        return typed(text) if self.plain and all(isinstance(part, str | Word) for part in found) else text
+
+    def weight(self, slots: Slots) -> int:
+        """About how many characters it has."""
+        return sum(len(part) if isinstance(part, str) else slots.weights[part] for part in self.parts)
+
+
+def scalar(text: str, plain: bool) -> str | Whole | Pieces:
+    """What a scalar with this text is."""
+    if OPEN not in text:
+        return text
+    whole = TOKEN.fullmatch(text)
+    if whole and plain:
+        return Whole(int(whole[1]))
+    parts = [int(part) if index % 2 else part for index, part in enumerate(TOKEN.split(text))]
+    return Pieces(tuple(part for part in parts if part != ""), plain)
 
 
 def text_of(value: Any) -> str:

@@ -11,7 +11,7 @@ import yaml
 from servelab.tekton.faults import TemplateFault
 from servelab.tekton.limits import MAX_OUTPUT, weigh
 from servelab.tekton.rewrite import LINE_MARK
-from servelab.tekton.slots import Pieces, Scope, Slots, Whole
+from servelab.tekton.slots import Pieces, Scope, Slots, Whole, scalar
 
 Node: TypeAlias = Any
 """A dict, list, scalar, Whole or Pieces."""
@@ -21,11 +21,13 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass
 class Tree:
-    """The data of a rendered text, and the template line of each mapping in it."""
+    """The data of a rendered text, its slots, and the template line of each mapping in it."""
 
     root: Node
+    slots: Slots
     lines: dict[int, int] = field(default_factory=dict)
     fixed: dict[int, bool] = field(default_factory=dict)
+    weights: dict[int, tuple[int, tuple[Node, ...]]] = field(default_factory=dict)
 
     def line(self, node: Node) -> int | None:
         """The line on which ``node``, a mapping, begins in the template."""
@@ -38,15 +40,25 @@ class Tree:
             TemplateFault: a slot has no value.
         """
         if isinstance(node, Whole | Pieces):
-            return node.value(scope)
+            return node.value(self.slots, scope)
         if not isinstance(node, dict | list) or self._is_fixed(node):
             return node
         if isinstance(node, list):
             return [self.resolve(child, scope) for child in node]
         return {self._key(key, scope): self.resolve(child, scope) for key, child in node.items()}
 
+    def weight(self, node: Node) -> int:
+        """About how many characters ``node`` has, with what its slots are known to have."""
+        known = self.weights.get(id(node))
+        if known is None:
+            leaves: list[Node] = []
+            known = self.weights[id(node)] = (_fixed_weight(node, leaves), tuple(leaves))
+        own, slots = known
+        total: int = own + sum(leaf.weight(self.slots) for leaf in slots)
+        return total
+
     def _key(self, key: Any, scope: Scope) -> Any:
-        found = key.value(scope) if isinstance(key, Whole | Pieces) else key
+        found = key.value(self.slots, scope) if isinstance(key, Whole | Pieces) else key
         if isinstance(found, dict | list):
             raise TemplateFault("the name of a field is a list or a mapping")
         return found
@@ -63,13 +75,25 @@ class Tree:
         return known
 
 
+def _fixed_weight(node: Node, slots: list[Node]) -> int:
+    """The weight of what is written in the template; the slots in it are put into ``slots``."""
+    if isinstance(node, Whole | Pieces):
+        slots.append(node)
+        return 4
+    if isinstance(node, dict):
+        return 4 + sum(_fixed_weight(part, slots) for pair in node.items() for part in pair)
+    if isinstance(node, list):
+        return 4 + sum(_fixed_weight(child, slots) for child in node)
+    return 4 + (len(node) if isinstance(node, str) else 8)
+
+
 class _Loader(_Base):  # type: ignore[misc]
-    slots: Slots
     lines: dict[int, int]
 
 
 def _scalar(loader: _Loader, node: yaml.ScalarNode) -> Any:
-    return loader.slots.scalar(node.value, plain=not node.style)
+    del loader
+    return scalar(node.value, plain=not node.style)
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> Iterator[dict[Any, Any]]:
@@ -98,7 +122,7 @@ def read_tree(rendered: str, slots: Slots, offset: int = 0) -> Tree:
     """
     text, lines = _without_marks(rendered)
     loader = _Loader(text)
-    loader.slots, loader.lines = slots, {}
+    loader.lines = {}
     try:
         root = loader.get_single_data()
     except yaml.MarkedYAMLError as error:
@@ -109,9 +133,10 @@ def read_tree(rendered: str, slots: Slots, offset: int = 0) -> Tree:
         raise TemplateFault(f"after rendering this is not YAML: {str(error).splitlines()[0]}") from None
     finally:
         loader.dispose()
-    if weigh(root, {}) > MAX_OUTPUT:
+    # Only anchors make more of a text than it has characters, or something that contains itself.
+    if "*" in text and "&" in text and weigh(root, {}) > MAX_OUTPUT:
         raise TemplateFault(f"after rendering this has more than {MAX_OUTPUT:,} characters")
-    return Tree(root, {key: lines[line] + offset for key, line in loader.lines.items() if line < len(lines)})
+    return Tree(root, slots, {key: lines[line] + offset for key, line in loader.lines.items() if line < len(lines)})
 
 
 def _without_marks(rendered: str) -> tuple[str, list[int]]:

@@ -10,6 +10,7 @@ from jinja2.runtime import Undefined
 from jinja2.utils import missing
 
 from servelab.tekton.faults import TemplateFault, telling_lines
+from servelab.tekton.limits import Meter
 from servelab.tekton.slots import Scope
 
 if TYPE_CHECKING:
@@ -97,15 +98,17 @@ class Missing:
 class Later:
     """An expression that needs loop variables, with the other names as the first pass knew them."""
 
-    def __init__(self, program: Template, captured: Mapping[str, Any], line: int) -> None:
-        self._program, self._line = program, line
+    def __init__(self, program: Template, captured: Mapping[str, Any], line: int, meter: Meter) -> None:
+        self._program, self._line, self._meter = program, line, meter
         self._captured = {name: value for name, value in captured.items() if not isinstance(value, Absent)}
         self._absent = {name: value for name, value in captured.items() if isinstance(value, Absent)}
 
     def value(self, scope: Scope) -> Any:
         """The expression's value in ``scope``."""
         known = {name: value.found(self._program.environment, scope) for name, value in self._absent.items()}
-        return evaluate(self._program, {**scope, **self._captured, **known}, self._line)
+        found = evaluate(self._program, {**scope, **self._captured, **known}, self._line)
+        self._meter.add_output(found)
+        return found
 
 
 class Raw:

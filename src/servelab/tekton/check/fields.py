@@ -26,10 +26,16 @@ _SCALARS: dict[str, tuple[tuple[type, ...], str]] = {
 
 
 @cache
-def _types() -> dict[str, dict[str, str]]:
+def _types() -> dict[str, tuple[dict[str, str], tuple[str, ...]]]:
+    """The kind of each field of each type, and the names of those that are required."""
     text = (files("servelab.tekton.check") / "fields.yaml").read_text(encoding="utf-8")
-    loaded: dict[str, dict[str, str]] = yaml.safe_load(text)
-    return loaded
+    return {
+        name: (
+            {field.rstrip("!"): kind for field, kind in fields.items()},
+            tuple(field.rstrip("!") for field in fields if field.endswith("!")),
+        )
+        for name, fields in yaml.safe_load(text).items()
+    }
 
 
 def check_fields(document: Mapping[str, Any], kind: str, subject: str) -> Iterator[Problem]:
@@ -61,15 +67,15 @@ def _check(value: Any, kind: str, path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _check_type(value: Mapping[Any, Any], kind: str, path: Path) -> Iterator[tuple[Path, str]]:
-    fields = {name.rstrip("!"): (of, name.endswith("!")) for name, of in _types()[kind].items()}
-    for name, (_, required) in fields.items():
-        if required and name not in value:
+    fields, required = _types()[kind]
+    for name in required:
+        if name not in value:
             yield path, f"`{name}` is missing"
     for name, child in value.items():
         if name not in fields:
             yield path, f"unknown field `{name}`{_nearest(str(name), list(fields))}"
-        elif child is not None or fields[name][0] in _SCALARS:
-            yield from _check(child, fields[name][0], (*path, name))
+        elif child is not None or fields[name] in _SCALARS:
+            yield from _check(child, fields[name], (*path, name))
 
 
 def _nearest(name: str, known: list[str]) -> str:

@@ -33,7 +33,7 @@ class Reference:
 def references(node: Any, path: Path = ()) -> Iterator[Reference]:
     """Every variable in the texts below ``node``, which stands at ``path``."""
     if isinstance(node, str):
-        for match in _VARIABLE.finditer(node):
+        for match in _VARIABLE.finditer(node) if "$(" in node else ():
             parsed = _parse(match[1])
             if parsed:
                 yield Reference(match[0], *parsed, match[0] == node, path)
