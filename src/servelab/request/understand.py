@@ -20,6 +20,7 @@ from servelab.request.reading.loads import read_loads, read_named_loads, read_se
 from servelab.request.reading.models import read_ids, read_models
 from servelab.request.reading.names import read_names
 from servelab.request.reading.places import engine_of, read_accelerators, read_engine, read_platform
+from servelab.request.reading.proximity import read_near
 from servelab.request.reading.quantity import with_digits
 from servelab.request.reading.removals import read_removals
 from servelab.request.reading.sentence import LONGEST, LONGEST_WORD, Sentence
@@ -49,6 +50,7 @@ READERS: tuple[Callable[[Heard, Known], None], ...] = (
     read_workload,
     read_intent,
     read_seconds,
+    read_near,
 )
 """In order: what is written exactly comes first, words with several meanings come last."""
 

@@ -13,7 +13,7 @@ from servelab.request.reading.limits import FLAGS
 from servelab.request.said import Intent, Option, Request, Understanding
 from servelab.spec.budget import Budget
 
-_JOINED = re.compile(r"(?=\s*[a-z,;&/+])[\s,;&/+]*(?:(?:and|or|vs\.?|versus|then|also|as|well|along|together|with|plus|compare|compared|to|both|as|well|against|,)[\s,]*)*")
+_JOINED = re.compile(r"(?=\s*[a-z,;&/+])[\s,;&/+]*(?:(?:and|or|vs\.?|versus|then|also|as|well|along|together|with|plus|compare|compared|to|both|once|first|second|later|afterwards|at|it|run|runs|do|try|for|on|the|as|well|against|,)[\s,]*)*")
 _CORRECTED = re.compile(r"\b(?:no,? wait|wait|actually|sorry|i mean|i meant|rather|make that|scratch that|correction|or rather|no,|instead)\b")
 _EXCLUDED = re.compile(r"(?:except(?: for)?|excluding|other than|anything but|but not|apart from|instead of|rather than|without|no|skip(?:ping)?|drop|leave out) (?:the |a |an )?$")
 _REFUSED = re.compile(r"\b(?:except(?: for)?|excluding|without|no|skip(?:ping)?|anything but|but not|apart from|besides|instead of|rather than|not|in place of|replacing|replace|from|no longer|other than|was) (?:the |a |an )?$")

@@ -40,7 +40,7 @@ LIMITS = (
     ),
     Limit(
         "max_model_len",
-        rf"(?:{_MAX})?(?:model|seq(?:uence)?|ctx|context)[-_ ](?:lens?|lengths?|size)|{_MAX}(?:context|ctx|len(?:gth)?|sequence length)(?:[-_ ](?:window|size|length|len))?|(?:context|ctx)[-_ ]?(?:windows?|sizes?|lengths?|lens?|limit)?|model[-_ ]len(?:gth)?|n[-_]ctx",
+        rf"(?:{_MAX})?(?:model|seq(?:uence)?|ctx|context)[-_ ](?:lens?|lengths?|size)|{_MAX}(?:context|ctx|len(?:gth)?|sequence length)(?:[-_ ](?:window|size|length|len))?|(?:contexts?|ctx)[-_ ]?(?:windows?|sizes?|lengths?|lens?|limit)?|model[-_ ]len(?:gth)?|n[-_]ctx",
         r"[- ]?(?:tokens?[- ])?(?:of )?(?:max(?:imum)?[- ])?(?:model[- ]len(?:gth)?|(?:context|ctx|sequence|seq)(?:[- ](?:lengths?|len|windows?|sizes?|limit))?)",
         Kind(k=1024),
         16_777_216,
@@ -48,7 +48,7 @@ LIMITS = (
     Limit(
         "max_num_seqs",
         rf"(?:{_MAX})?(?:num(?:ber)?[-_ ](?:of[-_ ])?)?(?:concurrent[-_ ])?(?:seqs?|sequences)\b(?![-_ ]len)|{_MAX}batch(?:[-_ ]size)?s?\b(?![-_ ]tok|ed)|batch[-_ ]size|{_MAX}running[-_ ](?:requests|seqs)",
-        r"[- ](?:max(?:imum)?[- ])?(?:num[- ])?(?:concurrent[- ])?(?:seqs?|sequences)\b(?![- ]len)",
+        r"[- ](?:max(?:imum)?[- ])?(?:num[- ])?(?:concurrent[- ])?(?:seqs?|sequences)\b(?![- ]len)(?: (?:in|per) (?:a |one |each |the )?batch)?|[- ]requests (?:in|per) (?:a |one |each |the )?batch|[- ]running requests",
         Kind(most=16_384),
         65_536,
     ),
@@ -71,12 +71,13 @@ def _patterns(limit: Limit) -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 _COMPILED = [(limit, *_patterns(limit)) for limit in LIMITS]
-_WAYS = rx(rf"(?P<levels>\d{{1,4}}[- ]way(?:{JOIN}\d{{1,4}}[- ]way){{0,5}})[- ](?:tensor[- ]parallel(?:ism)?|tp)\b")
+_WAYS = rx(rf"(?P<levels>\d{{1,4}}[- ]way(?:{JOIN}(?:once )?(?:with )?\d{{1,4}}[- ]way){{0,5}})[- ](?:tensor[- ]parallel(?:ism)?|tp)\b")
 _BATCH = rx(rf"\bbatch(?:es)?(?:[- ]sizes?)?{IS}(?P<levels>{LEVELS}) ?tokens?\b")
 _GLUED = rx(rf"\btp[-_]?(?P<levels>\d{{1,4}})(?![\w.]){_TAIL}")
 _NO_NUMBER = {
     limit.name: rx(rf"(?:--(?:{limit.before})[= ]|(?<![\w.])(?:{limit.before}) ?[=:] ?)(?P<bad>[^\s,;\0]+)") for limit in LIMITS
 }
+_NUMBER_LATER = rx(rf"[^.;\n\0]{{0,40}}{NUMBER}")
 _NONE = rx(r"\b(?:no|without(?: any)?) (?:tensor[- ]parallel(?:ism)?|tp)\b(?! ?[=\d])")
 
 
@@ -99,8 +100,9 @@ def read_limits(heard: Heard, known: Known) -> None:
         _say(heard, LIMITS[0], match)
     for limit in LIMITS:
         for match in heard.sentence.find(_NO_NUMBER[limit.name]):
-            heard.sentence.take(*match.span())
-            _ask(heard, limit, *match.span())
+            if not _NUMBER_LATER.match(heard.sentence.free, match.end()):
+                heard.sentence.take(*match.span())
+                _ask(heard, limit, *match.span())
 
 
 def _named_before(heard: Heard, start: int) -> bool:

@@ -6,9 +6,10 @@ from servelab.request import safe
 from servelab.request.reading.flags import bare_value
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import STOP, Known, rx
+from servelab.request.reading.leftover import SAYS_NOTHING
 from servelab.request.reading.vocabulary import says_more
 
-_GLUE = r"(?: (?:that )?(?:i|we) (?:use|want|have|need|like)| to use| from \S{1,63} to(?= \S))?(?: (?:is|are|to|be|as|of|should|must|will|going|supposed|set|called|named|use|using|please|take|it|the|=)){0,5}"
+_GLUE = r"(?: (?:that )?(?:i|we|you)(?: [a-z]{2,8}){1,4}(?= is\b)| to use| from \S{1,63} to(?= \S))?(?: (?:is|are|to|be|as|of|should|must|will|going|supposed|set|called|named|use|using|please|take|it|the|=)){0,5}"
 _BEFORE_NAME = rf"{_GLUE}(?: ?(?:->|=>|=|:|/) ?| )(?=\S)"
 _NAMESPACE = rx(
     rf"(?:(?:in|into|to|on|under|use|using|within|with|for|inside|as|change|switch|move|set|k8s|kubernetes|my|our|the|target) ){{0,4}}"
@@ -19,8 +20,8 @@ _NAMESPACE_AFTER = rx(
     r"|(?:^|(?<=[\n,;(]))[ ]?[\"']?(?P<line>[a-z0-9][a-z0-9-]{0,62})[\"']? (?:name[ -]?space|ns)(?=$|[\n,;.)])"
     r"|(?<![\w-])(?P<bracketed>[a-z0-9][a-z0-9-]{0,62}) \((?:the |my )?(?:name[ -]?space|ns)\)"
     r"|\b(?:the|my|our)(?: k8s| kubernetes| target)? name[ -]?space, [\"']?(?P<so>[a-z0-9][a-z0-9-]{0,62})[\"']?(?=[,.;\n]|$)"
-    r"|\b(?:use|using|take|with|set|have|make|keep) [\"']?(?P<as>[^\s,;\"'\0]{1,80})[\"']? (?:as|for|to be) (?:the |my |our |its )?(?:k8s |kubernetes |target )?(?:name[ -]?space|ns)\b"
-    r"|(?<![\w-])[\"']?(?P<is>[a-z0-9][a-z0-9-]{0,62})[\"']? (?:is|as|being|will be|should be) (?:the |my |our )(?:k8s |kubernetes |target )?name[ -]?space\b"
+    r"|(?:\b(?:use|using|take|with|set|have|make|keep) )?[\"']?(?<![\w-])(?P<as>[a-z0-9][a-z0-9-]{0,62})[\"']? (?:as|for|to be) (?:the |my |our |its )?(?:k8s |kubernetes |target )?(?:name[ -]?space|ns)\b"
+    r"|(?<![\w-])[\"']?(?P<is>[a-z0-9][a-z0-9-]{0,62})[\"']?(?:,? which)? (?:is|as|being|will be|should be) (?:the |my |our )(?:k8s |kubernetes |target )?name[ -]?space\b"
 )
 _AUTOMATIC = rx(
     r"(?:please )?(?:auto[- ]?(?:matically )?generat(?:e|ed|ing)|automatically (?:name|choose|pick|make)|generate|auto|make up|pick|choose|invent)(?: (?:an?|the|my|your|its|own|for|me)){0,5}"
@@ -30,11 +31,12 @@ _AUTOMATIC = rx(
 )
 _THING = r"(?:experiment|exp|run|study|pipeline[- ]?run|job|test|benchmark)"
 _ID = rx(
-    rf"\b(?:(?:and |please ){{0,5}}(?:call|name|label|title) (?:it|this|that|(?:the|this|my) {_THING})(?: as)?|(?:the |my |with |use |using |as |set ){{0,5}}{_THING}[-_ ]?(?:id|name){_GLUE}"
-    rf"|(?:give|assign) (?:it|(?:the|this|my) {_THING}) (?:the |an? )?(?:name|id)|save it as|(?:under|with|by|using) (?:the )?(?:name|id)(?: of)?|(?:and )?(?:it|{_THING}) (?:is |be |should be )?(?:called|named|titled)|(?<!model )(?<!model_)(?:the |with |use |my ){{0,5}}\bid(?: (?:is|be|should|to|as|of|=)){{0,5}}|(?<=\s)named(?= [\"'])|(?<=[\s,])(?:called|named)|(?<![\w.-])(?:experiment|name)(?= ?[=:]))(?: ?(?:->|=>|=|:|/) ?| )(?=\S)"
+    rf"\b(?:(?:and |please ){{0,5}}(?:call|name|label|title) (?:it|this one|this|that|(?:the|this|my) {_THING})(?: as)?|(?:the |my |with |use |using |as |set ){{0,5}}{_THING}[-_ ]?(?:id|name){_GLUE}"
+    rf"|(?:its|the \w{{2,12}}'s|{_THING}'s) (?:name|id){_GLUE}|(?:call|name) this one|(?:tag|title) (?:it|the {_THING})|(?:give|assign) (?:it|(?:the|this|my) {_THING}) (?:the |an? )?(?:name|id)|save it as|(?:under|with|by|using) (?:the )?(?:name|id)(?: of)?|(?:and )?(?:it|{_THING}) (?:is |be |should be )?(?:called|named|titled)|(?<!model )(?<!model_)(?:the |with |use |my ){{0,5}}\bid(?: (?:is|be|should|to|as|of|=)){{0,5}}|(?<=\s)named(?= [\"'])|(?<=[\s,])(?:called|named)|(?<![\w.-])(?:experiment|name|title)(?= ?[=:]))(?: ?(?:->|=>|=|:|/) ?| )(?=\S)"
 )
 _ID_FLAG = rx(r"--(?:experiment[-_](?:id|name)|name|id)[= ](?=\S)")
 _NO_NAMESPACE = (STOP - {"default"}) | {"kubernetes", "k8s", "target", "cluster"}
+_ID_AS = rx(rf"(?:\b(?:use|using|take|with|set) )?[\"']?(?<![\w-])(?P<name>[a-z0-9][\w.-]{{0,62}})[\"']? (?:as|for) (?:the |its |my |our |an? ){{0,2}}(?:{_THING} )?(?:id|name)\b")
 _EXPERIMENT = rx(r"(?<![\w-])(?:as |the |for )?(?:experiment|exp) (?P<name>[a-z][a-z0-9]*-[a-z0-9-]*[a-z0-9])(?![\w/.])")
 _NOT_BEFORE = ("namespace ", "model ", "image ", "container ", "preset ", "cluster ", "engine ", "namespace is ", "secret ")
 
@@ -43,7 +45,7 @@ def read_names(heard: Heard, known: Known) -> None:
     """The namespace, then the id of the experiment."""
     for match in heard.sentence.find(_NAMESPACE_AFTER):
         group = next(name for name in ("name", "line", "bracketed", "so", "as", "is") if match[name])
-        if match[group] not in _NO_NAMESPACE:
+        if match[group] not in _NO_NAMESPACE and not (group in ("as", "is") and match[group] in SAYS_NOTHING):
             _namespace(heard, heard.sentence.exact(*match.span(group)), *match.span())
     for match in heard.sentence.find(_NAMESPACE):
         word, end = bare_value(heard, match.end())
@@ -56,6 +58,9 @@ def read_names(heard: Heard, known: Known) -> None:
     for match in heard.sentence.find(_AUTOMATIC):
         heard.removed.append("experiment_id")
         heard.sentence.take(*match.span())
+    for match in heard.sentence.find(_ID_AS):
+        if match["name"] not in SAYS_NOTHING and not says_more(known.catalog, known.engine, match["name"]):
+            heard.say("experiment_id", heard.sentence.exact(*match.span("name")), *match.span())
     for pattern in (_ID_FLAG, _ID):
         for match in heard.sentence.find(pattern):
             word, end = bare_value(heard, match.end())

@@ -33,7 +33,7 @@ _SAME = {"k8s": "kubernetes", "local": "process"}
 _SUFFIX = r"(?: ?(?P<form>sxm\d?|pcie|nvl))?(?:[- ]?\(?(?P<after>\d{2,3}) ?g(?:i?b)?\)?)?(?:-hbm\d\w?)?(?P<plural>'?s)?(?:[- ](?:gpus?|accelerators?|cards?|nodes?|machines?|instances?|box(?:es)?))?"
 _COUNT = r"(?:(?P<count>\d{1,4})(?: ?x ?| )|(?P<one>single) )?"
 _ON = r"(?:tensor[- ]parallel(?:ly|ism)? )?(?:(?P<on>on|with|using|across|over|between|among) )?(?:an? |the |our |my )?"
-_GPUS = rx(rf"{_ON}(?:(?P<count>\d{{1,4}})[ -]?(?:x )?|(?P<one>single|one)[- ])(?:available |free |local )?(?:gpus?|accelerators?|graphics cards?)\b")
+_GPUS = rx(rf"{_ON}(?:(?P<count>\d{{1,4}})[ -]?(?:x )?|(?P<one>single|one)[- ])(?:available |free |local )?(?:gpus?|accelerators?|(?:graphics |gpu )?cards?)\b(?P<tp> (?:with|in|using|for|as|under) tensor[- ]parallel\w{{0,7}})?")
 
 
 def engine_of(text: str) -> str | None:
@@ -83,5 +83,5 @@ def _count(heard: Heard, match: re.Match[str]) -> None:
     count = int(match["count"] or 1)
     heard.say("accelerators", count, *match.span())
     there = _THERE.match(heard.sentence.plain, match.end()) or _MACHINE.search(match[0])
-    if (match["on"] or count == 1) and not there:
+    if (match["on"] or count == 1 or match.groupdict().get("tp")) and not there:
         heard.say("together", count, *match.span())

@@ -18,11 +18,15 @@ _UNITS = {
     )
 }
 _TENS = {word: 10 * (place + 2) for place, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())}
-_SMALL = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{'|'.join(list(_UNITS)[1:10])}))?|{'|'.join(sorted(_UNITS, key=len, reverse=True))})"
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
+_WORD = "|".join(sorted((*_UNITS, *_TENS), key=len, reverse=True))
+_SCALE_WORDS = "|".join(_SCALES)
 _WORDS = re.compile(
-    rf"\b(?:(?:an?|{_SMALL}) hundred(?: (?:and )?{_SMALL})?|an? (?=thousand\b|dozen\b|hour\b|minute\b|day\b)|half an? (?=hour\b|second\b|minute\b)|{_SMALL})\b",
+    r"\b(?:an? (?=dozen\b|hour\b|minute\b|day\b)|half an? (?=hour\b|second\b|minute\b)|"
+    rf"(?:(?:{_WORD})|an? (?:{_SCALE_WORDS}))(?:(?:[ -]|(?<=hundred) and |(?<=thousand),? and )(?:{_WORD}|{_SCALE_WORDS})\b)*\b)",
     re.IGNORECASE,
 )
+_PRONOUN = re.compile(r"\b(?:this|that|which|each|any|another|the first|the last) $", re.IGNORECASE)
 _PERCENT = re.compile(r"(?<=\d) ?(?:percent|per cent|pct)\b|(?<=\d) (?=%)%", re.IGNORECASE)
 _SPACED_K = re.compile(r"(?<=\d) (?=[kK]\b)")
 _THOUSANDS = re.compile(
@@ -43,7 +47,8 @@ LEVELS = rf"(?:{RANGE}|{_SPACED}|{LIST})(?![\w%]|[.,]\d)"
 """A number, several, or a range."""
 
 _GLUE = (
-    r"(?:is|are|be|of|to|at|as|by|with|equals?|set|up|should|must|will|can|values?|levels?|sizes?|degrees?|limit(?:ed)?|across|over|in|"
+    r"(?:is|are|be|of|to|at|as|by|with|equals?|try|trying|use|using|run|test|changed|switched|"
+    r"set|up|should|must|will|can|values?|levels?|sizes?|degrees?|limit(?:ed)?|across|over|in|"
     r"among|for|only|just|either|both|the|a|around|about|has|have|needs?|go|goes|going|raised|increased|bumped|lowered|"
     r"reduced|down|now|say|exactly|max(?:imum)?|respectively)"
 )
@@ -146,15 +151,26 @@ def _scale(written: str | None, kind: Kind) -> int:
 
 
 def _digits(match: re.Match[str]) -> str | None:
+    """``32`` for ``thirty-two``; words that are several numbers, as ``two four``, stay apart."""
     words = match[0].lower().strip()
     if words.startswith("half"):
         return "0.5 "
     if words in ("a", "an"):
         return "1 "
-    total = 0
-    for word in re.split(r"[ -]", words.replace(" and ", " ")):
+    if words == "one" and _PRONOUN.search(match.string[: match.start()]):
+        return None
+    numbers, total, part, last = list[str](), 0, 0, 0
+    for word in re.split(r"[ -]", words.replace(",", "").replace(" and ", " ")):
+        value = _UNITS.get(word, _TENS.get(word, 0))
+        if word in ("a", "an"):
+            continue
         if word == "hundred":
-            total = max(total, 1) * 100
-        elif word not in ("a", "an"):
-            total += _TENS.get(word, 0) + _UNITS.get(word, 0)
-    return str(total)
+            part = max(part, 1) * 100
+        elif word in _SCALES:
+            total, part = total + max(part, 1) * _SCALES[word], 0
+        elif last and value and (last < 20 or value > 9):
+            numbers, total, part = [*numbers, str(total + part)], 0, value
+        else:
+            part += value
+        last = value
+    return " ".join((*numbers, str(total + part)))

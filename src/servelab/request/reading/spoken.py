@@ -74,9 +74,9 @@ def phrases_of(catalog: Catalog, engine: str) -> Phrases:
         phrases,
         rx(rf"(?:(?:(?P<both>{_BOTH})|(?P<off>{_OFF})|(?P<on>{_ON})) (?:the |a |an |its )?)?(?<![\w/.-])(?P<said>{said})(?![\w/=]|-\w)(?:(?P<then_both>{_AFTER_BOTH})|(?P<then_off>{_AFTER_OFF})|(?P<then_on>{_AFTER_ON}))?(?: mode\b| flag\b)?"),
         named,
-        rx(rf"(?<![\w/.-])(?P<name>{either})(?![\w-])(?P<is>{IS})(?=\S)"),
+        rx(rf"(?<![\w/.-])(?P<name>{either})(?![\w-])(?:[ (]{{1,2}}(?:at |with )?(?:an? |the )?(?:sample |sampling )?rate)?(?P<is>{IS})(?=\S)"),
         rx(
-            rf"(?:(?P<left>leav(?:e|ing)|keep(?:ing)?|reserv(?:e|ing)) )?(?<![\w.,-])(?P<value>{NUMBER} ?%?)(?: of)?(?: the| each| all| total| its){{0,3}} "
+            rf"(?:(?P<left>leav(?:e|ing)) )?(?<![\w.,-])(?P<value>{NUMBER} ?%?)(?: of)?(?: the| each| all| total| its){{0,3}} "
             rf"(?P<name>{shares})(?![\w-])(?P<free> (?:free|unused|spare|empty))?"
         ),
     )
