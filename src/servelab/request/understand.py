@@ -8,7 +8,7 @@ from servelab.catalog.catalog import Catalog, load_catalog
 from servelab.request.reading.answer import answer
 from servelab.request.reading.budgets import read_budget
 from servelab.request.reading.flags import read_flags
-from servelab.request.reading.goals import read_goals
+from servelab.request.reading.goals import read_goals, read_lone_metric
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.images import read_features, read_images
 from servelab.request.reading.intents import read_intent
@@ -51,6 +51,7 @@ READERS: tuple[Callable[[Heard, Known], None], ...] = (
     read_intent,
     read_seconds,
     read_near,
+    read_lone_metric,
 )
 """In order: what is written exactly comes first, words with several meanings come last."""
 

@@ -19,7 +19,7 @@ SAYS_NOTHING = STOP | frozenset(
     "gpu gpus accelerator accelerators card node nodes machine tp context sweep sweeping sweeps different various several multiple few following other another both either one two more less most "
     "please kindly just simply really very quite actually basically still now today then next first second third finally afterwards after before again instead rather while during between across "
     "name named call called id experimentid tag tagged version versions latest custom own used uses enable enabled enabling disable disabled with without support mode way type types kind using "
-    "latency throughput performance data results result slo slos objective goal goals constraint constraints budget time total each every per about around approximately roughly me us my you your him them they "
+    "performance data results result slo slos objective goal goals constraint constraints budget time total each every per about around approximately roughly me us my you your him them they "
     "blis servelab llm llms inference model's huggingface hugging face hf kubernetes k8s tekton docker add adding added change changed changes keep keeping leave use using because since so such as well too only all any "
     "respectively etc eg ie vs versus versus through until till once within stdev mean average change switch update modify replace remove collect collection "
     "and/or w w/ the here's heres there's what's which how's bring spin fire want'd tests serve served against standard simple basic full fully quick quickly small big large "

@@ -47,8 +47,8 @@ STATISTIC = (
 def _named(words: dict[str, str]) -> str:
     either = "|".join(f"(?P<{name}>{said})" for name, said in words.items())
     return (
-        rf"(?:(?:the |our |its |a )?(?P<before>{STATISTIC})(?: of| for)?(?: the)?[ _-]+)?(?:the |our )?\b(?:{either})(?![a-z])"
-        rf"(?:'s)?(?:[ _-]*\(?(?:at |at the )?(?P<after>{STATISTIC})\)?)?"
+        rf"(?:(?:the |our |its |a )?(?P<before>{STATISTIC})(?: of| for)?(?: the)?[ _(-]+)?(?:the |our )?\b(?:{either})(?![a-z])"
+        rf"(?:'s|(?<=[a-z])\))?(?:[ _-]*\(?(?:at |at the )?(?P<after>{STATISTIC})\)?)?"
     )
 
 

@@ -1,4 +1,4 @@
-"""The last resort for numbers: one that stands alone in a clause belongs to the name that stands alone in it."""
+"""The last resort for numbers: one that nothing was made of belongs to the name nearest to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from servelab.request.reading.spoken import phrases_of
 from servelab.request.reading.values import Unfit, typed
 from servelab.spec.base import Value
 
-NEAR = 60  # characters between a name and its number
+NEAR = 40  # characters between a name and its number
 
 _CLAUSE = re.compile(r"[.;!?](?= |$)|\n|, (?:and|but|with|then)\b")
 _NUMBER = rx(rf"(?<![\w.,-])(?:{NUMBER}%|{LEVELS})(?![\w-])")
@@ -24,14 +24,22 @@ Named = Limit | Argument
 
 
 def read_near(heard: Heard, known: Known) -> None:
-    """Pair what is left: in each clause with one free name and one free number, and say so."""
+    """Pair what is left: in a clause, a free name and the free number nearest to it, and say so."""
     sentence, start = heard.sentence, 0
     for end in (*(match.start() for match in _CLAUSE.finditer(sentence.plain)), len(sentence.plain)):
         numbers = list(_NUMBER.finditer(sentence.free, start, end))
-        names = _names_in(sentence.free, start, end, known) if len(numbers) == 1 else []
-        if len(names) == 1 and abs(names[0][0].start() - numbers[0].start()) <= NEAR:
-            _pair(heard, *names[0], numbers[0])
+        names = _names_in(sentence.free, start, end, known) if numbers else []
+        for name, named in names:
+            number = min(numbers, key=lambda number: _gap(name, number))
+            nearest = min(names, key=lambda other: _gap(other[0], number))
+            if nearest[0] is name and _gap(name, number) <= NEAR:
+                _pair(heard, name, named, number)
         start = end
+
+
+def _gap(name: re.Match[str], number: re.Match[str]) -> int:
+    """Characters between the two."""
+    return max(number.start() - name.end(), name.start() - number.end())
 
 
 def _names_in(free: str, start: int, end: int, known: Known) -> list[tuple[re.Match[str], Named]]:

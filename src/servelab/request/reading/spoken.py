@@ -19,11 +19,17 @@ from servelab.spec.base import Value
 
 _BOTH = (
     r"(?:with and without|with or without|both with and without|w/ and w/o|without and with|on and off|toggl(?:e|ing)|with/without|"
-    r"enabled (?:and|or|vs\.?) disabled|compar(?:e|ing) with and without)"
+    r"enabled (?:and|or|vs\.?) disabled|compar(?:e|ing) with and without|(?:effects?|impact|influence|benefits?|cost) (?:of|from))"
 )
 _OFF = r"(?:without(?: any| using)?|w/o|no|not? us(?:e|ing)|disabl(?:e|ed|es|ing)|turn(?:ing)? off|switch(?:ing)? off|deactivat(?:e|ed|ing)|minus|leave out|skip(?:ping)?|non|never|(?:do(?:es)? not|don't|doesn't|shouldn't|should not|must not)(?: use| enable)?|avoid(?:ing)?|exclude|excluding)"
 _ON = r"(?:with|enabl(?:e|es|ed|ing)|turn(?:ing)? on|switch(?:ing)? on|activat(?:e|ed|ing)|us(?:e|ing)|add(?:ing)?|allow(?:ing)?|includ(?:e|ing)|want|set|in)"
-_AFTER_BOTH = r"(?: (?:both )?(?:on (?:and|vs\.?|versus|or|/) off|off (?:and|vs\.?|or) on|enabled (?:and|vs\.?|or) disabled|on/off|(?:in )?[\[{(]?(?:true|false)(?:/|, ?| and | or | vs\.? )(?:true|false)[\])}]?)| ?[=:] ?(?:\[?true, ?false\]?|\[?false, ?true\]?|on/off))"
+_AFTER_BOTH = (
+    r"(?: (?:both )?(?:on (?:and|vs\.?|versus|or|/) off|off (?:and|vs\.?|or) on|enabled (?:and|vs\.?|or) disabled|on/off|"
+    r"(?:in )?[\[{(]?(?:true|false)(?:/|, ?| and | or | vs\.? )(?:true|false)[\])}]?)|"
+    r" ?[=:] ?(?:\[?true, ?false\]?|\[?false, ?true\]?|on/off)|"
+    r",? (?:and|vs\.?|versus|or)(?: once| then)? without(?: it| that)?(?=$|[,.;)?!]| (?:for|on|to|in|with)\b)|"
+    r" (?:helps?|matters?|makes? (?:a|any) difference|pays? off|is worth(?: it)?|hurts?)\b)"
+)
 _AFTER_OFF = r"(?: (?:is |be |turned |switched |should be |must be |set to ){0,5}(?:off|disabled|deactivated|false)\b| ?[=:] ?(?:false|off|no|0|disabled)\b)"
 _AFTER_ON = r"(?:with|enabl(?:e|es|ed|ing)|turn(?:ing)? on|switch(?:ing)? on|activat(?:e|ed|ing)|us(?:e|ing)|add(?:ing)?|allow(?:ing)?|includ(?:e|ing)|want|set|in)"
 _JOIN = rx(JOIN)
@@ -76,7 +82,7 @@ def phrases_of(catalog: Catalog, engine: str) -> Phrases:
         named,
         rx(rf"(?<![\w/.-])(?P<name>{either})(?![\w-])(?:[ (]{{1,2}}(?:at |with )?(?:an? |the )?(?:sample |sampling )?rate)?(?P<is>{IS})(?=\S)"),
         rx(
-            rf"(?:(?P<left>leav(?:e|ing)) )?(?<![\w.,-])(?P<value>{NUMBER} ?%?)(?: of)?(?: the| each| all| total| its){{0,3}} "
+            rf"(?:(?P<left>leav(?:e|ing)) )?(?<![\w.,-])(?P<value>{NUMBER} ?%?)(?: of)?(?: the| each| all| total| its| available| whole| entire){{0,3}} "
             rf"(?P<name>{shares})(?![\w-])(?P<free> (?:free|unused|spare|empty))?"
         ),
     )
