@@ -43,7 +43,11 @@ def _gap(name: re.Match[str], number: re.Match[str]) -> int:
 
 
 def _names_in(free: str, start: int, end: int, known: Known) -> list[tuple[re.Match[str], Named]]:
-    return [(match, named) for pattern, named in _patterns(known.catalog, known.engine) for match in pattern.finditer(free, start, end)]
+    return [
+        (match, named)
+        for pattern, named in _patterns(known.catalog, known.engine)
+        for match in pattern.finditer(free, start, end)
+    ]
 
 
 def _pair(heard: Heard, name: re.Match[str], named: Named, number: re.Match[str]) -> None:
