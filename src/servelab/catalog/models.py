@@ -12,7 +12,6 @@ from servelab.catalog.nearest import suggestion
 from servelab.spec.base import Spec
 from servelab.spec.errors import NotFoundError
 
-
 DOWNLOAD_MBPS = (80, 40)
 
 

@@ -8,7 +8,7 @@ from servelab.catalog.catalog import Catalog, load_catalog
 from servelab.request.reading.answer import answer
 from servelab.request.reading.budgets import read_budget
 from servelab.request.reading.flags import read_flags
-from servelab.request.reading.goals import read_goals
+from servelab.request.reading.goals import read_goals, read_lone_metric
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.images import read_features, read_images
 from servelab.request.reading.intents import read_intent
@@ -20,6 +20,7 @@ from servelab.request.reading.loads import read_loads, read_named_loads, read_se
 from servelab.request.reading.models import read_ids, read_models
 from servelab.request.reading.names import read_names
 from servelab.request.reading.places import engine_of, read_accelerators, read_engine, read_platform
+from servelab.request.reading.proximity import read_near
 from servelab.request.reading.quantity import with_digits
 from servelab.request.reading.removals import read_removals
 from servelab.request.reading.sentence import LONGEST, LONGEST_WORD, Sentence
@@ -49,6 +50,8 @@ READERS: tuple[Callable[[Heard, Known], None], ...] = (
     read_workload,
     read_intent,
     read_seconds,
+    read_near,
+    read_lone_metric,
 )
 """In order: what is written exactly comes first, words with several meanings come last."""
 

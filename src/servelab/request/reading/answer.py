@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 from servelab.request.reading.heard import Heard, Mention
@@ -13,10 +14,24 @@ from servelab.request.reading.limits import FLAGS
 from servelab.request.said import Intent, Option, Request, Understanding
 from servelab.spec.budget import Budget
 
-_JOINED = re.compile(r"(?=\s*[a-z,;&/+])[\s,;&/+]*(?:(?:and|or|vs\.?|versus|then|also|as|well|along|together|with|plus|compare|compared|to|both|as|well|against|,)[\s,]*)*")
-_CORRECTED = re.compile(r"\b(?:no,? wait|wait|actually|sorry|i mean|i meant|rather|make that|scratch that|correction|or rather|no,|instead)\b")
-_EXCLUDED = re.compile(r"(?:except(?: for)?|excluding|other than|anything but|but not|apart from|instead of|rather than|without|no|skip(?:ping)?|drop|leave out) (?:the |a |an )?$")
-_REFUSED = re.compile(r"\b(?:except(?: for)?|excluding|without|no|skip(?:ping)?|anything but|but not|apart from|besides|instead of|rather than|not|in place of|replacing|replace|from|no longer|other than|was) (?:the |a |an )?$")
+_JOINED = re.compile(
+    r"(?=\s*[a-z,;&/+])[\s,;&/+]*(?:(?:and|or|vs\.?|versus|then|also|as|well|along|together|with|plus|"
+    r"compare|compared|to|both|once|first|second|later|afterwards|at|it|run|runs|do|try|for|on|the|as|"
+    r"well|against|,)[\s,]*)*"
+)
+_CORRECTED = re.compile(
+    r"\b(?:no,? wait|wait|actually|sorry|i mean|i meant|rather|make that|scratch that|correction|"
+    r"or rather|no,|instead)\b"
+)
+_EXCLUDED = re.compile(
+    r"(?:except(?: for)?|excluding|other than|anything but|but not|apart from|instead of|rather than|"
+    r"without|no|skip(?:ping)?|drop|leave out) (?:the |a |an )?$"
+)
+_REFUSED = re.compile(
+    r"\b(?:except(?: for)?|excluding|without|no|skip(?:ping)?|anything but|but not|apart from|besides|"
+    r"instead of|rather than|not|in place of|replacing|replace|from|no longer|other than|was) (?:the |"
+    r"a |an )?$"
+)
 LEVELS = ("tensor_parallelism", "profile.rates", "profile.concurrency", *FLAGS)
 """Fields that may have several values; several values of another field contradict one another."""
 
@@ -47,14 +62,18 @@ def _check_builds(heard: Heard, known: Known, said: dict[str, Mention]) -> None:
 
 def _call_levels_an_experiment(known: Known, said: dict[str, Mention]) -> None:
     """Several values of an argument are an experiment, unless something else was asked for."""
-    swept = [one for name, one in said.items() if (name.startswith("--") or name in FLAGS) and isinstance(one.value, tuple) and len(one.value) > 1]
+    swept = [
+        one
+        for name, one in said.items()
+        if (name.startswith("--") or name in FLAGS) and isinstance(one.value, tuple) and len(one.value) > 1
+    ]
     intent = said["intent"].value if "intent" in said else known.before.intent
     if swept and intent in (None, Intent.COLLECT):
         said["intent"] = Mention("intent", Intent.EXPERIMENT, swept[0].start, swept[0].end)
 
 
 def _share_among_accelerators(heard: Heard, known: Known, said: dict[str, Mention]) -> None:
-    """"on 4 H100s" is TP=4 where nothing else was said of it; a search finds that out by itself."""
+    """ "on 4 H100s" is TP=4 where nothing else was said of it; a search finds that out by itself."""
     count = said.pop("together", None)
     tunes = (said["intent"].value if "intent" in said else known.before.intent) is Intent.TUNE or "objective" in said
     if count is None or tunes or "tensor_parallelism" in said or known.before.tensor_parallelism:
@@ -86,17 +105,27 @@ def _one_of(heard: Heard, name: str, mentions: list[Mention]) -> Mention | None:
         return wanted[-1]
     if name == "intent":
         return wanted[0]
-    between = [plain[a.end : b.start] for a, b in zip(wanted, wanted[1:], strict=False)]
-    if _CORRECTED.search(between[-1] if between else "") or _CORRECTED.search(plain[wanted[-1].start : wanted[-1].end + 9]):
+    between = [plain[a.end : b.start] for a, b in pairwise(wanted)]
+    if _CORRECTED.search(between[-1] if between else "") or _CORRECTED.search(
+        plain[wanted[-1].start : wanted[-1].end + 9]
+    ):
         return wanted[-1]
     several = name in LEVELS or name.startswith("--")
     if several and all(_JOINED.fullmatch(gap) for gap in between):
-        union = tuple(dict.fromkeys(value for one in wanted for value in (one.value if isinstance(one.value, tuple) else (one.value,))))
+        union = tuple(
+            dict.fromkeys(
+                value for one in wanted for value in (one.value if isinstance(one.value, tuple) else (one.value,))
+            )
+        )
         return Mention(name, union, wanted[0].start, wanted[-1].end)
     shown = [", ".join(map(str, one.value)) if isinstance(one.value, tuple) else str(one.value) for one in wanted]
     options = [Option(value=value, label=value) for value in dict.fromkeys(shown)]
     parameter = _parameter(name)
-    heard.ask(parameter, f"{parameter} was given more than once: {' and '.join(dict.fromkeys(shown))}. Which one holds?", options)
+    heard.ask(
+        parameter,
+        f"{parameter} was given more than once: {' and '.join(dict.fromkeys(shown))}. Which one holds?",
+        options,
+    )
     return None
 
 
@@ -116,8 +145,11 @@ def _request(heard: Heard, known: Known, said: dict[str, Mention]) -> Request:
     plain = before.model_dump()
     for name in heard.removed:
         _remove(plain, name)
-    plain["constraints"] = {f"constraints.{one.metric}.{'max' if one.max is not None else 'min'}": one for one in (before.constraints if plain["constraints"] else ())}
-    budget: dict[str, Any] = dict(before.budget.model_dump(exclude_unset=True)) if plain["budget"] else {}
+    plain["constraints"] = {
+        f"constraints.{one.metric}.{'max' if one.max is not None else 'min'}": one
+        for one in (before.constraints if plain["constraints"] else ())
+    }
+    budget: dict[str, Any] = before.budget.model_dump(exclude_unset=True) if before.budget and plain["budget"] else {}
     for name, mention in said.items():
         head, _, rest = name.partition(".")
         if name.startswith("--"):

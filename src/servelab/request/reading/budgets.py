@@ -11,16 +11,47 @@ from servelab.request.reading.quantity import COUNT, DECIMAL, NUMBER, read_numbe
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "d": 86400.0}
 TIME = r"(?:ms|milliseconds?|h|hrs?|hours?|m|mins?|minutes?|s|secs?|seconds?|d|days?)"
 DURATION = rf"{NUMBER}[ -]?{TIME}(?![a-z])(?:(?: and)? ?{NUMBER}[ -]?{TIME}(?![a-z]))?"
-_ABOUT = r"(?:(?:within|at most|up to|max(?:imum)?(?: of)?|no more than|not more than|budget(?: of| is)?:?|limit(?:ed)?(?: to| of)?:?|total of|less than|under|stop after) ){0,5}"
-_TRIALS = rx(rf"{_ABOUT}(?P<n>{NUMBER})(?:-| )?(?:trials?|evaluations?|evals|iterations?|tries|samples?(?= budget)|configurations?|configs)\b(?: budget| at most| max(?:imum)?| in total| total)?")
-_TRIALS_NAMED = rx(rf"-{{0,2}}\b(?:(?:number of |max[_ -]?|n[_ -]?){{0,5}}trials?|iterations|trial budget)(?: ?[=:] ?| (?:is |of |to )?)(?P<n>{NUMBER})(?: trials)?(?![\w%.]|[- ](?:h|m|s|gpu|hour|min|sec)|[ ]?{TIME}\b)")
-_REPEATS = rx(rf"(?P<n>{NUMBER}) (?:repeats?|repetitions?|measurements each|replicates?|runs each)\b|(?:repeat|measure|run)(?:ing|ed)?(?: each| every| it| them| all){{0,5}}(?: trial| level| configuration| config| one)? (?P<m>{NUMBER})(?: ?x\b| times)|repeats? ?[=:] ?(?P<k>{NUMBER})|(?P<l>{NUMBER}) times each")
-_PARALLEL = rx(rf"(?P<n>{NUMBER}) (?:(?:parallel|concurrent|simultaneous) trials|trials (?:in parallel|at (?:a|the same) time|at once|concurrently|simultaneously))|(?<![\w-])parallel(?: trials)? ?[=:] ?(?P<m>{NUMBER})")
-_GPU_HOURS = rx(rf"{_ABOUT}(?P<n>{NUMBER})[ -]?(?:gpu|accelerator|card)[- ]?(?P<unit>hours?|h|minutes?|mins?)\b(?: budget| at most| in total)?")
+_ABOUT = (
+    r"(?:(?:within|at most|up to|max(?:imum)?(?: of)?|no more than|not more than|budget(?: of| is)?:?|"
+    r"limit(?:ed)?(?: to| of)?:?|total of|less than|under|stop after) ){0,5}"
+)
+_TRIALS = rx(
+    rf"{_ABOUT}(?P<n>{NUMBER})(?:-| )?(?:trials?|evaluations?|evals|iterations?|tries|"
+    r"samples?(?= budget)|configurations?|configs)\b(?: budget| at most| max(?:imum)?| in total|"
+    r" total)?"
+)
+_TRIALS_NAMED = rx(
+    r"-{0,2}\b(?:(?:number of |max[_ -]?|n[_ -]?){0,5}trials?|iterations|trial budget)(?: ?[=:] ?|"
+    rf" (?:is |of |to )?)(?P<n>{NUMBER})(?: trials)?(?![\w%.]|[- ](?:h|m|s|gpu|hour|min|sec)|"
+    rf"[ ]?{TIME}\b)"
+)
+_REPEATS = rx(
+    rf"(?P<n>{NUMBER}) (?:repeats?|repetitions?|measurements each|replicates?|runs each)\b|(?:repeat|"
+    r"measure|run)(?:ing|ed)?(?: each| every| it| them| all){0,5}(?: trial| level| configuration|"
+    rf" config| one)? (?P<m>{NUMBER})(?: ?x\b| times)|repeats? ?[=:] ?(?P<k>{NUMBER})|"
+    rf"(?P<l>{NUMBER}) times each"
+)
+_PARALLEL = rx(
+    rf"(?P<n>{NUMBER}) (?:(?:parallel|concurrent|simultaneous) trials|trials (?:in parallel|at (?:a|"
+    r"the same) time|at once|concurrently|simultaneously))|"
+    rf"(?<![\w-])parallel(?: trials)? ?[=:] ?(?P<m>{NUMBER})"
+)
+_GPU_HOURS = rx(
+    rf"{_ABOUT}(?P<n>{NUMBER})[ -]?(?:gpu|accelerator|card)[- ]?(?P<unit>hours?|h|minutes?|"
+    r"mins?)\b(?: budget| at most| in total)?"
+)
 _WALL = rx(
-    rf"(?:(?:at most|no more than|not more than|up to|within|max(?:imum)?(?: of)?|no longer than|not longer than|less than|under|in(?: under)?|(?:time |wall[- ]?(?:clock |time )?)?(?:budget|limit)(?: of| is|:)?|stop after|finish(?:ed)? (?:in|within)|take at most|wall[-_ ]?(?:clock |time)?(?: of| =|:|=)?|time(?: budget| limit| box)?(?: of|:|=)?|spend(?:ing)?(?: at most| up to)?|give it|for at most|for up to) ?)+"
-    rf"(?:about |around |roughly |a total of |the |an? |one |at most )?(?P<t>{DURATION})(?: (?:in total|total|budget|at most|max(?:imum)?|of wall[- ]?(?:clock|time)(?: time)?))?"
-    rf"|(?:an? )?(?P<u>{DURATION})(?:'s?)? (?:in total|total|time budget|budget|at most|max(?:imum)?|limit|time limit|tops|of wall[- ]?(?:clock|time)(?: time)?|wall[- ]?(?:clock|time)(?: time| limit)?)"
+    r"(?:(?:at most|no more than|not more than|up to|within|max(?:imum)?(?: of)?|no longer than|"
+    r"not longer than|less than|under|in(?: under)?|(?:time |wall[- ]?(?:clock |time )?)?(?:budget|"
+    r"limit)(?: of| is|:)?|stop after|finish(?:ed)? (?:in|within)|take at most|wall[-_ ]?(?:clock |"
+    r"time)?(?: of| =|:|=)?|time(?: budget| limit| box)?(?: of|:|=)?|spend(?:ing)?(?: at most|"
+    r" up to)?|give it|for at most|for up to) ?)+"
+    r"(?:about |around |roughly |a total of |the |an? |one |"
+    rf"at most )?(?P<t>{DURATION})(?: (?:in total|total|budget|at most|max(?:imum)?|"
+    r"of wall[- ]?(?:clock|time)(?: time)?))?"
+    rf"|(?:an? )?(?P<u>{DURATION})(?:'s?)? (?:in total|total|time budget|budget|at most|max(?:imum)?|"
+    r"limit|time limit|tops|of wall[- ]?(?:clock|time)(?: time)?|wall[- ]?(?:clock|time)(?: time|"
+    r" limit)?)"
 )
 
 
@@ -62,4 +93,7 @@ def _whole(heard: Heard, name: str, said: str, match: re.Match[str]) -> None:
         heard.say(name, int(value), *match.span())
         return
     heard.sentence.take(*match.span())
-    heard.ask("budget", f"{heard.sentence.original(*match.span())!r}: how many {name.partition('.')[2]}? A whole number above 0.")
+    heard.ask(
+        "budget",
+        f"{heard.sentence.original(*match.span())!r}: how many {name.partition('.')[2]}? A whole number above 0.",
+    )

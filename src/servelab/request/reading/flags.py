@@ -8,23 +8,22 @@ from servelab.catalog.engines import Argument
 from servelab.catalog.nearest import nearest
 from servelab.request import safe
 from servelab.request.reading.heard import Heard
-from servelab.request.reading.known import STOP, Known, rx
+from servelab.request.reading.known import STOP, Known, rx, word_list
 from servelab.request.reading.leftover import SAYS_NOTHING
 from servelab.request.reading.quantity import JOIN, LEVELS
-from servelab.request.reading.vocabulary import says_more
 from servelab.request.reading.values import Unfit, refuse, typed
+from servelab.request.reading.vocabulary import says_more
 from servelab.spec.base import Value
 
-FIELDS = frozenset(
-    "model namespace ns n workload preset tp tensor-parallel-size tensor-parallelism max-model-len max-num-seqs "
-    "max-num-batched-tokens experiment-id experiment-name id name image init-image rate rates rate-type concurrency "
-    "max-requests requests num-prompts prompt-tokens output-tokens prompt-tokens-stdev prompt-tokens-min "
-    "prompt-tokens-max output-tokens-stdev output-tokens-min output-tokens-max prefix-tokens engine platform trials "
-    "input-len output-len random-input-len random-output-len max-seconds duration".split()
-)
+FIELDS = word_list("fields")
 """Flags that are no engine's: fields of a request, which other readers know by the same names."""
 
-SHORT = {"pp": "pipeline_parallel_size", "dp": "data_parallel_size", "q": "quantization", "ep": "enable_expert_parallel"}
+SHORT = {
+    "pp": "pipeline_parallel_size",
+    "dp": "data_parallel_size",
+    "q": "quantization",
+    "ep": "enable_expert_parallel",
+}
 
 _FLAG = rx(r"(?<![\w/.=-])(?:--(?P<long>[a-z0-9][\w.-]{0,63})|-(?P<short>pp|dp|ep|q)(?=[ =]))")
 _START = rx(r"(?: ?= ?|: | )(?=\S)")
@@ -80,9 +79,11 @@ def _value_text(heard: Heard, argument: Argument, end: int) -> tuple[str, int]:
     if start is None:
         return "", end
     if argument.type in ("int", "float") and (levels := _LEVELS.match(sentence.free, start.end())):
-        return levels[0] + _percent(sentence.free, levels.end()), levels.end() + len(_percent(sentence.free, levels.end()))
+        return levels[0] + _percent(sentence.free, levels.end()), levels.end() + len(
+            _percent(sentence.free, levels.end())
+        )
     said, stop = bare_value(heard, start.end())
-    if said.lower() in STOP and "=" not in start[0] or said.startswith("--"):
+    if (said.lower() in STOP and "=" not in start[0]) or said.startswith("--"):
         return "", end
     while argument.type == "enum" and (join := _JOIN.match(sentence.free, stop)):
         more, then = bare_value(heard, join.end())
@@ -138,7 +139,11 @@ def _unknown(heard: Heard, known: Known, name: str, start: int, end: int) -> Non
         return
     meant = nearest(name, known.arguments) if known.arguments else None
     hint = f", did you mean {known.arguments[meant].flag}?" if meant else ";"
-    heard.warn(f"{known.engine} has no argument {flag} that servelab knows{hint} It is passed on as it is.".replace("; It", "; it"))
+    heard.warn(
+        f"{known.engine} has no argument {flag} that servelab knows{hint} It is passed on as it is.".replace(
+            "; It", "; it"
+        )
+    )
     heard.say(flag, value, start, stop)
 
 
@@ -148,7 +153,7 @@ def _guessed(heard: Heard, known: Known, end: int) -> tuple[Value, int]:
         return True, end
     said, stop = bare_value(heard, start.end())
     given = "=" in start[0]
-    if not said or said.startswith("-") and not _NUMERIC.fullmatch(said) or (said.lower() in STOP and not given):
+    if not said or (said.startswith("-") and not _NUMERIC.fullmatch(said)) or (said.lower() in STOP and not given):
         return True, end
     if _NUMERIC.fullmatch(said):
         return (float(said) if set(said) & set(".eE") else int(said)), stop

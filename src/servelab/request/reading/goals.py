@@ -8,34 +8,47 @@ from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import Known, rx
 from servelab.request.reading.metrics import GOAL, LATENCIES, METRIC, STATISTIC, Said, metric_of, named
 from servelab.request.reading.quantity import DECIMAL, NUMBER, read_number
+from servelab.request.said import Intent
 from servelab.spec.goal import Constraint, Objective
 from servelab.spec.metrics import Direction, metric
 
 _UNIT = (
     r"(?P<unit>ms|msecs?|milli ?sec(?:ond)?s?|s|secs?|seconds?|us|%|percent|"
-    r"(?:output )?tok(?:en)?s?(?:/| per )s(?:ec(?:ond)?)?(?:/gpu| per gpu)?|tps|req(?:uest)?s?(?:/| per )s(?:ec(?:ond)?)?|rps)?(?![a-z])"
+    r"(?:output )?tok(?:en)?s?(?:/| per )s(?:ec(?:ond)?)?(?:/gpu| per gpu)?|tps|req(?:uest)?s?(?:/|"
+    r" per )s(?:ec(?:ond)?)?|rps)?(?![a-z])"
 )
 _BELOW = (
-    r"<=?|=<|(?:is |be |stays? |staying |kept |keep |remain(?:s|ing)? |must |should |has to |needs to |to |of |was |that |which |"
-    r"with |an? |are |have |not |slo |target ){0,5}(?:under|below|less than|lower than|smaller than|no more than|not more than|at most|"
-    r"no (?:higher|worse|greater|longer|slower) than|not (?:to )?exceed(?:ing)?|(?:does|do|must|should|may|can)(?: not|n't) exceed|"
-    r"never (?:above|over|exceeds?)|never exceeding|not (?:above|over)|within|up to|max(?:imum|\.)?(?: of)?|capped at|limited to|"
+    r"<=?|=<|(?:is |be |stays? |staying |kept |keep |remain(?:s|ing)? |must |should |has to |"
+    r"needs to |to |of |was |that |which |"
+    r"with |an? |are |have |not |slo |target ){0,5}(?:under|below|less than|lower than|smaller than|"
+    r"no more than|not more than|at most|"
+    r"no (?:higher|worse|greater|longer|slower) than|not (?:to )?exceed(?:ing)?|(?:does|do|must|"
+    r"should|may|can)(?: not|n't) exceed|"
+    r"never (?:above|over|exceeds?)|never exceeding|not (?:above|over)|within|up to|max(?:imum|"
+    r"\.)?(?: of)?|capped at|limited to|"
     r"bounded by|beneath|faster than|quicker than|inside)"
 )
 _ABOVE = (
-    r">=?|=>|(?:is |be |stays? |staying |kept |must |should |has to |needs to |to |of |that |which |with ){0,5}(?:above|over|at least|"
-    r"more than|higher than|greater than|no less than|not less than|no lower than|not below|min(?:imum|\.)?(?: of)?|exceed(?:s|ing)?|beyond)"
+    r">=?|=>|(?:is |be |stays? |staying |kept |must |should |has to |needs to |to |of |that |which |"
+    r"with ){0,5}(?:above|over|at least|"
+    r"more than|higher than|greater than|no less than|not less than|no lower than|not below|"
+    r"min(?:imum|\.)?(?: of)?|exceed(?:s|ing)?|beyond)"
 )
-_LATE = rf"(?: ?\(?(?:at |for |@ ?|in )?(?:the )?(?P<late>{STATISTIC})\)?(?= ?[,.;)\n]| (?:and|with|for|while|on|in|but)\b|$))?"
+_LATE = (
+    rf"(?: ?\(?(?:at |for |@ ?|in )?(?:the )?(?P<late>{STATISTIC})\)?(?= ?[,.;)\n]| (?:and|with|for|"
+    r"while|on|in|but)\b|$))?"
+)
 _VALUE = rf"(?:an? |the )?(?P<value>{NUMBER}) ?{_UNIT}"
 _BOUND = rx(
-    rf"{METRIC} ?(?:slo )?(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE})|(?P<equal>=|:|of|is|target(?: of)?|slo(?: of)?|budget of|"
-    rf"limit(?: of)?|at)?) ?{_VALUE}{_LATE}"
+    rf"{METRIC} ?(?:slo )?(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE})|(?P<equal>=|:|of|is|"
+    r"target(?: of)?|slo(?: of)?|budget of|"
+    rf"limit(?: of)?|at|to)?) ?{_VALUE}{_LATE}"
 )
 _BOUND_FIRST = rx(
     rf"(?:(?P<late>{STATISTIC}) )?(?:(?P<below>under|below|less than|at most|within|no more than|<=?|max(?:imum)?)|"
     rf"(?P<above>at least|above|over|more than|>=?)) ?{_VALUE} (?:of |for |on |in )?{METRIC}"
 )
+_BOUND_NAMED = rx(rf"{_VALUE} {METRIC} (?P<below>slo|target|limit|bound|budget|ceiling|cap)\b")
 _BOUND_ALONE = rx(rf"(?P<late>{STATISTIC}) ?(?P<below>{_BELOW}) ?{_VALUE}")
 _BASE = rx("|".join(f"(?P<{name}>{words})" for name, words in LATENCIES.items()))
 
@@ -44,13 +57,20 @@ _MORE = (
     r"improv(?:e|ing)|boost(?:ing)?|higher|push(?:ing)?|as (?:much|many)|largest|peak"
 )
 _LESS = (
-    r"minim(?:i[sz]e|i[sz]ing|um|al)|min|lowest|least|reduc(?:e|ing)|decreas(?:e|ing)|lower(?:ing)?|shortest|smallest|fastest|"
+    r"minim(?:i[sz]e|i[sz]ing|um|al)|min|lowest|least|reduc(?:e|ing)|decreas(?:e|ing)|lower(?:ing)?|"
+    r"shortest|smallest|fastest|"
     r"quickest|cut(?:ting)?|shrink"
 )
-_EITHER = r"optimi[sz](?:e|es|ing|ed)|tun(?:e|ing|ed)|optimal|objective(?: is)?|goal(?: is)?|best"
+_EITHER = (
+    r"optimi[sz](?:e|es|ing|ed)|tun(?:e|ing|ed)|optimal|(?:objective|goal|aim|priority|target)(?: is|"
+    r" of| being)?(?: good| high| low| better)?|prioriti[sz](?:e|ing)|focus(?:ing)? on|"
+    r"care(?: most)? about|best"
+)
 _BETWEEN = (
-    r"(?: (?:vllm|sglang|it|the (?:engine|server|config(?:uration)?|settings|deployment)))?(?: (?:for|on|in|towards?|to|get|with|the|its|our|"
-    r"possible|overall|of|a|an|as|low|high|max(?:imum|imal)?|min(?:imum|imal)?|maxim(?:i[sz]e|i[sz]ing)|minim(?:i[sz]e|i[sz]ing)|best)){0,5}"
+    r"(?: (?:vllm|sglang|it|the (?:engine|server|config(?:uration)?|settings|deployment)))?(?: (?:for|"
+    r"on|in|towards?|to|get|with|the|its|our|"
+    r"possible|overall|of|a|an|as|low|high|max(?:imum|imal)?|min(?:imum|imal)?|maxim(?:i[sz]e|"
+    r"i[sz]ing)|minim(?:i[sz]e|i[sz]ing)|best)){0,5}"
 )
 _LEVEL = r"(?: at (?:a )?(?P<at_word>concurrency|rate)(?: of)? (?P<at>\d+(?:\.\d+)?))?(?: as possible)?"
 _OBJECTIVE = rx(rf"\b(?:(?P<more>{_MORE})|(?P<less>{_LESS})|(?P<either>{_EITHER})){_BETWEEN} ?[:=]? ?{GOAL}{_LEVEL}")
@@ -60,15 +80,18 @@ _THEN = rx(
     r"(?:is |be |should be |to be )?(?:max(?:imi[sz]ed|imum)?|min(?:imi[sz]ed|imum)?)\b(?! ?\d| of))"
 )
 _FOR = rx(
-    r"(?<!slo )\b(?:for|towards?)(?: the| an?| our| my)?(?: (?:best|highest|lowest|max(?:imum|imal)?|min(?:imum|imal)?|peak|low|high|"
+    r"(?<!slo )\b(?:for|towards?|in terms of|with respect to|w\.r\.t\.|regarding)(?: the| an?| our|"
+    r" my)?(?: (?:best|highest|lowest|max(?:imum|imal)?|min(?:imum|imal)?|peak|low|high|"
     rf"good|better|overall|possible|maxim(?:i[sz]ing|i[sz]ed)|minim(?:i[sz]ing|i[sz]ed))){{0,3}} {GOAL}"
 )
-_SEARCHES = rx(r"\b(?:tun(?:e|ed|ing)|auto-?tun\w{1,4}|optimi[sz]\w{1,6}|find|search\w{0,3}|best|optimal|pick|choose)\b")
+_SEARCHES = rx(
+    r"\b(?:tun(?:e|ed|ing)|auto-?tun\w{1,4}|optimi[sz]\w{1,6}|find|search\w{0,3}|best|optimal|pick|choose)\b"
+)
 
 
 def read_goals(heard: Heard, known: Known) -> None:
     """A metric with a number is a bound; one with a superlative, or after "tune for", the objective."""
-    for pattern in (_BOUND, _BOUND_FIRST):
+    for pattern in (_BOUND_NAMED, _BOUND, _BOUND_FIRST):
         for match in heard.sentence.find(pattern):
             _read_bound(heard, match, metric_of(match, "late"))
     for match in heard.sentence.find(_BOUND_ALONE):
@@ -82,6 +105,15 @@ def read_goals(heard: Heard, known: Known) -> None:
     if not heard.said("objective") and _SEARCHES.search(heard.sentence.plain):
         for match in heard.sentence.find(_FOR):
             _read_objective(heard, match)
+
+
+def read_lone_metric(heard: Heard, known: Known) -> None:
+    """What a search is for where only a metric is named beside it: said as an objective, and told."""
+    tunes = any(one.value is Intent.TUNE for one in heard.said("intent")) and known.before.objective is None
+    metrics = list(rx(GOAL).finditer(heard.sentence.free)) if tunes and not heard.said("objective") else []
+    if len(metrics) == 1:
+        heard.warn(f"{heard.sentence.original(*metrics[0].span())!r} is read as the objective")
+        _read_objective(heard, metrics[0])
 
 
 def _read_objective(heard: Heard, match: re.Match[str]) -> None:

@@ -15,38 +15,61 @@ DEFAULT = "default"
 
 _INIT = r"init(?:[- ]?containers?)?(?: image)?"
 _DEFAULT_INIT = rx(
-    rf"(?:(?:but |and )?(?:keep|keeping|leave|leaving|use|using|with) )?(?:the )?(?:default|standard|official|stock|original|same)"
+    r"(?:(?:but |and )?(?:keep|keeping|leave|leaving|use|using|with) )?(?:the )?(?:default|standard|"
+    r"official|stock|original|same)"
     rf"(?: one| image)? (?:for|in|as|on) (?:the )?{_INIT}\b"
-    rf"|(?:(?:but |and )?(?:keep|keeping|leave|leaving) )(?:the )?{_INIT}(?: (?:on|at|as|to|is|the|it|image|container)){{0,5}}"
+    rf"|(?:(?:but |and )?(?:keep|keeping|leave|leaving) )(?:the )?{_INIT}(?: (?:on|at|as|to|is|the|it|"
+    r"image|container)){0,5}"
     rf"(?: (?:default|standard|unchanged|alone|untouched|official|stock))?(?: image| one)?\b"
     rf"|(?:the )?(?:default|standard|official|stock) {_INIT}\b"
-    rf"|{_INIT}(?: (?:on|at|as|stays?|remains?|keeps?|is|uses?|should|be|with|to|the)){{0,5}} ?[=:]? ?(?:the )?(?:default|unchanged|standard)(?: image| one)?\b"
+    rf"|{_INIT}(?: (?:on|at|as|stays?|remains?|keeps?|is|uses?|should|be|with|to|"
+    r"the)){0,5} ?[=:]? ?(?:the )?(?:default|unchanged|standard)(?: image| one)?\b"
 )
-_DEFAULT_MAIN = rx(r"(?:the )?(?:default|official|standard|stock|upstream)(?: vllm| sglang| container| docker){0,5} (?:image|container)\b")
-_WORD = rx(r"[^\s,;\0\"'()\[\]{}]*[/:@][^\s,;\0\"'()\[\]{}]*|(?<=image )[^\s,;\0\"'()]+|(?<=image=)[^\s,;\0\"'()]+|(?<=image: )[^\s,;\0\"'()]+|(?<=image is )[^\s,;\0\"'()]+")
-_KEY = rx(r"(?:-{0,2}(?:(?:vllm|main|init|container|docker)[-_. ]?)?image|image\.(?:main|init)|main|init|docker|oci)(?:[=:]|://)")
+_DEFAULT_MAIN = rx(
+    r"(?:the )?(?:default|official|standard|stock|upstream)(?: vllm| sglang| container|"
+    r" docker){0,5} (?:image|container)\b"
+)
+_WORD = rx(
+    r"[^\s,;\0\"'()\[\]{}]*[/:@][^\s,;\0\"'()\[\]{}]*|(?<=image )[^\s,;\0\"'()]+|"
+    r"(?<=image=)[^\s,;\0\"'()]+|(?<=image: )[^\s,;\0\"'()]+|(?<=image is )[^\s,;\0\"'()]+"
+)
+_KEY = rx(
+    r"(?:-{0,2}(?:(?:vllm|main|init|container|docker)[-_. ]?)?image|image\.(?:main|init)|main|init|"
+    r"docker|oci)(?:[=:]|://)"
+)
 _REFERENCE = re.compile(
     r"[a-z0-9][a-z0-9.-]*(?::\d{1,5}(?=/))?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*){0,8}"
     r"(?P<tag>:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?P<digest>@sha256:[A-Fa-f0-9]{64})?"
 )
 _BEFORE = rx(
-    r"(?P<role>main|init|both)?(?:[- ]?containers?)?(?:(?:^|[\s\0])(?:use|using|with|and|the|a|an|our|my|own|custom|full|private|"
-    r"vllm|docker|container|engine|run|running|on|from|pull|is|to|of|for|be|should|it|=|:)| image(?: tag)?|^image|[=:]){0,5}[ =:]*[\"']?$"
+    r"(?P<role>main|init|both)?(?:[- ]?containers?)?(?:(?:^|[\s\0])(?:use|using|with|and|the|a|an|our|"
+    r"my|own|custom|full|private|"
+    r"vllm|docker|container|engine|run|running|on|from|pull|is|to|of|for|be|should|it|=|:)|"
+    r" image(?: tag)?|^image|[=:]){0,5}[ =:]*[\"']?$"
 )
-_AFTER_ROLE = rx(r"[\"']?(?: image)?(?: ?\(| (?:for|in|as|on|to) )(?:the )?(?P<role>main|init|both|decode|vllm)(?: and init)?(?: one)?(?: containers?)?(?: image)?\)?")
+_AFTER_ROLE = rx(
+    r"[\"']?(?: image)?(?: ?\(| (?:for|in|as|on|to) )(?:the )?(?P<role>main|init|both|decode|"
+    r"vllm)(?: and init)?(?: one)?(?: containers?)?(?: image)?\)?"
+)
 _CUSTOM = rx(
     r"(?:(?:a|an|our|my|the|some) )?(?:custom|customi[sz]ed|own|private|patched|modified|home-?made|special)"
-    r"(?:[- ](?:built|build|vllm|sglang|docker|container|engine|made)){0,5} (?:image|build|container|docker|fork|vllm)\b"
+    r"(?:[- ](?:built|build|vllm|sglang|docker|container|engine|made)){0,5} (?:image|build|container|"
+    r"docker|fork|vllm)\b"
     r"|\b(?:my|our)(?: own)?(?: vllm| docker| container){0,5} image\b|(?:an |vllm ){0,5}image of (?:my|our) own"
     r"|\bcustom[- ](?:vllm|image)\b"
 )
 _VERSION = r"v?\d+\.\d+(?:\.\d+)?(?:[.-]?(?:rc|post|dev|a|b)\d+)?(?:[-+][\w.]+)?"
 _TAG = rx(
-    rf"\b(?:vllm|sglang)(?:[- ]openai)?(?: docker| container)?(?: image)?(?: (?:in|at|with|on|to|using|the|its|is|tag|tagged|version|release|ver\.?)){{0,5}}[- =:@]{{1,3}}(?P<a>{_VERSION})(?![\w%.]*\w)"
+    r"\b(?:vllm|sglang)(?:[- ]openai)?(?: docker| container)?(?: image)?(?: (?:in|at|with|on|to|using|"
+    rf"the|its|is|tag|tagged|version|release|ver\.?)){{0,5}}[- =:@]{{1,3}}(?P<a>{_VERSION})"
+    r"(?![\w%.]*\w)"
     rf"|\b(?P<b>{_VERSION})(?: version| release| tag)? (?:of|for) (?:the )?(?:vllm|sglang|image)\b"
-    rf"|\b(?:image |docker |vllm |container ){{0,5}}(?:tag|tagged|version|release)(?: (?:is|to|of|should|be|the|at|as)){{0,5}} ?[=:]? ?[\"']?(?P<c>{_VERSION}|v\d+|latest|nightly|main|(?<=tag )[a-z][\w.-]*\d[\w.-]*)(?![\w%.]*\w)[\"']?"
+    r"|\b(?:image |docker |vllm |container ){0,5}(?:tag|tagged|version|release)(?: (?:is|to|of|"
+    rf"should|be|the|at|as)){{0,5}} ?[=:]? ?[\"']?(?P<c>{_VERSION}|v\d+|latest|nightly|main|"
+    r"(?<=tag )[a-z][\w.-]*\d[\w.-]*)(?![\w%.]*\w)[\"']?"
     rf"|\bimage(?: (?:is|to|of|at|as)){{0,5}} ?[=:]? ?(?P<f>{_VERSION})(?![\w%.]*\w)"
-    rf"|\b(?P<d>latest|nightly)(?: version| release| build| tag)?(?: of)?(?: the)? (?:vllm|sglang)(?: image| version| release| build)?\b"
+    r"|\b(?P<d>latest|nightly)(?: version| release| build| tag)?(?: of)?(?: the)? (?:vllm|"
+    r"sglang)(?: image| version| release| build)?\b"
     rf"|\b(?:vllm|sglang)(?: image)?[ :](?P<e>latest|nightly)\b(?: version| release| build| image)?"
 )
 _BOTH = ("both",)
@@ -69,11 +92,15 @@ def read_images(heard: Heard, known: Known) -> None:
 def read_features(heard: Heard, known: Known) -> None:
     """What only builds of one's own can do, spoken of without its flag: an image is needed, and the flag's value."""
     for image in known.catalog.images.values():
-        for match in heard.sentence.find(rx(rf"(?:with |for )?(?<![\w-]){one_of(image.spoken)}(?: (?:enabled|on|support))?(?![\w-])")):
+        for match in heard.sentence.find(
+            rx(rf"(?:with |for )?(?<![\w-]){one_of(image.spoken)}(?: (?:enabled|on|support))?(?![\w-])")
+        ):
             heard.sentence.take(*match.span())
             flags = [flag for flag in image.provides if not heard.said(flag) and flag not in known.before.engine_args]
             for flag in flags:
-                heard.warn(f"{heard.sentence.original(*match.span())}: add {flag} with a value, without it nothing is traced")
+                heard.warn(
+                    f"{heard.sentence.original(*match.span())}: add {flag} with a value, without it nothing is traced"
+                )
             ask_for_image(heard, known, image.provides)
 
 
@@ -84,9 +111,15 @@ def ask_for_image(heard: Heard, known: Known, flags: Iterable[str]) -> None:
     if heard.said("custom_image") or images or known.before.custom_image or (before and before != DEFAULT):
         return
     fitting = [image for image in known.catalog.images.values() if set(flags) & set(image.provides)]
-    options = [Option(value=f"{image.image}:{tag}", label=f"{image.image}:{tag}", notes=(image.notes,)) for image in fitting for tag in image.tags]
+    options = [
+        Option(value=f"{image.image}:{tag}", label=f"{image.image}:{tag}", notes=(image.notes,))
+        for image in fitting
+        for tag in image.tags
+    ]
     wanted = " and ".join(flags)
-    heard.ask("images", f"{wanted} needs a custom {known.engine} image. Which one? (e.g., ghcr.io/org/vllm:tag)", options)
+    heard.ask(
+        "images", f"{wanted} needs a custom {known.engine} image. Which one? (e.g., ghcr.io/org/vllm:tag)", options
+    )
 
 
 def _read_word(heard: Heard, known: Known, match: re.Match[str]) -> None:
@@ -100,10 +133,16 @@ def _read_word(heard: Heard, known: Known, match: re.Match[str]) -> None:
     if not word or word.startswith(("--", "-")) or not _is_image(word, called, known):
         if called and set(word) & set("$;|&`<>\\{}"):
             sentence.take(start, end)
-            heard.ask("images", f"{safe.shown(word)} is no container image, as ghcr.io/org/vllm:tag. What should it be?")
+            heard.ask(
+                "images", f"{safe.shown(word)} is no container image, as ghcr.io/org/vllm:tag. What should it be?"
+            )
         return
     after = _AFTER_ROLE.match(sentence.free, end)
-    role = (after["role"] if after else None) or (before["role"] if before else None) or ("init" if key and "init" in key[0] else None)
+    role = (
+        (after["role"] if after else None)
+        or (before["role"] if before else None)
+        or ("init" if key and "init" in key[0] else None)
+    )
     first = match.start() if key else (before.start() if before and before["role"] else start)
     if before and not key and before["role"] is None:
         first = start - len(_tail(before[0]))
@@ -120,12 +159,16 @@ def _read_word(heard: Heard, known: Known, match: re.Match[str]) -> None:
 
 def _tail(before: str) -> str:
     """Of the words before an image, those that belong to it."""
-    found = re.search(r"(?:(?:custom|own|private|full|vllm|docker|container|engine) ){0,5}image(?: tag)?(?: (?:is|to|of|be|should|from|at)){0,5}[ =:]*[\"']?$", before)
+    found = re.search(
+        r"(?:(?:custom|own|private|full|vllm|docker|container|engine) ){0,5}image(?: tag)?(?: (?:is|to|of|"
+        r"be|should|from|at)){0,5}[ =:]*[\"']?$",
+        before,
+    )
     return found[0] if found else ""
 
 
 def _is_image(word: str, called: bool, known: Known) -> bool:
-    """Whether a word is an image and no model id, ratio or address: it has a tag, a digest, a registry, or is so called."""
+    """Whether a word is an image and no model id, ratio or address: by its tag, digest or registry, or so called."""
     match = _REFERENCE.fullmatch(word)
     if match is None:
         return called and "/" in word and "://" not in word
@@ -136,13 +179,16 @@ def _is_image(word: str, called: bool, known: Known) -> bool:
     if slash:
         return called or bool(match["tag"]) or "." in first or ":" in first or first == "localhost"
     if match["tag"]:
-        return called and not match["tag"][1:].isdigit() or bool(re.search(r"vllm|sglang|llama|image", path))
+        return (called and not match["tag"][1:].isdigit()) or bool(re.search(r"vllm|sglang|llama|image", path))
     return called and path.lower() not in STOP and bool(re.search(r"[-.\d]", path)) and not re.fullmatch(_VERSION, path)
 
 
 def _is_official(word: str, known: Known) -> bool:
-    return any(word.startswith((f"{image.image}:", f"{image.image}@")) or word == image.image
-               for image in known.catalog.images.values() if not image.provides)
+    return any(
+        word.startswith((f"{image.image}:", f"{image.image}@")) or word == image.image
+        for image in known.catalog.images.values()
+        if not image.provides
+    )
 
 
 def _read_tag(heard: Heard, tag: str, match: re.Match[str]) -> None:

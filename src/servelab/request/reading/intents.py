@@ -8,26 +8,33 @@ from servelab.request.said import Intent
 
 _STRONG = {
     Intent.ESTIMATE: (
-        r"estimat(?:e|es|ing|ion)(?: (?:the |of |latency |model |queueing ){0,5}(?:parameters?|coefficients?|model|alphas?|betas?))?|"
+        r"estimat(?:e|es|ing|ion)(?: (?:the |of |latency |model |queueing ){0,5}(?:parameters?|"
+        r"coefficients?|model|alphas?|betas?))?|"
         r"coefficients?|calibrat(?:e|ing|ion)|parameter[- ]estimation|(?:latency|queue?ing|step[- ]time) models?|"
-        r"fit(?:ting)? (?:an? |the )?(?:latency |performance |queue?ing |step[- ]time |linear ){0,5}(?:model|coefficients|parameters|curve)|"
+        r"fit(?:ting)? (?:an? |the )?(?:latency |performance |queue?ing |step[- ]time |"
+        r"linear ){0,5}(?:model|coefficients|parameters|curve)|"
         r"alpha(?:,? (?:and )?|/)beta(?:,? (?:and )?gamma|/gamma)?|workload variant autoscaler|wva"
     ),
     Intent.TUNE: (
         r"(?:auto[- ]?)?tun(?:e|ing|er)|optimi[sz](?:e|es|ing|ation|ed)|hyper-?parameter search|"
-        r"find (?:me |us |out )?(?:the |an? )?(?:best|optimal|ideal|fastest|right|good)(?: (?:config(?:uration)?s?|settings?|parameters?|flags?|values?|arguments?|setup))?|"
+        r"find (?:me |us |out )?(?:the |an? )?(?:best|optimal|ideal|fastest|right|"
+        r"good)(?: (?:config(?:uration)?s?|settings?|parameters?|flags?|values?|arguments?|setup))?|"
         r"best (?:config(?:uration)?|settings?|parameters?|flags?|setup)|"
-        r"search(?:ing)? (?:for )?(?:the |an? )?(?:best |optimal |good ){0,5}(?:config(?:uration)?s?|settings?|parameters?|space|flags)"
+        r"search(?:ing)? (?:for )?(?:the |an? )?(?:best |optimal |good ){0,5}(?:config(?:uration)?s?|"
+        r"settings?|parameters?|space|flags)"
     ),
     Intent.EXPERIMENT: (
-        r"(?:full[- ]?)?factorial(?: (?:design|experiment))?|designed experiment|design(?:ed)? (?:of )?(?:an )?experiments?|"
-        r"(?:every|all)(?: possible)? combinations?(?: of)?|grid(?: search| sweep)?|ablation(?: study)?|cross[- ]product"
+        r"(?:full[- ]?)?factorial(?: (?:design|experiment))?|designed experiment|"
+        r"design(?:ed)? (?:of )?(?:an )?experiments?|"
+        r"(?:every|all)(?: possible)? combinations?(?: of)?|grid(?: search| sweep)?|ablation(?: study)?|"
+        r"cross[- ]product"
     ),
 }
 _WEAK = {
     Intent.EXPERIMENT: r"compar(?:e|es|ing|ison)|a/b test|vary(?:ing)?|parameter sweep",
     Intent.COLLECT: (
-        r"(?:collect(?:ing|ion)?|gather(?:ing)?)(?: (?:of |some |the |training |benchmark |performance |latency |blis |trace |tracing ){0,5}(?:data|traces|measurements|metrics))?|"
+        r"(?:collect(?:ing|ion)?|gather(?:ing)?)(?: (?:of |some |the |training |benchmark |performance |"
+        r"latency |blis |trace |tracing ){0,5}(?:data|traces|measurements|metrics))?|"
         r"data[- ]collection|benchmark(?:s|ing|ed)?|measur(?:e|es|ing|ement)|load[- ]?test(?:s|ing)?"
     ),
 }

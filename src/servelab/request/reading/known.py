@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 
 from servelab.catalog.catalog import Catalog
 from servelab.catalog.engines import Argument
 from servelab.request.said import Request
 
-STOP = frozenset(
-    "a an the and or with without for in on at of to from by as is are be it its this that these those my our your "
-    "please use using run add also plus then but so only just keep set want need should would could will can do does "
-    "not no if when while which what who where how than into onto over under via per each all any some same new "
-    "default current right please thanks called named i we you me us let there here".split()
-)
+
+def word_list(name: str) -> frozenset[str]:
+    """The words of ``words/NAME.txt``; lines that begin with # say what they are."""
+    text = (files("servelab.request.reading") / "words" / f"{name}.txt").read_text(encoding="utf-8")
+    return frozenset(word for line in text.splitlines() if not line.startswith("#") for word in line.split())
+
+
+STOP = word_list("stop")
 """Words that are never a name."""
 
 

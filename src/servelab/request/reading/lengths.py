@@ -26,8 +26,10 @@ _WORDS = r"(?: (?:long|each|on average|in length|per request)){0,3}"
 
 # 500 input tokens; 200 to 800 prompt tokens; 500±100 output tokens; 1024-token prompts; 500 tokens of input
 _BEFORE = rx(
-    rf"(?<![\w.,=-]){_AMOUNT}{_SPREAD}(?:[- ](?:tokens?|toks?)(?:[- ](?:long|of|for|in|per|the|each|sized)){{0,4}})?[- ]{_SIDE}"
-    rf"(?:[-_ ](?:tokens?|toks?|lengths?|len)\b)?{_WORDS}(?![\w=]|[-_ ]?(?:std|min|max|mean|len|per\b|/s)| ?[=:]| ?(?:throughput|latency|speed))"
+    rf"(?<![\w.,=-]){_AMOUNT}{_SPREAD}(?:[- ](?:tokens?|toks?)(?:[- ](?:long|of|for|in|per|the|each|"
+    rf"sized)){{0,4}})?[- ]{_SIDE}"
+    rf"(?:[-_ ](?:tokens?|toks?|lengths?|len)\b)?{_WORDS}(?![\w=]|[-_ ]?(?:std|min|max|mean|len|per\b|"
+    r"/s)| ?[=:]| ?(?:throughput|latency|speed))"
 )
 # prompt tokens 500; prompt_tokens_stdev=10; input length of 1k; ISL 1024; prompts of 200 to 800 tokens; max output 100
 _AFTER = rx(
@@ -41,14 +43,16 @@ _MORE = rx(
 )
 _SIDE_BEFORE = rx(rf"(?<![\w])(?:{_PROMPT}|{_OUTPUT}){_TOKENS}{IS}$")
 _LISTED = rx(
-    rf"\b(?P<stat>{_STDEV}|min|max|mean)s?:? (?P<rest>(?:(?:and |, ?)?(?:{_PROMPT}|{_OUTPUT}){_TOKENS} ?[=: ] ?{NUMBER} ?){{1,4}})"
+    rf"\b(?P<stat>{_STDEV}|min|max|mean)s?:? (?P<rest>(?:(?:and |, ?)?(?:{_PROMPT}|"
+    rf"{_OUTPUT}){_TOKENS} ?[=: ] ?{NUMBER} ?){{1,4}})"
 )
 _PAIR = rx(
     rf"(?<![\w.,=/-])(?P<value>{NUMBER})(?:[- ]?tokens?)? ?(?:/|in ?/ ?|in,? (?:and )?|->|x) ?(?P<out>{NUMBER}) ?"
     r"(?:tokens? (?:in ?/ ?)?out\b|tokens?|in/out|out\b|input/output(?: tokens)?|\(?isl/osl\)?)"
 )
 _BOTH = rx(
-    rf"\b{_PROMPT}(?: ?/ ?| and ){_OUTPUT}{_TOKENS}(?: both)?{IS}(?P<value>{NUMBER})(?: ?(?:/|,|x) ?| and )?(?P<out>(?<=[/,x d]){NUMBER})?"
+    rf"\b{_PROMPT}(?: ?/ ?| and ){_OUTPUT}{_TOKENS}(?: both)?{IS}(?P<value>{NUMBER})(?: ?(?:/|,|x) ?|"
+    rf" and )?(?P<out>(?<=[/,x d]){NUMBER})?"
     rf"{_END}(?: tokens?)?(?: respectively| each)?"
 )
 _PREFIX = rx(

@@ -7,29 +7,90 @@ import re
 from servelab.request.reading.budgets import DURATION, seconds
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import Known, rx
-from servelab.request.reading.quantity import COUNT, IS, LEVELS, LIST, NUMBER, REAL, RANGE, read_levels, read_number
+from servelab.request.reading.quantity import COUNT, IS, LEVELS, LIST, NUMBER, RANGE, REAL, read_levels, read_number
 
 _PER = r"(?: ?/ ?| ?per | a | each )"
-_RATE_UNIT = rf"(?:(?:req(?:uest)?s?|quer(?:y|ies)|calls|messages|prompts)\.?{_PER}(?P<per>s(?:ec(?:ond)?)?|m(?:in(?:ute)?)?|h(?:our)?)\b|rps\b|qps\b|r/s\b|req/s\b)"
+_RATE_UNIT = (
+    rf"(?:(?:req(?:uest)?s?|quer(?:y|ies)|calls|messages|prompts)\.?{_PER}(?P<per>s(?:ec(?:ond)?)?|"
+    r"m(?:in(?:ute)?)?|h(?:our)?)\b|rps\b|qps\b|r/s\b|req/s\b)"
+)
 _LEVELS_HERE = rf"(?:{RANGE}|{LIST})"
-_RATES = rx(rf"(?:(?:arrival|request|load|offered|rates?)(?: of)? ){{0,5}}(?<![\w.,-])(?P<levels>{_LEVELS_HERE})[ -]?{_RATE_UNIT}(?: each| (?:arrival |request )?rates?\b)?")
-_RATES_NAMED = rx(rf"-{{0,2}}\b(?:(?:request|arrival|req|offered|load|constant|poisson|qps|rps)[-_ ]){{0,5}}(?:rates?|rps|qps)(?! ?type)(?: in (?:req/s|rps))?{IS}(?P<levels>{LEVELS})(?: ?{_RATE_UNIT})?(?! ?%)")
-_CONCURRENCY_NAMED = rx(rf"-{{0,2}}\b(?:max[-_ ])?(?:concurrenc(?:y|ies)(?:[-_ ]levels?)?|concurrent[-_ ](?:users?|requests?|streams?|clients?|level))(?: (?:from|sweep))?{IS}(?P<levels>{LEVELS})")
-_CONCURRENCY = rx(rf"(?<![\w.,-])(?P<levels>{_LEVELS_HERE})[ -]?(?:(?:concurrent|simultaneous|parallel|virtual|in-flight) (?:requests?|users?|clients?|streams?|connections?|sessions?|chats?|conversations?|calls?|queries)|way concurrency\b|users?\b|clients?\b|streams?\b|concurrency\b|requests? (?:in flight|in parallel|at (?:once|a time|the same time)|concurrently|simultaneously)|concurrent\b(?! seq))")
-_REQUESTS = rx(rf"(?:(?:max(?:imum)?|at most|up to|limit(?:ed)? to|total of|no more than) ){{0,5}}(?<![\w.,-])(?P<n>{NUMBER})(?: total| max(?:imum)?)?[ -](?:requests?|reqs?|queries|prompts?)(?: total| in total| max(?:imum)?| at most| overall| each| per (?:level|rate|run|trial|treatment|config(?:uration)?))?(?![-_ ]?(?:tokens?|len|/|per\b|a sec|in flight|in parallel|at once|prefix|stdev|max|min))\b")
-_REQUESTS_NAMED = rx(rf"-{{0,2}}\b(?:(?:max(?:imum)?(?:[-_ ]num(?:ber)?(?:[-_ ]of)?)?|num(?:ber)?(?:[-_ ]of)?|total|limit)[-_ ]){{0,5}}(?:requests?|prompts?(?<=num.prompts))(?:[-_ ](?:count|limit|total|max(?:imum)?|number))?(?: ?[=:] ?| (?:is |of |to |at |are |= |limited to |limit ))(?P<n>{NUMBER})(?![\w.%]| ?(?:tokens?|/|rps|per ))")
+_RATES = rx(
+    r"(?:(?:arrival|request|load|offered|rates?)(?: of)? ){0,5}(?<![\w.,-])"
+    rf"(?P<levels>{_LEVELS_HERE})[ -]?{_RATE_UNIT}(?: each| (?:arrival |request )?rates?\b)?"
+)
+_RATES_NAMED = rx(
+    r"-{0,2}\b(?:(?:request|arrival|req|offered|load|constant|poisson|qps|"
+    r"rps)[-_ ]){0,5}(?:rates?|rps|qps)(?! ?type)(?: in (?:req/s|"
+    rf"rps))?{IS}(?P<levels>{LEVELS})(?: ?{_RATE_UNIT})?(?! ?%)"
+)
+_CONCURRENCY_NAMED = rx(
+    r"-{0,2}\b(?:max[-_ ])?(?:concurrenc(?:y|ies)(?:[-_ ]levels?)?|concurrent[-_ ](?:users?|"
+    rf"requests?|streams?|clients?|level))(?: (?:from|sweep))?{IS}(?P<levels>{LEVELS})"
+)
+_CONCURRENCY = rx(
+    rf"(?<![\w.,-])(?P<levels>{_LEVELS_HERE})[ -]?(?:(?:concurrent|simultaneous|parallel|virtual|"
+    r"in-flight) (?:requests?|users?|clients?|streams?|connections?|sessions?|chats?|conversations?|"
+    r"calls?|queries)|way concurrency\b|users?\b|clients?\b|streams?\b|concurrency\b|"
+    r"requests? (?:in flight|in parallel|at (?:once|a time|the same time)|concurrently|"
+    r"simultaneously)|concurrent\b(?! seq))"
+)
+_REQUESTS = rx(
+    r"(?:(?:max(?:imum)?|at most|up to|limit(?:ed)? to|total of|"
+    rf"no more than) ){{0,5}}(?<![\w.,-])(?P<n>{NUMBER})(?: total| max(?:imum)?)?[ -](?:requests?|"
+    r"reqs?|queries|prompts?)(?: total| in total| max(?:imum)?| at most| overall| each| per (?:level|"
+    r"rate|run|trial|treatment|config(?:uration)?))?(?![-_ ]?(?:tokens?|len|(?:in|per) (?:a |one |"
+    r"each |the )?batch|/|per\b|a sec|in flight|in parallel|at once|prefix|stdev|max|min))\b"
+)
+_REQUESTS_NAMED = rx(
+    r"-{0,2}\b(?:(?:max(?:imum)?(?:[-_ ]num(?:ber)?(?:[-_ ]of)?)?|num(?:ber)?(?:[-_ ]of)?|total|"
+    r"limit)[-_ ]){0,5}(?:requests?|prompts?(?<=num.prompts))(?:[-_ ](?:count|limit|total|"
+    r"max(?:imum)?|number))?(?: ?[=:] ?| (?:is |of |to |at |are |= |limited to |"
+    rf"limit ))(?P<n>{NUMBER})(?![\w.%]| ?(?:tokens?|/|rps|per ))"
+)
 _MAX_REQUESTS = rx(rf"-{{0,2}}\bmax(?:imum)?[-_ ]requests?{IS}(?P<n>{NUMBER})(?![\w.%])")
 _TYPES = {
-    "sweep": r"rate[-_ ]sweeps?|load[-_ ]sweeps?|sweep(?:ing)? (?:the |over |of |across ){0,5}(?:request |arrival |load ){0,5}(?:rates?|loads?)\b|sweep mode|sweep of (?:the )?(?:rates?|loads?)|sweep (?:rate|load) type|sweep load",
-    "constant": r"(?:constant|fixed|steady|uniform|evenly spaced)(?: |-)?(?:request |arrival |load )?(?:rates?|arrivals?|load|mode|rate type)|constant\b(?! length)|(?:at )?fixed intervals",
-    "poisson": r"(?:with |as )?(?:a )?poisson(?:[- ]distributed)?(?: (?:arrivals?|process|distribution|rates?|load|mode|traffic|requests?|distributed)){0,5}",
-    "synchronous": r"synchronous(?:ly)?(?: (?:mode|requests?|load|rate))?|one (?:request )?at a time|1 (?:request )?at a time|one after (?:the other|another)|sequential(?:ly)?(?: requests)?",
-    "throughput": r"(?:in )?throughput mode|throughput rate type|(?:at )?(?:full|maximum|max) (?:load|speed|rate|blast)|as fast as possible|(?:at )?(?:an )?(?:infinite|unlimited|inf) (?:request )?rates?|all at once",
+    "sweep": (
+        r"rate[-_ ]sweeps?|load[-_ ]sweeps?|sweep(?:ing)? (?:the |over |of |across ){0,5}(?:request |"
+        r"arrival |load ){0,5}(?:rates?|loads?)\b|sweep mode|sweep of (?:the )?(?:rates?|loads?)|"
+        r"sweep (?:rate|load) type|sweep load"
+    ),
+    "constant": (
+        r"(?:constant|fixed|steady|uniform|evenly spaced)(?: |-)?(?:request |arrival |load )?(?:rates?|"
+        r"arrivals?|load|mode|rate type)|constant\b(?! length)|(?:at )?fixed intervals"
+    ),
+    "poisson": (
+        r"(?:with |as )?(?:a )?poisson(?:[- ]distributed)?(?: (?:arrivals?|process|distribution|rates?|"
+        r"load|mode|traffic|requests?|distributed)){0,5}"
+    ),
+    "synchronous": (
+        r"synchronous(?:ly)?(?: (?:mode|requests?|load|rate))?|one (?:request )?at a time|"
+        r"1 (?:request )?at a time|one after (?:the other|another)|sequential(?:ly)?(?: requests)?"
+    ),
+    "throughput": (
+        r"(?:in )?throughput mode|throughput rate type|(?:at )?(?:full|maximum|max) (?:load|speed|rate|"
+        r"blast)|as fast as possible|(?:at )?(?:an )?(?:infinite|unlimited|inf) (?:request )?rates?|"
+        r"all at once"
+    ),
     "concurrent": r"concurrent mode|concurrent (?:load|rate type)",
 }
-_TYPE_NAMED = rx(rf"-{{0,2}}\brate[-_ ]?type{IS}(?P<type>{'|'.join(_TYPES)})\b[\"')]?|\b(?P<other>{'|'.join(_TYPES)}) (?:as (?:the )?)?rate[-_ ]type")
-_TYPE = rx(rf"(?<![\w-])(?:(?:with |at |using |in |as )?(?:an? |the )?)(?:{'|'.join(f'(?P<{name}>{words})' for name, words in _TYPES.items())})(?![\w])")
-_SECONDS = rx(rf"(?:for|lasting|during|run(?:s|ning)? for|each|measure(?:d)? for|duration(?: of| is|=|:)?|-{{0,2}}max[-_ ]?(?:seconds|duration)(?: of| is|=|:)?|taking|hold(?:ing)?(?: for)?)[ =:]*(?:about |around |an? |each |up to |at most )?(?P<t>{DURATION})(?: (?:each|per (?:level|rate|run|load|point|step|treatment|measurement)|at each (?:rate|level)|of load|long))?|(?P<u>{DURATION})(?: (?:each|per (?:level|rate|run|load|point|step|treatment|measurement)|at each (?:rate|level)|of load|long|run|runs|duration|benchmark))\b")
+_TYPE_NAMED = rx(
+    rf"-{{0,2}}\brate[-_ ]?type{IS}(?P<type>{'|'.join(_TYPES)})\b[\"')]?|"
+    rf"\b(?P<other>{'|'.join(_TYPES)}) (?:as (?:the )?)?rate[-_ ]type"
+)
+_TYPE = rx(
+    r"(?<![\w-])(?:(?:with |at |using |in |as )?(?:an? |"
+    rf"the )?)(?:{'|'.join(f'(?P<{name}>{words})' for name, words in _TYPES.items())})(?![\w])"
+)
+_SECONDS = rx(
+    r"(?:for|lasting|during|run(?:s|ning)? for|each|measure(?:d)? for|duration(?: of| is|=|:)?|"
+    r"-{0,2}max[-_ ]?(?:seconds|duration)(?: of| is|=|:)?|taking|"
+    r"hold(?:ing)?(?: for)?)[ =:]*(?:about |around |an? |each |up to |"
+    rf"at most )?(?P<t>{DURATION})(?: (?:each|per (?:level|rate|run|load|point|step|treatment|"
+    rf"measurement)|at each (?:rate|level)|of load|long))?|(?P<u>{DURATION})(?: (?:each|per (?:level|"
+    r"rate|run|load|point|step|treatment|measurement)|at each (?:rate|level)|of load|long|run|runs|"
+    r"duration|benchmark))\b"
+)
 _LONG = rx(rf"(?<![\w.,-]){NUMBER}[ -]?(?:h|hrs?|hours?|mins?|minutes?|d|days?)(?![a-z])")
 _SCALE = {"s": 1.0, "m": 1 / 60, "h": 1 / 3600}
 
@@ -49,7 +110,10 @@ def read_loads(heard: Heard, known: Known) -> None:
                 heard.say("profile.max_requests", int(value), *match.span())
             else:
                 heard.sentence.take(*match.span())
-                heard.ask("max_requests", f"{heard.sentence.original(*match.span())!r}: how many requests? A whole number above 0.")
+                heard.ask(
+                    "max_requests",
+                    f"{heard.sentence.original(*match.span())!r}: how many requests? A whole number above 0.",
+                )
 
 
 def read_named_loads(heard: Heard, known: Known) -> None:
@@ -60,7 +124,11 @@ def read_named_loads(heard: Heard, known: Known) -> None:
 
 def read_seconds(heard: Heard, known: Known) -> None:
     """How long a level lasts; of a search, how long all of it."""
-    searching = heard.said("objective") or heard.said("budget.trials") or any(one.value == "tune" for one in heard.said("intent"))
+    searching = (
+        heard.said("objective")
+        or heard.said("budget.trials")
+        or any(one.value == "tune" for one in heard.said("intent"))
+    )
     for match in heard.sentence.find(_SECONDS):
         value = seconds(match["t"] or match["u"])
         if value:
@@ -90,7 +158,9 @@ def _say_rates(heard: Heard, match: re.Match[str], *, constant: bool) -> None:
     rates = tuple(rate * _SCALE[per[0]] if per else rate for rate in read_levels(match["levels"], REAL))
     if not rates or min(rates) <= 0:
         heard.sentence.take(*match.span())
-        heard.ask("rate", f"{heard.sentence.original(*match.span())!r}: how many requests per second? A number above 0.")
+        heard.ask(
+            "rate", f"{heard.sentence.original(*match.span())!r}: how many requests per second? A number above 0."
+        )
         return
     heard.say("profile.rates", tuple(round(rate, 9) for rate in rates), *match.span())
     if (constant or len(rates) > 1 or per) and not heard.said("profile.rate_type"):
@@ -101,7 +171,10 @@ def _say_concurrency(heard: Heard, match: re.Match[str]) -> None:
     levels = read_levels(match["levels"], COUNT)
     if not levels or any(level < 1 or level != int(level) for level in levels):
         heard.sentence.take(*match.span())
-        heard.ask("concurrency", f"{heard.sentence.original(*match.span())!r}: how many requests at once? Whole numbers above 0.")
+        heard.ask(
+            "concurrency",
+            f"{heard.sentence.original(*match.span())!r}: how many requests at once? Whole numbers above 0.",
+        )
         return
     heard.say("profile.concurrency", levels, *match.span())
     if not any(one.value == "concurrent" for one in heard.said("profile.rate_type")):

@@ -11,7 +11,10 @@ _S = r"s(?:ec(?:ond)?)?"
 LATENCIES = {
     "ttft": r"ttft|time[- ]to[- ](?:the )?first[- ]token|first[- ]token(?: latency| time)?|prefill latency",
     "itl": r"itl|inter[- ]?token[- ]latenc(?:y|ies)|inter[- ]?token(?: time)?|time between tokens|tbt",
-    "tpot": r"tpot|time[- ]per[- ](?:output[- ])?token|per[- ]token latency|latency per (?:output )?token|token latency",
+    "tpot": (
+        r"tpot|time[- ]per[- ](?:output[- ])?token|per[- ]token latency|latency per (?:output )?token|"
+        r"token latency"
+    ),
     "e2e": (
         r"e2e(?:[- _]latenc(?:y|ies)| response time)?|end[- ]to[- ]end(?:[- ]latenc(?:y|ies)| response time| time)?|"
         r"request[- ]latenc(?:y|ies)|response times?|total latenc(?:y|ies)|latenc(?:y|ies)"
@@ -38,17 +41,20 @@ SCALARS = {
 }
 _REQUESTS = rf"req(?:uest)?s?(?: ?/ ?| per | a ){_S}|rps|qps"
 STATISTIC = (
-    r"(?:p[- ]?\d{1,2}(?:\.\d+)?|\d{1,2}(?:\.\d+)?(?:st|nd|rd|th)?[- ]percentile|percentile \d{1,2}|median|mean|average|avg\.?|"
+    r"(?:p[- ]?\d{1,2}(?:\.\d+)?|\d{1,2}(?:\.\d+)?(?:st|nd|rd|th)?[- ]percentile|percentile \d{1,2}|"
+    r"median|mean|average|avg\.?|"
     r"worst[- ]case|worst|maximum|max(?=[ _](?:ttft|itl|tpot|e2e|lat|time|inter|end))|tail|"
-    r"\d{2} ?(?:%|percent) of (?:all |the )?requests(?: (?:should|must|to|have|having|with|see|get|their|an?|the|keep|meet)){0,5})"
+    r"\d{2} ?(?:%|percent) of (?:all |the )?requests(?: (?:should|must|to|have|having|with|see|get|"
+    r"their|an?|the|keep|meet)){0,5})"
 )
 
 
 def _named(words: dict[str, str]) -> str:
     either = "|".join(f"(?P<{name}>{said})" for name, said in words.items())
     return (
-        rf"(?:(?:the |our |its |a )?(?P<before>{STATISTIC})(?: of| for)?(?: the)?[ _-]+)?(?:the |our )?\b(?:{either})(?![a-z])"
-        rf"(?:'s)?(?:[ _-]*\(?(?:at |at the )?(?P<after>{STATISTIC})\)?)?"
+        rf"(?:(?:the |our |its |a )?(?P<before>{STATISTIC})(?: of| for)?(?: the)?[ _(-]+)?(?:the |"
+        rf"our )?\b(?:{either})(?![a-z])"
+        rf"(?:'s|(?<=[a-z])\))?(?:[ _-]*\(?(?:at |at the )?(?P<after>{STATISTIC})\)?)?"
     )
 
 

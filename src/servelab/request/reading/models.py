@@ -11,7 +11,7 @@ from servelab.catalog.catalog import Catalog
 from servelab.catalog.models import KnownModel
 from servelab.request import safe
 from servelab.request.reading.heard import Heard
-from servelab.request.reading.known import STOP, Known, rx
+from servelab.request.reading.known import STOP, Known, rx, word_list
 from servelab.request.said import Option
 
 Parts = tuple[str, ...]
@@ -24,14 +24,16 @@ _NOISE = {"v", "instruct", "it", "hf", "meta", "preview", "instr"}
 _PART = re.compile(r"\d+x\d+b|a?\d+(?:\.\d+)?[bm](?![a-z])|\d+(?:\.\d+){0,5}|[a-z]+")
 _SIZE = re.compile(r"(?:\d+x)?\d+(?:\.\d+)?[bm]")
 _WORD = rx(r"[a-z0-9][\w.-]*")
-_ID = rx(r"(?<![\w./:@-])(?:(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/)?(?P<id>[a-z0-9][\w.-]*/[\w.-]*\w)(?![\w/:@])")
-_NAMED = rx(r"(?:\bmodel(?:[-_ ](?:id|name))?(?: is|,)? ?[=:] ?|\bmodel(?: id| name)? (?:is |called |named )|--model[= ])[\"']?(?P<name>[^\s,;\"'\0]+)")
-_SHORT = re.compile(r"\d+|(?:tp|pp|dp|ep|tensor|pipeline)\d*")
-_RATIOS = frozenset(
-    "req reqs request requests token tokens tok query queries input output prompt prompts in out on off and or w with "
-    "without true false yes no s sec second seconds min max mean ttft itl tpot e2e throughput latency gpu gpus cpu p50 "
-    "p90 p95 p99 user users n isl osl ns namespace tp model image workload".split()
+_ID = rx(
+    r"(?<![\w./:@-])(?:(?:https?://)?(?:www\.)?(?:huggingface\.co|"
+    r"hf\.co)/)?(?P<id>[a-z0-9][\w.-]*/[\w.-]*\w)(?![\w/:@])"
 )
+_NAMED = rx(
+    r"(?:\bmodel(?:[-_ ](?:id|name))?(?: is|,)? ?[=:] ?|\bmodel(?: id| name)? (?:is |called |named )|"
+    r"--model[= ])[\"']?(?P<name>[^\s,;\"'\0]+)"
+)
+_SHORT = re.compile(r"\d+|(?:tp|pp|dp|ep|tensor|pipeline)\d*")
+_RATIOS = word_list("ratios")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,9 @@ def index_of(catalog: Catalog) -> Index:
     exact = {parts_of(said): name for said, name in written.items()}
     exact |= {parts_of(said): name for name, model in catalog.models.items() for said in (*model.aliases, name)}
     models = {
-        name: frozenset(part for said in (name, model.id.rsplit("/", 1)[-1], *_versions(model)) for part in parts_of(said))
+        name: frozenset(
+            part for said in (name, model.id.rsplit("/", 1)[-1], *_versions(model)) for part in parts_of(said)
+        )
         for name, model in catalog.models.items()
     }
     families = {part for name in catalog.models for part in parts_of(name)[:1] if part.isalpha()}
@@ -60,7 +64,7 @@ def index_of(catalog: Catalog) -> Index:
 
 
 def _versions(model: KnownModel) -> list[str]:
-    """Aliases that name another version, as llama-3-70b does for Llama 3.3; not those that split a word, as code-llama."""
+    """Aliases that name another version, as llama-3-70b for Llama 3.3; not those that split a word, as code-llama."""
     return [alias for alias in model.aliases if "/" not in alias and not alias.startswith("code-")]
 
 
@@ -76,7 +80,14 @@ def read_ids(heard: Heard, known: Known) -> None:
         if org in _RATIOS or name in _RATIOS or _SHORT.fullmatch(org) or len(name) < 3:
             continue
         written = heard.sentence.exact(match.start("id"), match.end("id"))
-        known_as = next((model.id for model in known.catalog.models.values() if written.lower() in (model.id.lower(), *(alias.lower() for alias in model.aliases))), written)
+        known_as = next(
+            (
+                model.id
+                for model in known.catalog.models.values()
+                if written.lower() in (model.id.lower(), *(alias.lower() for alias in model.aliases))
+            ),
+            written,
+        )
         _say(heard, known_as, *match.span())
     for match in heard.sentence.find(_NAMED):
         if match["name"].rstrip(".!?") in STOP or list(_spellings(heard, known, match.start("name"))):
@@ -114,16 +125,16 @@ def _spellings(heard: Heard, known: Known, start: int) -> Iterator[tuple[int, in
                 yield start, end, one
                 return
     for end, parts in reversed(runs):
-        if parts and set(parts) & index.families and _SIZE.fullmatch(parts[0]) is None and parts[0] in index.families and _fitting(index, parts) or (
-            parts and _SIZE.fullmatch(parts[0]) and len(parts) > 1 and parts[1] in index.families and _fitting(index, parts)
-        ):
+        family = parts[1:2] if parts and _SIZE.fullmatch(parts[0]) else parts[:1]
+        if set(family) & index.families and _fitting(index, parts):
             yield start, end, parts
             return
 
 
 def _runs(heard: Heard, start: int) -> Iterator[tuple[int, Parts]]:
     """One word, two, up to LONGEST, from ``start`` on, with their parts."""
-    position, parts = start, ()
+    position: int = start
+    parts: Parts = ()
     for _ in range(LONGEST):
         word = _WORD.match(heard.sentence.free, position)
         if word is None:
@@ -156,7 +167,17 @@ def _resolve(heard: Heard, known: Known, index: Index, parts: Parts, start: int,
             heard.warn(f"{said} is read as {model.id}")
             _say(heard, model.id, start, end)
         else:
-            _choose(heard, known, f'"{said}" could refer to multiple models. Which one do you mean?', [(name, False) for name in sorted(names, key=lambda name: known.catalog.models[name].recommended is None)[:OFFERED]], start, end)
+            _choose(
+                heard,
+                known,
+                f'"{said}" could refer to multiple models. Which one do you mean?',
+                [
+                    (name, False)
+                    for name in sorted(names, key=lambda name: known.catalog.models[name].recommended is None)[:OFFERED]
+                ],
+                start,
+                end,
+            )
 
 
 def _misspelt(heard: Heard, known: Known, index: Index, match: re.Match[str]) -> None:
@@ -166,12 +187,22 @@ def _misspelt(heard: Heard, known: Known, index: Index, match: re.Match[str]) ->
 
     for end, parts in reversed(list(_runs(heard, match.start()))):
         letters = [part for part in parts if part.isalpha()]
-        if len(letters) != 1 or len(letters[0]) < 3 or len(parts) < 2 or letters[0] in STOP or letters[0] in index.families:
+        if (
+            len(letters) != 1
+            or len(letters[0]) < 3
+            or len(parts) < 2
+            or letters[0] in STOP
+            or letters[0] in index.families
+        ):
             continue
         meant = min(index.families, key=lambda family: (OSA.distance(letters[0], family), family))
         slips = OSA.distance(letters[0], meant)
         fixed = tuple(meant if part == letters[0] else part for part in parts)
-        if slips > 2 or slips * 3 > len(meant) or not (fixed in index.exact or fixed in index.ambiguous or _fitting(index, fixed)):
+        if (
+            slips > 2
+            or slips * 3 > len(meant)
+            or not (fixed in index.exact or fixed in index.ambiguous or _fitting(index, fixed))
+        ):
             continue
         said = heard.sentence.original(match.start(), end)
         names = [index.exact[fixed]] if fixed in index.exact else _fitting(index, fixed)
@@ -179,7 +210,14 @@ def _misspelt(heard: Heard, known: Known, index: Index, match: re.Match[str]) ->
             heard.warn(f"{said} is read as {'-'.join(fixed)}")
             _resolve(heard, known, index, fixed, match.start(), end)
         else:
-            _choose(heard, known, f"Which model do you mean by {safe.shown(said)}?", [(name, False) for name in names[:OFFERED]], match.start(), end)
+            _choose(
+                heard,
+                known,
+                f"Which model do you mean by {safe.shown(said)}?",
+                [(name, False) for name in names[:OFFERED]],
+                match.start(),
+                end,
+            )
         return
     word = match[0].rstrip(".-_")
     if re.fullmatch(r"[a-z][a-z.\d]*[-_][\w.-]*\d(?:\.\d+)?b(?:[-_][\w.-]+)?|[a-z]{2,}-?\d+(?:\.\d+)?b", word):
@@ -192,7 +230,7 @@ def _unknown(heard: Heard, known: Known, said: str) -> None:
     from rapidfuzz import fuzz, process
 
     near = process.extract(said.lower(), list(known.catalog.models), scorer=fuzz.ratio, limit=3, score_cutoff=55)
-    text = f"the catalog knows no model {safe.shown(said)}. Which one is it? Name it in full as on Hugging Face, as org/name."
+    text = f"the catalog knows no model {safe.shown(said)}. Which one is it? Name it as on Hugging Face, org/name."
     heard.ask("model", text, [option_of(known.catalog.models[str(name)]) for name, _, _ in near])
 
 

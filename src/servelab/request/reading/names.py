@@ -6,64 +6,111 @@ from servelab.request import safe
 from servelab.request.reading.flags import bare_value
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import STOP, Known, rx
+from servelab.request.reading.leftover import SAYS_NOTHING
 from servelab.request.reading.vocabulary import says_more
 
-_GLUE = r"(?: (?:that )?(?:i|we) (?:use|want|have|need|like)| to use| from \S{1,63} to(?= \S))?(?: (?:is|are|to|be|as|of|should|must|will|going|supposed|set|called|named|use|using|please|take|it|the|=)){0,5}"
+_GLUE = (
+    r"(?: (?:that )?(?:i|we|you)(?: [a-z]{2,8}){1,4}(?= is\b)| to use|"
+    r" from \S{1,63} to(?= \S))?(?: (?:is|are|to|be|as|of|should|must|will|going|supposed|set|called|"
+    r"named|use|using|please|take|it|the|=)){0,5}"
+)
 _BEFORE_NAME = rf"{_GLUE}(?: ?(?:->|=>|=|:|/) ?| )(?=\S)"
 _NAMESPACE = rx(
-    rf"(?:(?:in|into|to|on|under|use|using|within|with|for|inside|as|change|switch|move|set|k8s|kubernetes|my|our|the|target) ){{0,4}}"
+    r"(?:(?:in|into|to|on|under|use|using|within|with|for|inside|as|change|switch|move|set|k8s|"
+    r"kubernetes|my|our|the|target) ){0,4}"
     rf"(?:-{{0,2}}\bname[ -]?spaces?|\bns\b|\b(?:oc|openshift) project){_BEFORE_NAME}|(?<![\w-])-n[ =](?=\S)"
 )
 _NAMESPACE_AFTER = rx(
-    r"\b(?:in|into|to|on|under|within|inside|using|use) (?:the |my |our )?[\"']?(?P<name>(?!(?:my|the|our|a|this|that|which|what|kubernetes|k8s|target)[ \"'])[^\s,;\"'\0]{1,80})[\"']? (?:k8s |kubernetes )?(?:name[ -]?space|ns)\b"
+    r"\b(?:in|into|to|on|under|within|inside|using|use) (?:the |my |our )?[\"']?(?P<name>(?!(?:my|the|"
+    r"our|a|this|that|which|what|kubernetes|k8s|target)[ \"'])[^\s,;\"'\0]{1,80})[\"']? (?:k8s |"
+    r"kubernetes )?(?:name[ -]?space|ns)\b"
     r"|(?:^|(?<=[\n,;(]))[ ]?[\"']?(?P<line>[a-z0-9][a-z0-9-]{0,62})[\"']? (?:name[ -]?space|ns)(?=$|[\n,;.)])"
     r"|(?<![\w-])(?P<bracketed>[a-z0-9][a-z0-9-]{0,62}) \((?:the |my )?(?:name[ -]?space|ns)\)"
-    r"|\b(?:the|my|our)(?: k8s| kubernetes| target)? name[ -]?space, [\"']?(?P<so>[a-z0-9][a-z0-9-]{0,62})[\"']?(?=[,.;\n]|$)"
-    r"|\b(?:use|using|take|with|set|have|make|keep) [\"']?(?P<as>[^\s,;\"'\0]{1,80})[\"']? (?:as|for|to be) (?:the |my |our |its )?(?:k8s |kubernetes |target )?(?:name[ -]?space|ns)\b"
-    r"|(?<![\w-])[\"']?(?P<is>[a-z0-9][a-z0-9-]{0,62})[\"']? (?:is|as|being|will be|should be) (?:the |my |our )(?:k8s |kubernetes |target )?name[ -]?space\b"
+    r"|\b(?:the|my|our)(?: k8s| kubernetes| target)? name[ -]?space, [\"']?"
+    r"(?P<so>[a-z0-9][a-z0-9-]{0,62})[\"']?(?=[,.;\n]|$)"
+    r"|(?:\b(?:use|using|take|with|set|have|make|keep) )?[\"']?(?<![\w-])"
+    r"(?P<as>[a-z0-9][a-z0-9-]{0,62})[\"']? (?:as|for|to be) (?:the |my |our |its )?(?:k8s |"
+    r"kubernetes |target )?(?:name[ -]?space|ns)\b"
+    r"|(?<![\w-])[\"']?(?P<is>[a-z0-9][a-z0-9-]{0,62})[\"']?(?:,? which)? (?:is|as|being|will be|"
+    r"should be) (?:the |my |our )(?:k8s |kubernetes |target )?name[ -]?space\b"
 )
 _AUTOMATIC = rx(
-    r"(?:please )?(?:auto[- ]?(?:matically )?generat(?:e|ed|ing)|automatically (?:name|choose|pick|make)|generate|auto|make up|pick|choose|invent)(?: (?:an?|the|my|your|its|own|for|me)){0,5}"
+    r"(?:please )?(?:auto[- ]?(?:matically )?generat(?:e|ed|ing)|automatically (?:name|choose|pick|"
+    r"make)|generate|auto|make up|pick|choose|invent)(?: (?:an?|the|my|your|its|own|for|me)){0,5}"
     r"(?: (?:experiment|run|study))?[ -]?(?:ids?|names?)\b"
-    r"|(?:(?:the )?(?:experiment )?(?:id|name)(?: (?:can|should|is|be|to|may|=)){0,5} ?[=:]? ?)auto(?:matic(?:ally)?|[- ]?generated?)?\b(?: generated?\b)?"
-    r"|\bauto[- ]?generate it\b|\bautomatic (?:experiment )?(?:id|name)\b|(?:choose|pick|use) any (?:id|name)\b|no (?:particular|special|specific) (?:id|name)\b"
+    r"|(?:(?:the )?(?:experiment )?(?:id|name)(?: (?:can|should|is|be|to|may|"
+    r"=)){0,5} ?[=:]? ?)auto(?:matic(?:ally)?|[- ]?generated?)?\b(?: generated?\b)?"
+    r"|\bauto[- ]?generate it\b|\bautomatic (?:experiment )?(?:id|name)\b|(?:choose|pick|"
+    r"use) any (?:id|name)\b|no (?:particular|special|specific) (?:id|name)\b"
 )
 _THING = r"(?:experiment|exp|run|study|pipeline[- ]?run|job|test|benchmark)"
 _ID = rx(
-    rf"\b(?:(?:and |please ){{0,5}}(?:call|name|label|title) (?:it|this|that|(?:the|this|my) {_THING})(?: as)?|(?:the |my |with |use |using |as |set ){{0,5}}{_THING}[-_ ]?(?:id|name){_GLUE}"
-    rf"|(?:give|assign) (?:it|(?:the|this|my) {_THING}) (?:the |an? )?(?:name|id)|save it as|(?:under|with|by|using) (?:the )?(?:name|id)(?: of)?|(?:and )?(?:it|{_THING}) (?:is |be |should be )?(?:called|named|titled)|(?<!model )(?<!model_)(?:the |with |use |my ){{0,5}}\bid(?: (?:is|be|should|to|as|of|=)){{0,5}}|(?<=\s)named(?= [\"'])|(?<=[\s,])(?:called|named)|(?<![\w.-])(?:experiment|name)(?= ?[=:]))(?: ?(?:->|=>|=|:|/) ?| )(?=\S)"
+    r"\b(?:(?:and |please ){0,5}(?:call|name|label|title) (?:it|this one|this|that|(?:the|this|"
+    rf"my) {_THING})(?: as)?|(?:the |my |with |use |using |as |set ){{0,5}}{_THING}[-_ ]?(?:id|"
+    rf"name){_GLUE}"
+    rf"|(?:its|the \w{{2,12}}'s|{_THING}'s) (?:name|id){_GLUE}|(?:call|name) this one|(?:tag|"
+    rf"title) (?:it|the {_THING})|(?:give|assign) (?:it|(?:the|this|my) {_THING}) (?:the |"
+    r"an? )?(?:name|id)|save it as|(?:under|with|by|using) (?:the )?(?:name|id)(?: of)?|"
+    rf"(?:and )?(?:it|{_THING}) (?:is |be |should be )?(?:called|named|titled)|"
+    r"(?<!model )(?<!model_)(?:the |with |use |my ){0,5}\bid(?: (?:is|be|should|to|as|of|=)){0,5}|"
+    r"(?<=\s)named(?= [\"'])|(?<=[\s,])(?:called|named)|(?<![\w.-])(?:experiment|name|"
+    r"title)(?= ?[=:]))(?: ?(?:->|=>|=|:|/) ?| )(?=\S)"
 )
 _ID_FLAG = rx(r"--(?:experiment[-_](?:id|name)|name|id)[= ](?=\S)")
+LONGEST = 200  # characters of a name that is still to be made safe
+
 _NO_NAMESPACE = (STOP - {"default"}) | {"kubernetes", "k8s", "target", "cluster"}
-_EXPERIMENT = rx(r"(?<![\w-])(?:as |the |for )?(?:experiment|exp) (?P<name>[a-z][a-z0-9]*-[a-z0-9-]*[a-z0-9])(?![\w/.])")
-_NOT_BEFORE = ("namespace ", "model ", "image ", "container ", "preset ", "cluster ", "engine ", "namespace is ", "secret ")
+_ID_AS = rx(
+    r"(?:\b(?:use|using|take|with|set) )?[\"']?(?<![\w-])(?P<name>[a-z0-9][\w.-]{0,62})[\"']? (?:as|"
+    rf"for) (?:the |its |my |our |an? ){{0,2}}(?:{_THING} )?(?:id|name)\b"
+)
+_EXPERIMENT = rx(
+    r"(?<![\w-])(?:as |the |for )?(?:experiment|exp) (?P<name>[a-z][a-z0-9]*-[a-z0-9-]*[a-z0-9])(?![\w/.])"
+)
+_NOT_BEFORE = (
+    "namespace ",
+    "model ",
+    "image ",
+    "container ",
+    "preset ",
+    "cluster ",
+    "engine ",
+    "namespace is ",
+    "secret ",
+)
 
 
 def read_names(heard: Heard, known: Known) -> None:
     """The namespace, then the id of the experiment."""
-    for match in heard.sentence.find(_NAMESPACE_AFTER):
-        group = next(name for name in ("name", "line", "bracketed", "so", "as", "is") if match[name])
-        if match[group] not in _NO_NAMESPACE:
-            _namespace(heard, heard.sentence.exact(*match.span(group)), *match.span())
-    for match in heard.sentence.find(_NAMESPACE):
-        word, end = bare_value(heard, match.end())
-        if not any(char.isalnum() for char in word):
-            continue
-        last = not heard.sentence.plain[end : end + 1].strip() or heard.sentence.plain[end] in ",.;)"
-        alone = last and (len(word) == 1 or heard.sentence.plain[end : end + 1] != " ")
-        if word and (alone or word.lower() not in _NO_NAMESPACE):
-            _namespace(heard, word, match.start(), end)
+    _read_namespace(heard)
     for match in heard.sentence.find(_AUTOMATIC):
         heard.removed.append("experiment_id")
         heard.sentence.take(*match.span())
+    for match in heard.sentence.find(_ID_AS):
+        if match["name"] not in SAYS_NOTHING and not says_more(known.catalog, known.engine, match["name"]):
+            heard.say("experiment_id", heard.sentence.exact(*match.span("name")), *match.span())
     for pattern in (_ID_FLAG, _ID):
         for match in heard.sentence.find(pattern):
             word, end = bare_value(heard, match.end())
             if word and word.lower() not in STOP and not heard.sentence.plain[: match.start()].endswith(_NOT_BEFORE):
-                heard.say("experiment_id", word[:200], match.start(), end)
+                heard.say("experiment_id", word[:LONGEST], match.start(), end)
     for match in heard.sentence.find(_EXPERIMENT):
         if not says_more(known.catalog, known.engine, match["name"].partition("-")[0]):
             heard.say("experiment_id", heard.sentence.exact(*match.span("name")), *match.span())
+
+
+def _read_namespace(heard: Heard) -> None:
+    sentence = heard.sentence
+    for match in sentence.find(_NAMESPACE_AFTER):
+        group = next(name for name in ("name", "line", "bracketed", "so", "as", "is") if match[name])
+        if match[group] not in _NO_NAMESPACE and not (group in ("as", "is") and match[group] in SAYS_NOTHING):
+            _namespace(heard, sentence.exact(*match.span(group)), *match.span())
+    for match in sentence.find(_NAMESPACE):
+        word, end = bare_value(heard, match.end())
+        ends = sentence.plain[end : end + 1] in ("", "\n", ",", ".", ";", ")")
+        # "ns a" at the end of a clause is a namespace, "namespace with" is none.
+        if any(char.isalnum() for char in word) and (ends or word.lower() not in _NO_NAMESPACE):
+            _namespace(heard, word, match.start(), end)
 
 
 def _namespace(heard: Heard, name: str, start: int, end: int) -> None:

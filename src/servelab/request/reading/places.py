@@ -14,26 +14,61 @@ _ENGINES = {
     "trtllm": r"(?:nvidia )?(?:tensor[- ]?rt|trt)[- ]?llm",
     "simulated": r"simulated(?: engine| vllm)?|simulator|simulated engine",
 }
-_THERE = rx(r"(?: in total| in all| total| available| free| each| per node|[- ](?:nodes?|machines?|box|server|cluster|instance)\b)")
+_THERE = rx(
+    r"(?: in total| in all| total| available| free| each| per node|[- ](?:nodes?|machines?|box|server|"
+    r"cluster|instance)\b)"
+)
 _MACHINE = rx(r"nodes?|machines?|instances?|box|available|free")
-_ENGINE = rx(rf"(?<![\w/.-])(?:(?:engine ?[=:] ?|--engine[ =])?)(?:{'|'.join(f'(?P<{name}>{words})' for name, words in _ENGINES.items())})(?![\w/:@-]|\.\w)(?: (?:engine|server|backend)\b)?")
+_ENGINE = rx(
+    r"(?<![\w/.-])(?:(?:engine ?[=:] ?|--engine[ =])?)"
+    rf"(?:{'|'.join(f'(?P<{name}>{words})' for name, words in _ENGINES.items())})(?![\w/:@-]|"
+    r"\.\w)(?: (?:engine|server|backend)\b)?"
+)
 
 _PLATFORMS = {
-    "tekton": r"(?:on |with |in |via |through |using |over ){0,5}(?:the |a |my |our )?tekton(?: pipelines?)?|as a pipeline ?run",
-    "kubernetes": r"(?:on|in|at|to) (?:the |my |our |a |this )?(?:[\w-]+ )?(?:kubernetes|k8s|openshift|gke|eks|aks)(?: cluster)?|(?:on|in) (?:the |my |our |a |this )(?:[a-z0-9]+ )?cluster|on cluster|kubernetes cluster|k8s",
-    "docker": r"(?:on|in|with|via|using|under|inside) (?:a |local )?(?:docker|podman)(?: containers?)?|in a container|docker platform",
-    "process": r"(?:locally|local(?:ly)? (?:on|run|process|machine)|(?:on|in) (?:this|my|the local|my own|our) (?:laptop|machine|computer|workstation|pc|box|server|host|desktop)|on local ?host|as a (?:local )?process|run it here|on here)",
-    "endpoint": r"(?:against|on|with|at) (?:the |my |our |an )?(?:running |existing |live |already running )+(?:endpoint|server|deployment|instance)|against (?:the |my |our |an )?(?:endpoint|server)|(?:existing|running) endpoint",
+    "tekton": (
+        r"(?:on |with |in |via |through |using |over ){0,5}(?:the |a |my |our )?tekton(?: pipelines?)?|"
+        r"as a pipeline ?run"
+    ),
+    "kubernetes": (
+        r"(?:on|in|at|to) (?:the |my |our |a |this )?(?:[\w-]+ )?(?:kubernetes|k8s|openshift|gke|eks|"
+        r"aks)(?: cluster)?|(?:on|in) (?:the |my |our |a |this )(?:[a-z0-9]+ )?cluster|on cluster|"
+        r"kubernetes cluster|k8s"
+    ),
+    "docker": (
+        r"(?:on|in|with|via|using|under|inside) (?:a |local )?(?:docker|podman)(?: containers?)?|"
+        r"in a container|docker platform"
+    ),
+    "process": (
+        r"(?:locally|local(?:ly)? (?:on|run|process|machine)|(?:on|in) (?:this|my|the local|my own|"
+        r"our) (?:laptop|machine|computer|workstation|pc|box|server|host|desktop)|on local ?host|"
+        r"as a (?:local )?process|run it here|on here)"
+    ),
+    "endpoint": (
+        r"(?:against|on|with|at) (?:the |my |our |an )?(?:running |existing |live |"
+        r"already running )+(?:endpoint|server|deployment|instance)|against (?:the |my |our |"
+        r"an )?(?:endpoint|server)|(?:existing|running) endpoint"
+    ),
     "ome": r"(?:on|with|via|using) ome\b",
 }
 _PLATFORM = rx(rf"(?<![\w/.-])(?:{'|'.join(f'(?P<{name}>{words})' for name, words in _PLATFORMS.items())})(?![\w/@-])")
-_PLATFORM_NAMED = rx(r"-{0,2}\bplatform(?: is| =|=|:| to| should be){0,5} ?[=:]? ?(?P<name>tekton|kubernetes|k8s|docker|process|local|endpoint|ome)\b")
+_PLATFORM_NAMED = rx(
+    r"-{0,2}\bplatform(?: is| =|=|:| to| should be){0,5} ?[=:]? ?(?P<name>tekton|kubernetes|k8s|"
+    r"docker|process|local|endpoint|ome)\b"
+)
 _SAME = {"k8s": "kubernetes", "local": "process"}
 
-_SUFFIX = r"(?: ?(?P<form>sxm\d?|pcie|nvl))?(?:[- ]?\(?(?P<after>\d{2,3}) ?g(?:i?b)?\)?)?(?:-hbm\d\w?)?(?P<plural>'?s)?(?:[- ](?:gpus?|accelerators?|cards?|nodes?|machines?|instances?|box(?:es)?))?"
+_SUFFIX = (
+    r"(?: ?(?P<form>sxm\d?|pcie|nvl))?(?:[- ]?\(?(?P<after>\d{2,3}) ?g(?:i?b)?\)?)?(?:-hbm\d\w?)?"
+    r"(?P<plural>'?s)?(?:[- ](?:gpus?|accelerators?|cards?|nodes?|machines?|instances?|box(?:es)?))?"
+)
 _COUNT = r"(?:(?P<count>\d{1,4})(?: ?x ?| )|(?P<one>single) )?"
 _ON = r"(?:tensor[- ]parallel(?:ly|ism)? )?(?:(?P<on>on|with|using|across|over|between|among) )?(?:an? |the |our |my )?"
-_GPUS = rx(rf"{_ON}(?:(?P<count>\d{{1,4}})[ -]?(?:x )?|(?P<one>single|one)[- ])(?:available |free |local )?(?:gpus?|accelerators?|graphics cards?)\b")
+_GPUS = rx(
+    rf"{_ON}(?:(?P<count>\d{{1,4}})[ -]?(?:x )?|(?P<one>single|one)[- ])(?:available |free |"
+    r"local )?(?:gpus?|accelerators?|(?:graphics |gpu )?cards?)\b(?P<tp> (?:with|in|using|for|as|"
+    r"under) tensor[- ]parallel\w{0,7})?"
+)
 
 
 def engine_of(text: str) -> str | None:
@@ -63,7 +98,8 @@ def read_accelerators(heard: Heard, known: Known) -> None:
     kinds = {alias.lower(): name for name, one in known.catalog.accelerators.items() for alias in (name, *one.aliases)}
     words = "|".join(re.escape(kind).replace(r"\-", "[- ]?") for kind in sorted(kinds, key=len, reverse=True))
     named = rx(
-        rf"{_ON}(?<![\w/.]){_COUNT}(?:nvidia[- ]|amd[- ]|intel[- ]|google[- ])?(?:(?P<before>\d{{2,3}}) ?gb )?(?P<kind>{words}){_SUFFIX}(?![\w/.-]*\w)"
+        rf"{_ON}(?<![\w/.]){_COUNT}(?:nvidia[- ]|amd[- ]|intel[- ]|"
+        rf"google[- ])?(?:(?P<before>\d{{2,3}}) ?gb )?(?P<kind>{words}){_SUFFIX}(?![\w/.-]*\w)"
     )
     for match in heard.sentence.find(named):
         kind = re.sub(r"[- ]", "", match["kind"])
@@ -83,5 +119,5 @@ def _count(heard: Heard, match: re.Match[str]) -> None:
     count = int(match["count"] or 1)
     heard.say("accelerators", count, *match.span())
     there = _THERE.match(heard.sentence.plain, match.end()) or _MACHINE.search(match[0])
-    if (match["on"] or count == 1) and not there:
+    if (match["on"] or count == 1 or match.groupdict().get("tp")) and not there:
         heard.say("together", count, *match.span())

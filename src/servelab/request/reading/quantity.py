@@ -10,30 +10,41 @@ from servelab.request.reading.sentence import Text
 LONGEST = 200  # characters of a number, or of several with commas
 MOST = 64  # levels that a range may stand for
 
-_UNITS = {
-    word: number
-    for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
-    )
-}
-_TENS = {word: 10 * (place + 2) for place, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())}
-_SMALL = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{'|'.join(list(_UNITS)[1:10])}))?|{'|'.join(sorted(_UNITS, key=len, reverse=True))})"
+_UNITS = {"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9}
+_UNITS |= {"ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16}
+_UNITS |= {"seventeen": 17, "eighteen": 18, "nineteen": 19}
+_TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
+_WORD = "|".join(sorted((*_UNITS, *_TENS), key=len, reverse=True))
+_SCALE_WORDS = "|".join(_SCALES)
 _WORDS = re.compile(
-    rf"\b(?:(?:an?|{_SMALL}) hundred(?: (?:and )?{_SMALL})?|an? (?=thousand\b|dozen\b|hour\b|minute\b|day\b)|half an? (?=hour\b|second\b|minute\b)|{_SMALL})\b",
+    r"\b(?:an? (?=dozen\b|hour\b|minute\b|day\b)|half an? (?=hour\b|second\b|minute\b)|"
+    rf"(?:(?:{_WORD})|an? (?:{_SCALE_WORDS}))(?:(?:[ -]|(?<=hundred) and |"
+    rf"(?<=thousand),? and )(?:{_WORD}|{_SCALE_WORDS})\b)*\b)",
     re.IGNORECASE,
 )
+_PRONOUN = re.compile(r"\b(?:this|that|which|each|any|another|the first|the last) $", re.IGNORECASE)
 _PERCENT = re.compile(r"(?<=\d) ?(?:percent|per cent|pct)\b|(?<=\d) (?=%)%", re.IGNORECASE)
 _SPACED_K = re.compile(r"(?<=\d) (?=[kK]\b)")
 _THOUSANDS = re.compile(
-    r"((?:len(?:gth)?|tokens|context|window|ctx)(?: of| is| to)?[ =:]{1,3}\d{1,3}) (\d{3})(?=$|[^\w ]| tokens?\b)", re.IGNORECASE
+    r"((?:len(?:gth)?|tokens|context|window|ctx)(?: of| is| to)?[ =:]{1,3}\d{1,3}) (\d{3})(?=$|[^\w ]| tokens?\b)",
+    re.IGNORECASE,
 )
 _DOZEN = re.compile(r"\b(\d*) ?dozen\b")
 
-NUMBER = r"(?:(?<!\d)(?<!\d[.,])(?:\d+(?:[.,_]\d+){0,31}|(?<!\w)\.\d+)(?:e\+?\d{1,2}(?!\d))?(?:k|m(?=[ ,;.)\]]|$)| thousand\b| million\b)?)"
-JOIN = r"(?:(?: ?[/;&|+] ?| , ?|, |(?<=[kmy\])}]),)(?:and |or |then |& )?| (?:and|or|then|vs\.?|versus|plus|&|as well as|along with|together with)(?: (?:then|also))? )"
+NUMBER = (
+    r"(?:(?<!\d)(?<!\d[.,])(?:\d+(?:[.,_]\d+){0,31}|(?<!\w)\.\d+)(?:e\+?\d{1,2}(?!\d))?(?:k|"
+    r"m(?=[ ,;.)\]]|$)| thousand\b| million\b)?)"
+)
+JOIN = (
+    r"(?:(?: ?[/;&|+] ?| , ?|, |(?<=[kmy\])}]),)(?:and |or |then |& )?| (?:and|or|then|vs\.?|versus|"
+    r"plus|&|as well as|along with|together with)(?: (?:then|also))? )"
+)
 LIST = rf"{NUMBER}(?:{JOIN}{NUMBER}(?![\w%.:]|-\w)){{0,31}}"
-STEP = r"(?:,? (?:in|by|with|at)?(?: a)? ?(?:steps?|increments?|strides?)(?: size)?(?: of| by)? \d+(?:[.,]\d+)?k?|,? doubling\b)?"
+STEP = (
+    r"(?:,? (?:in|by|with|at)?(?: a)? ?(?:steps?|increments?|strides?)(?: size)?(?: of|"
+    r" by)? \d+(?:[.,]\d+)?k?|,? doubling\b)?"
+)
 RANGE = (
     rf"(?:(?:from |between )?{NUMBER}(?: ?(?:-|\.{{2,3}}) ?| (?:up )?to | through | until )(?:and )?{NUMBER}{STEP}"
     rf"|between {NUMBER} and {NUMBER}{STEP})"
@@ -43,14 +54,17 @@ LEVELS = rf"(?:{RANGE}|{_SPACED}|{LIST})(?![\w%]|[.,]\d)"
 """A number, several, or a range."""
 
 _GLUE = (
-    r"(?:is|are|be|of|to|at|as|by|with|equals?|set|up|should|must|will|can|values?|levels?|sizes?|degrees?|limit(?:ed)?|across|over|in|"
+    r"(?:is|are|be|of|to|at|as|by|with|equals?|try|trying|use|using|run|test|changed|switched|"
+    r"set|up|should|must|will|can|values?|levels?|sizes?|degrees?|limit(?:ed)?|across|over|in|"
     r"among|for|only|just|either|both|the|a|around|about|has|have|needs?|go|goes|going|raised|increased|bumped|lowered|"
     r"reduced|down|now|say|exactly|max(?:imum)?|respectively)"
 )
 IS = rf"(?: {_GLUE}){{0,6}}(?: ?(?:->|=>|:=|==|=|:) ?| )(?:{_GLUE} ){{0,4}}(?:[\[({{\"'] ?)?"
 """What may stand between a name and its value."""
 
-_NUMBER = re.compile(r"(?P<digits>\d+(?:[.,_]\d+){0,31}|\.\d+)(?P<power>e\+?\d{1,2})?(?P<scale>k|m| thousand| million)?")
+_NUMBER = re.compile(
+    r"(?P<digits>\d+(?:[.,_]\d+){0,31}|\.\d+)(?P<power>e\+?\d{1,2})?(?P<scale>k|m| thousand| million)?"
+)
 _RANGE = re.compile(RANGE)
 _STEP = re.compile(r"(\d+(?:[.,]\d+)?k?)$")
 
@@ -73,7 +87,11 @@ DECIMAL = Kind(whole=False, decimal_comma=True)
 
 def with_digits(text: Text) -> Text:
     """Numbers in words as digits: ``thirty-two`` becomes ``32``, ``8 k`` becomes ``8k``."""
-    text = text.rewritten(_PERCENT, "%").rewritten(_WORDS, _digits).rewritten(_THOUSANDS, lambda match: match[1] + match[2])
+    text = (
+        text.rewritten(_PERCENT, "%")
+        .rewritten(_WORDS, _digits)
+        .rewritten(_THOUSANDS, lambda match: match[1] + match[2])
+    )
     return text.rewritten(_DOZEN, lambda match: str(12 * int(match[1] or 1))).rewritten(_SPACED_K, "")
 
 
@@ -146,15 +164,26 @@ def _scale(written: str | None, kind: Kind) -> int:
 
 
 def _digits(match: re.Match[str]) -> str | None:
+    """``32`` for ``thirty-two``; words that are several numbers, as ``two four``, stay apart."""
     words = match[0].lower().strip()
     if words.startswith("half"):
         return "0.5 "
     if words in ("a", "an"):
         return "1 "
-    total = 0
-    for word in re.split(r"[ -]", words.replace(" and ", " ")):
+    if words == "one" and _PRONOUN.search(match.string[: match.start()]):
+        return None
+    numbers, total, part, last = list[str](), 0, 0, 0
+    for word in re.split(r"[ -]", words.replace(",", "").replace(" and ", " ")):
+        value = _UNITS.get(word, _TENS.get(word, 0))
+        if word in ("a", "an"):
+            continue
         if word == "hundred":
-            total = max(total, 1) * 100
-        elif word not in ("a", "an"):
-            total += _TENS.get(word, 0) + _UNITS.get(word, 0)
-    return str(total)
+            part = max(part, 1) * 100
+        elif word in _SCALES:
+            total, part = total + max(part, 1) * _SCALES[word], 0
+        elif last and value and (last < 20 or value > 9):
+            numbers, total, part = [*numbers, str(total + part)], 0, value
+        else:
+            part += value
+        last = value
+    return " ".join((*numbers, str(total + part)))

@@ -26,7 +26,10 @@ FIELDS = {
     "accelerator": ("accelerator",),
     "platform": ("platform",),
 }
-_VERB = r"(?:remove|drop|delete|unset|forget(?: about)?|take (?:out|away|back)|get rid of|clear|undo|scratch|leave out|reset|omit|no longer (?:use|need|want))"
+_VERB = (
+    r"(?:remove|drop|delete|unset|forget(?: about)?|take (?:out|away|back)|get rid of|clear|undo|"
+    r"scratch|leave out|reset|omit|no longer (?:use|need|want))"
+)
 _NOUN = r"(?: (?:flag|argument|arg|option|setting|parameter|limit)s?)?"
 
 
@@ -37,7 +40,9 @@ def read_removals(heard: Heard, known: Known) -> None:
     names |= {said: argument.flag for said, argument in words.named.items()}
     names |= {said: phrase.argument.flag for said, phrase in words.phrases.items()}
     flags = {*known.before.engine_args, *known.before.sweep}
-    item = rf"(?:the |my |our |any |all ){{0,5}}(?:--(?P<flag>[a-z0-9][\w-]*)|(?P<name>{one_of(names)})(?![\w-])){_NOUN}"
+    item = (
+        rf"(?:the |my |our |any |all ){{0,5}}(?:--(?P<flag>[a-z0-9][\w-]*)|(?P<name>{one_of(names)})(?![\w-])){_NOUN}"
+    )
     first, more = rx(rf"(?<![\w-]){_VERB} {item}"), rx(rf"(?:,? and |, ?| or ){item}")
     for match in heard.sentence.find(first):
         found = match

@@ -16,14 +16,20 @@ OPEN, CLOSE = "«", "»"  # quotes whose direction is known
 _NAMED = {
     **dict.fromkeys("“„‟「『〝《〈", OPEN),
     **dict.fromkeys("”」』〞》〉", CLOSE),
-    **dict.fromkeys("‘’‚‛´", "'"),
+    **dict.fromkeys("‘’‚‛´ʼ′", "'"),
+    "″": '"',
     **dict.fromkeys("【〔", " ["),
     **dict.fromkeys("】〕", "] "),
-    **dict.fromkeys("，、", ", "),
-    **dict.fromkeys("；", "; "),
-    **dict.fromkeys("。", ". "),
-    **dict.fromkeys("：", ": "),
-    **dict.fromkeys("‐‑−﹣", "-"),
+    **dict.fromkeys("，、،፣・·•", ", "),
+    **dict.fromkeys("；؛", "; "),
+    **dict.fromkeys("。।｡", ". "),
+    **dict.fromkeys("：∶", ": "),
+    **dict.fromkeys("‐‑−﹣־", "-"),
+    **dict.fromkeys("¿¡", " "),
+    "؟": "? ",
+    "٪": "%",
+    "٬": ",",
+    "٫": ".",
     **dict.fromkeys("〜～", "-"),
     **dict.fromkeys("×✕", "x"),
     **dict.fromkeys("→⇒➜➔", "="),
@@ -36,8 +42,9 @@ _NAMED = {
 _FLAG_DASHES = re.compile(r"(?<![\w-])[-–—―]{2,3}(?=[A-Za-z])|(?<![\w-])[–—―](?=[A-Za-z])")  # editors join "--"
 _RANGE_DASH = re.compile(r"(?<=[A-Za-z\d%])[–―](?=[A-Za-z\d])|(?<=\d)(?: ?[–—―] ?)(?=\d)")
 _PAUSE_DASH = re.compile(r" ?[–—―]+ ?")
-_OPENING, _CLOSING = re.compile(r"(?<=\w)[«‹] ?"), re.compile(r" ?[»›](?=\w)")
-_QUOTES = re.compile(r"[«‹] ?| ?[»›]")
+_SPACED_OPENING, _SPACED_CLOSING = re.compile(r"[«‹] (?=\S)"), re.compile(r"(?<=\S) [»›](?!\w)")
+_GLUED_OPENING, _GLUED_CLOSING = re.compile(r"(?<=\w)[«‹](?=\w)"), re.compile(r"(?<=\w)[»›](?=\w)")
+_QUOTES = re.compile(r"[«‹»›]")
 _KEY = re.compile(r"[\"']([A-Za-z-][\w .-]{0,40})[\"'] ?:")
 _EMPHASIS = re.compile(r"\*\*|__(?=[A-Za-z])|(?<=[A-Za-z:])__")
 _TOO_LONG = re.compile(rf"\S{{{LONGEST_WORD},}}")
@@ -134,7 +141,8 @@ def _cleaned(raw: str) -> Text:
         ends += [index + 1] * len(plain)
     text = Text("".join(chars), starts, ends)
     text = text.rewritten(_FLAG_DASHES, "--").rewritten(_RANGE_DASH, "-").rewritten(_PAUSE_DASH, ", ")
-    text = text.rewritten(_OPENING, ' "').rewritten(_CLOSING, '" ').rewritten(_QUOTES, '"')
+    text = text.rewritten(_SPACED_OPENING, '"').rewritten(_SPACED_CLOSING, '"')
+    text = text.rewritten(_GLUED_OPENING, ' "').rewritten(_GLUED_CLOSING, '" ').rewritten(_QUOTES, '"')
     return text.rewritten(_LINES, "\n").rewritten(_SPACES, " ")
 
 

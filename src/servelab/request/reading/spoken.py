@@ -18,14 +18,37 @@ from servelab.request.reading.values import Unfit, refuse, typed
 from servelab.spec.base import Value
 
 _BOTH = (
-    r"(?:with and without|with or without|both with and without|w/ and w/o|without and with|on and off|toggl(?:e|ing)|with/without|"
-    r"enabled (?:and|or|vs\.?) disabled|compar(?:e|ing) with and without)"
+    r"(?:with and without|with or without|both with and without|w/ and w/o|without and with|"
+    r"on and off|toggl(?:e|ing)|with/without|"
+    r"enabled (?:and|or|vs\.?) disabled|compar(?:e|ing) with and without|(?:effects?|impact|influence|"
+    r"benefits?|cost) (?:of|from))"
 )
-_OFF = r"(?:without(?: any| using)?|w/o|no|not? us(?:e|ing)|disabl(?:e|ed|es|ing)|turn(?:ing)? off|switch(?:ing)? off|deactivat(?:e|ed|ing)|minus|leave out|skip(?:ping)?|non|never|(?:do(?:es)? not|don't|doesn't|shouldn't|should not|must not)(?: use| enable)?|avoid(?:ing)?|exclude|excluding)"
-_ON = r"(?:with|enabl(?:e|es|ed|ing)|turn(?:ing)? on|switch(?:ing)? on|activat(?:e|ed|ing)|us(?:e|ing)|add(?:ing)?|allow(?:ing)?|includ(?:e|ing)|want|set|in)"
-_AFTER_BOTH = r"(?: (?:both )?(?:on (?:and|vs\.?|versus|or|/) off|off (?:and|vs\.?|or) on|enabled (?:and|vs\.?|or) disabled|on/off|(?:in )?[\[{(]?(?:true|false)(?:/|, ?| and | or | vs\.? )(?:true|false)[\])}]?)| ?[=:] ?(?:\[?true, ?false\]?|\[?false, ?true\]?|on/off))"
-_AFTER_OFF = r"(?: (?:is |be |turned |switched |should be |must be |set to ){0,5}(?:off|disabled|deactivated|false)\b| ?[=:] ?(?:false|off|no|0|disabled)\b)"
-_AFTER_ON = r"(?:with|enabl(?:e|es|ed|ing)|turn(?:ing)? on|switch(?:ing)? on|activat(?:e|ed|ing)|us(?:e|ing)|add(?:ing)?|allow(?:ing)?|includ(?:e|ing)|want|set|in)"
+_OFF = (
+    r"(?:without(?: any| using)?|w/o|no|not? us(?:e|ing)|disabl(?:e|ed|es|ing)|turn(?:ing)? off|"
+    r"switch(?:ing)? off|deactivat(?:e|ed|ing)|minus|leave out|skip(?:ping)?|non|never|"
+    r"(?:do(?:es)? not|don't|doesn't|shouldn't|should not|must not)(?: use| enable)?|avoid(?:ing)?|"
+    r"exclude|excluding)"
+)
+_ON = (
+    r"(?:with|enabl(?:e|es|ed|ing)|turn(?:ing)? on|switch(?:ing)? on|activat(?:e|ed|ing)|us(?:e|ing)|"
+    r"add(?:ing)?|allow(?:ing)?|includ(?:e|ing)|want|set|in)"
+)
+_AFTER_BOTH = (
+    r"(?: (?:both )?(?:on (?:and|vs\.?|versus|or|/) off|off (?:and|vs\.?|or) on|enabled (?:and|vs\.?|"
+    r"or) disabled|on/off|"
+    r"(?:in )?[\[{(]?(?:true|false)(?:/|, ?| and | or | vs\.? )(?:true|false)[\])}]?)|"
+    r" ?[=:] ?(?:\[?true, ?false\]?|\[?false, ?true\]?|on/off)|"
+    r",? (?:and|vs\.?|versus|or)(?: once| then)? without(?: it| that)?(?=$|[,.;)?!]| (?:for|on|to|in|with)\b)|"
+    r" (?:helps?|matters?|makes? (?:a|any) difference|pays? off|is worth(?: it)?|hurts?)\b)"
+)
+_AFTER_OFF = (
+    r"(?: (?:is |be |turned |switched |should be |must be |set to ){0,5}(?:off|disabled|deactivated|"
+    r"false)\b| ?[=:] ?(?:false|off|no|0|disabled)\b)"
+)
+_AFTER_ON = (
+    r"(?:with|enabl(?:e|es|ed|ing)|turn(?:ing)? on|switch(?:ing)? on|activat(?:e|ed|ing)|us(?:e|ing)|"
+    r"add(?:ing)?|allow(?:ing)?|includ(?:e|ing)|want|set|in)"
+)
 _JOIN = rx(JOIN)
 _VERBS = ("trust", "enforce", "enable", "disable", "use")
 
@@ -72,11 +95,19 @@ def phrases_of(catalog: Catalog, engine: str) -> Phrases:
     said = one_of(phrases)
     return Phrases(
         phrases,
-        rx(rf"(?:(?:(?P<both>{_BOTH})|(?P<off>{_OFF})|(?P<on>{_ON})) (?:the |a |an |its )?)?(?<![\w/.-])(?P<said>{said})(?![\w/=]|-\w)(?:(?P<then_both>{_AFTER_BOTH})|(?P<then_off>{_AFTER_OFF})|(?P<then_on>{_AFTER_ON}))?(?: mode\b| flag\b)?"),
-        named,
-        rx(rf"(?<![\w/.-])(?P<name>{either})(?![\w-])(?P<is>{IS})(?=\S)"),
         rx(
-            rf"(?:(?P<left>leav(?:e|ing)|keep(?:ing)?|reserv(?:e|ing)) )?(?<![\w.,-])(?P<value>{NUMBER} ?%?)(?: of)?(?: the| each| all| total| its){{0,3}} "
+            rf"(?:(?:(?P<both>{_BOTH})|(?P<off>{_OFF})|(?P<on>{_ON})) (?:the |a |an |"
+            rf"its )?)?(?<![\w/.-])(?P<said>{said})(?![\w/=]|-\w)(?:(?P<then_both>{_AFTER_BOTH})|"
+            rf"(?P<then_off>{_AFTER_OFF})|(?P<then_on>{_AFTER_ON}))?(?: mode\b| flag\b)?"
+        ),
+        named,
+        rx(
+            rf"(?<![\w/.-])(?P<name>{either})(?![\w-])(?:[ (]{{1,2}}(?:at |with )?(?:an? |the )?(?:sample |"
+            rf"sampling )?rate)?(?P<is>{IS})(?=\S)"
+        ),
+        rx(
+            rf"(?:(?P<left>leav(?:e|ing)) )?(?<![\w.,-])(?P<value>{NUMBER} ?%?)(?: of)?(?: the| each| all|"
+            r" total| its| available| whole| entire){0,3} "
             rf"(?P<name>{shares})(?![\w-])(?P<free> (?:free|unused|spare|empty))?"
         ),
     )
@@ -125,17 +156,22 @@ def _read_phrase(heard: Heard, words: Phrases, match: re.Match[str], way: str) -
 def _read_named(heard: Heard, argument: Argument, match: re.Match[str]) -> None:
     sentence = heard.sentence
     if argument.type in ("int", "float"):
-        levels = rx(rf"-?(?:{LEVELS})").match(sentence.free, match.end()) or rx(rf"{NUMBER} ?%").match(sentence.free, match.end())
+        levels = rx(rf"-?(?:{LEVELS})").match(sentence.free, match.end()) or rx(rf"{NUMBER} ?%").match(
+            sentence.free, match.end()
+        )
         if levels:
             percent = re.compile(r" ?%").match(sentence.free, levels.end())
-            _say(heard, argument, levels[0].replace(" %", "%") + ("%" if percent else ""), match.start(), percent.end() if percent else levels.end())
+            _say(
+                heard,
+                argument,
+                levels[0].replace(" %", "%") + ("%" if percent else ""),
+                match.start(),
+                percent.end() if percent else levels.end(),
+            )
         return
     said, end = bare_value(heard, match.end())
-    explicit = match["is"].strip() != "" or argument.type == "enum"
-    if not said or said.lower() in STOP or not explicit and argument.type != "enum":
-        if not said or said.lower() in STOP or not _fits(argument, said):
-            return
-    if argument.type == "enum" and "=" not in match["is"] and ":" not in match["is"] and not _fits(argument, said):
+    told = bool(match["is"].strip(" \"'([{"))  # "dtype is bf17" is meant as a value, "dtype bf17" may be something else
+    if not said or said.lower() in STOP or not (_fits(argument, said) or told):
         return
     while argument.type == "enum" and (join := rx(JOIN).match(sentence.free, end)):
         more, then = bare_value(heard, join.end())

@@ -6,40 +6,15 @@ import re
 from functools import cache
 
 from servelab.catalog.catalog import Catalog
-from servelab.request.reading.known import STOP
+from servelab.request.reading.known import STOP, word_list
 from servelab.request.reading.leftover import SAYS_NOTHING
 from servelab.request.reading.sentence import Text
 
 SHORTEST = 5  # letters of a word that may be put right
 LONG = 9  # letters from which two slips are allowed
 
-_OWN = frozenset(
-    "namespace experiment tensor parallel parallelism context length batched sequences sequence prompt prompts input inputs "
-    "output outputs stdev deviation prefix shared concurrency concurrent requests constant poisson synchronous throughput "
-    "goodput latency median percentile average maximize maximise minimize minimise optimize optimise trials hours minutes "
-    "seconds budget image custom default container cluster kubernetes tekton docker locally engine platform accelerator "
-    "estimate coefficients tuning collect compare factorial without disable sweep users streams tokens model workload "
-    "preset interval arrival automatic generate second under below above batch steps between across instead rates latest version "
-    "window maximizing maximising minimizing minimising optimizing responses answers official lowest highest fastest possible "
-    "error errors inter least system repeats limit benchmark sglang except measure factor exactly percent duration nightly "
-    "service deploy parameters combination combinations without".split()
-)
-_REAL = frozenset(
-    (
-        "last infer inner factory quantiles iter lease trait responder responders responded completing excerpt blow submarine undef intel races trail "
-        "accelerate accelerated acceleration algorithmic analyses analysing attenuation automated automation backed "
-        "balancer balances basin basis batches black blobs catching chant chaos charge chars chart chase cheat "
-        "choice clutter collector combination coming compete compilation compilers computation confirm confirmed "
-        "contained contention contents contest context contig contiguous continues contrast conversion conversions "
-        "customer decade decide derivation dominates drift estimator exception executing export factories factorize "
-        "flat formal generating hosts influence inout internal internals latent latest logically media minimisers "
-        "minimizers modal modes optimizers overlay overridden overriden overwrites percentage ports present "
-        "proceeding profiling promote prompted provision queues radii rater refuse requested requester requesters "
-        "resort restriction retrieved retrieves sample seats semver sentences sequel shaded shaped shares simplex "
-        "sleep spare stars state states status stays stems stops taken tester texting throughout tokenize tokenized "
-        "touch tracers track tracking tracks trade trailing turning waiting white worked wrote"
-    ).split()
-)
+_OWN = word_list("vocabulary")
+_REAL = word_list("real")
 """English words that are a slip away from a word of the vocabulary, and no slip."""
 
 _WORD = re.compile(r"(?<![\w./:@$=-])(?!--)[A-Za-z]+(?:[-_][A-Za-z]+)*(?![\w/:@.]*[/@])(?![.:]\w)", re.ASCII)
@@ -83,7 +58,14 @@ class Spelling:
 
     def _right(self, word: str) -> str:
         low = word.lower()
-        if len(low) < SHORTEST - 1 or low in self._known or low in SAYS_NOTHING or low in STOP or low in _REAL or _inflected(low, self._known):
+        if (
+            len(low) < SHORTEST - 1
+            or low in self._known
+            or low in SAYS_NOTHING
+            or low in STOP
+            or low in _REAL
+            or _inflected(low, self._known)
+        ):
             return word
         meant = nearest_word(low, self._known)
         if meant is None:
@@ -97,7 +79,11 @@ def nearest_word(word: str, known: frozenset[str]) -> str | None:
     from rapidfuzz.distance import OSA
 
     slips = 2 if len(word) >= LONG else 1
-    near = {other: count for other in known if other[0] == word[0] and (count := OSA.distance(word, other, score_cutoff=slips)) <= slips}
+    near = {
+        other: count
+        for other in known
+        if other[0] == word[0] and (count := OSA.distance(word, other, score_cutoff=slips)) <= slips
+    }
     best = [other for other, count in near.items() if count == min(near.values())]
     if len({_stem(other) for other in best}) != 1:
         return None

@@ -11,12 +11,28 @@ from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import Known, one_of, rx
 from servelab.request.said import Option
 
-_KINDS = r"workloads?|benchmarks?|presets?|traffic|scenarios?|profiles?|use[- ]?cases?|apps?|applications?|requests?|load|tests?|style|-style|type|tasks?|experiments?|runs?|data|mix|like|based"
+_KINDS = (
+    r"workloads?|benchmarks?|presets?|traffic|scenarios?|profiles?|use[- ]?cases?|apps?|applications?|"
+    r"requests?|load|tests?|style|-style|type|tasks?|experiments?|runs?|data|mix|like|based"
+)
 _KIND = rf"(?:{_KINDS})"
-_LEAD = r"(?:(?:-{0,2}\b(?:workload|wl)(?:\.preset|\.app)?|workload (?:type|preset|app|name)|preset)(?: ?[=:] ?| (?:is |of |to |should be |called |named |like |from )?(?:the |an? )?)[\"']?)"
-_CUSTOM = rx(rf"(?:(?:an? |my |the |with |using |own ){{0,5}}(?:custom|own|self-defined|user-defined)[- ](?:token |length )?(?:{_KIND}|distribution|prompts?|lengths?)(?: profile| preset)?\b:?|{_LEAD}custom\b)")
-_THING = re.compile(r"\b(?:a|an|the|your|my|me|full|short|detailed|final|machine|deep|reinforcement|next|until|data|performance|latency)[ -]$")
-_PRESET = rx(r"(?:\bpreset(?: ?[=:] ?| (?:is |called |named )?)[\"']?(?P<a>[a-z]+)[\"']?|workload\.preset ?[=:] ?(?P<c>[a-z]+)|[\"']?\b(?P<b>[a-z]+)[\"']? preset\b)")
+_LEAD = (
+    r"(?:(?:-{0,2}\b(?:workload|wl)(?:\.preset|\.app)?|workload (?:type|preset|app|name)|"
+    r"preset)(?: ?[=:] ?| (?:is |of |to |should be |called |named |like |from )?(?:the |an? )?)[\"']?)"
+)
+_CUSTOM = rx(
+    r"(?:(?:an? |my |the |with |using |own ){0,5}(?:custom|own|self-defined|"
+    rf"user-defined)[- ](?:token |length )?(?:{_KIND}|distribution|prompts?|lengths?)(?: profile|"
+    rf" preset)?\b:?|{_LEAD}custom\b)"
+)
+_THING = re.compile(
+    r"\b(?:a|an|the|your|my|me|full|short|detailed|final|machine|deep|reinforcement|next|until|data|"
+    r"performance|latency)[ -]$"
+)
+_PRESET = rx(
+    r"(?:\bpreset(?: ?[=:] ?| (?:is |called |named )?)[\"']?(?P<a>[a-z]+)[\"']?|"
+    r"workload\.preset ?[=:] ?(?P<c>[a-z]+)|[\"']?\b(?P<b>[a-z]+)[\"']? preset\b)"
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +53,10 @@ def keywords_of(catalog: Catalog) -> Keywords:
         presets |= {_plain(word): name for word in (*preset.keywords, *preset.weak)}
         weak |= {_plain(word) for word in preset.weak}
     words = one_of(presets)
-    pattern = rx(rf"(?:{_LEAD}|(?<![\w/.=$-]))(?P<word>{words})(?![\w/=]|\.\w|-(?!(?:{_KINDS})\b))(?P<kind>[\"']?[- ]?{_KIND}(?:[- ]{_KIND}){{0,5}}\b)?")
+    pattern = rx(
+        rf"(?:{_LEAD}|(?<![\w/.=$-]))(?P<word>{words})(?![\w/=]|\.\w|"
+        rf"-(?!(?:{_KINDS})\b))(?P<kind>[\"']?[- ]?{_KIND}(?:[- ]{_KIND}){{0,5}}\b)?"
+    )
     return Keywords(presets, frozenset(weak), pattern)
 
 
@@ -59,7 +78,7 @@ def read_workload(heard: Heard, known: Known) -> None:
     for match in found:
         if match in chosen:
             _say(heard, words, match)
-        elif match in strong or _plain(match["word"]) in words.weak and (match in anchored or chosen):
+        elif match in strong or (_plain(match["word"]) in words.weak and (match in anchored or chosen)):
             heard.sentence.take(*match.span())
 
 
@@ -76,7 +95,11 @@ def _say(heard: Heard, words: Keywords, match: re.Match[str]) -> None:
 
 def options(known: Known, names: list[str]) -> list[Option]:
     """Presets as answers."""
-    return [Option(value=name, label=name, notes=(known.catalog.presets[name].description,)) for name in names if name in known.catalog.presets]
+    return [
+        Option(value=name, label=name, notes=(known.catalog.presets[name].description,))
+        for name in names
+        if name in known.catalog.presets
+    ]
 
 
 def _plain(word: str) -> str:
