@@ -144,3 +144,8 @@ def test_it_starts_quickly():
         after = os.times()
         times.append(after.children_user + after.children_system - before.children_user - before.children_system)
     assert min(times) < 0.3
+
+
+@pytest.mark.parametrize("slip", ["--jsn", "--vales=x.yaml", "--yess", "--rot"])
+def test_a_slip_in_an_option_is_no_engine_argument(slip):
+    assert "is nearly --" in ask(SIMPLE, slip, code=1).stderr

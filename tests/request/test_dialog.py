@@ -237,7 +237,8 @@ def test_a_study_that_no_pipeline_runs_needs_no_namespace():
     state, reply = talk("tune")
     assert state.step is Step.CONFIRM
     assert boxes(reply) == ["STUDY (tune): feb04-llama7b-chatsweep"]
-    assert "maximize output_throughput" in text(reply)
+    for truth in ("maximize output_throughput", "concurrency 16", "160 requests", "max_num_batched_tokens"):
+        assert truth in text(reply)
 
 
 def test_nothing_in_a_first_sentence_is_no_request():

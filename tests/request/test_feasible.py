@@ -126,3 +126,27 @@ def test_what_makes_no_study_cannot_be_kept():
     doubt = found(intent="tune", budget=budget, constraints=[limit], profile={"concurrency": (4,)})["study"]
     assert not doubt.options
     assert "load level 7" in doubt.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "asked"),
+    [
+        ({"engine_args": {"--max-num-seqs": "lots"}}, ["max_num_seqs"]),
+        ({"engine_args": {"--max-num-seqs": True}}, ["max_num_seqs"]),
+        ({"engine_args": {"--max-num-seqs": 64}, "max_num_seqs": 128}, ["max_num_seqs"]),
+        ({"engine_args": {"--max-num-seqs": 64}}, []),
+        ({"max_model_len": -1}, ["max_model_len"]),
+        ({"tensor_parallelism": (0,)}, ["tensor_parallelism"]),
+        ({"engine_args": {"--tensor-parallel-size": 2}}, []),
+        ({"engine_args": {"--tensor-parallel-size": "all"}}, ["tensor_parallelism"]),
+        ({"engine_args": {"--tensor-parallel-size": 2}, "tensor_parallelism": (4,)}, ["tensor_parallelism"]),
+        ({"sweep": {"--tensor-parallel-size": (2, 4)}}, []),
+        ({"sweep": {"--max-num-seqs": (64, 128)}}, []),
+        ({"sweep": {"--max-num-seqs": (64, "many")}}, ["max_num_seqs"]),
+    ],
+)
+def test_a_limit_is_one_positive_number(fields, asked):
+    found = settle(Understanding(request=request(**fields)), facts())
+    assert [question.parameter for question in found.questions] == asked
+    assert not found.engine_args
+    assert not doubts(found, facts())

@@ -330,3 +330,11 @@ def test_names_with_nothing_in_them_are_dates():
 def test_an_id_that_exists_gets_an_ending():
     taken = facts(taken=("feb04-llama7b-chatsweep",))
     assert settle(Understanding(request=request()), taken).experiment_id == "feb04-llama7b-chatsweep-v2"
+
+
+def test_what_the_pipeline_sets_itself_is_left_to_it():
+    said = {"--otlp-traces-endpoint": "http://mine:4318"}
+    found = settled(engine_args=said)
+    assert found.engine_args == {}
+    assert any("--otlp-traces-endpoint" in warning for warning in found.warnings)
+    assert settled(engine_args=said, intent="tune").engine_args == said

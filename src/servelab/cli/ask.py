@@ -60,11 +60,32 @@ def ask(
     """
     from servelab.request.state import State
 
+    _check_options(request)
     places, sentence = _Places(values, root, out), " ".join(request)
     state, read = State(facts=_facts(places)), _reader()
     if yes or json:
         return _at_once(state, read, sentence, places, yes, json)
     return _dialog(state, read, sentence, places)
+
+
+OPTIONS = ("yes", "json", "values", "root", "out")
+
+
+def _check_options(words: tuple[str, ...]) -> None:
+    """Engine arguments may stand among the words without quotes; a slip in an option of ours must not become one.
+
+    Raises:
+        ServelabError: a word is nearly one of our options.
+    """
+    from rapidfuzz.distance import OSA
+
+    from servelab.spec.errors import ServelabError
+
+    for word in words:
+        name = word.partition("=")[0].removeprefix("--")
+        near = [option for option in OPTIONS if word.startswith("--") and OSA.distance(name, option) <= 1]
+        if near:
+            raise ServelabError(f"{word} is nearly --{near[0]}", "Put what is for the engine into quotes.")
 
 
 def _facts(places: _Places) -> Facts:

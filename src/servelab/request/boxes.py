@@ -16,7 +16,7 @@ def detected(settled: Settled, understanding: Understanding) -> Box:
     words, request = understanding.words, settled.request
     lines = [Line(label="Model", value=settled.model or "(open)", note=mark("model", understanding))]
     matched = words.get("workload", "")
-    same = request.workload is None or matched.lower() in ("", settled.workload)
+    same = request.workload is None or not matched or settled.workload in matched.lower()
     origin = "from values.yaml" if request.workload is None else "" if same else f'matched from "{matched}"'
     lines.append(Line(label="Workload", value=settled.workload, note=origin or mark("workload", understanding)))
     sizes = listed(settled.tensor_parallelism)

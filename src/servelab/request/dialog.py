@@ -11,7 +11,7 @@ from servelab.request.feasible import KEEP, doubts
 from servelab.request.lines import download
 from servelab.request.reply import Ask, Block, Reply, Text, YesNo
 from servelab.request.said import Question, Request, Understanding
-from servelab.request.screens import confirm, engine_changed, introduction, naming, noticed, opening, verify
+from servelab.request.screens import confirm, engine_changed, introduction, naming, opening, verify
 from servelab.request.settle import Settled
 from servelab.request.state import State, Step
 
@@ -192,7 +192,7 @@ def _next(state: State, said: Sequence[Block] = (), first: bool = False) -> Turn
     waiting = pending(state)
     if waiting:
         blocks += introduction(state, settled) if first else []
-        blocks += noticed(state, waiting[0]) if waiting[0].options else naming(settled)
+        blocks += [] if waiting[0].options else naming(settled)
         return state.model_copy(update={"step": Step.QUESTIONS}), Reply(blocks=(*blocks, Ask(questions=waiting)))
     if settled.workload == "custom" and settled.numbers is not None and not (state.varied or _varies(settled)):
         question = "Would you like to add variation (stdev) to the token distributions?"

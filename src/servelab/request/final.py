@@ -1,24 +1,21 @@
-"""The last box: everything that a yes starts."""
+"""The last box of a pipeline run: everything that a yes starts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from servelab.request.lines import LIMIT_FLAGS, goal_lines, listed, shown, spoken, title_of
+from servelab.request.lines import goal_lines, length_lines, listed, shown, spoken, title_of
 from servelab.request.numbers import Numbers
 from servelab.request.reply import Box, Line, Section
 from servelab.request.settle import Settled
 
-TITLES = {"vllm": "vLLM", "sglang": "SGLang", "trtllm": "TensorRT-LLM", "llamacpp": "llama.cpp"}
-SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
-
 
 def final_box(settled: Settled) -> Box:
     """Everything that a yes starts."""
-    request, numbers = settled.request, settled.numbers
+    numbers = settled.numbers
     core = [
         Line(label="Experiment ID", value=settled.experiment_id or "-"),
-        *([Line(label="Namespace", value=settled.namespace)] if settled.namespace else []),
+        Line(label="Namespace", value=settled.namespace or "-"),
         Line(label="Model", value=settled.model or "-"),
     ]
     engine = [
@@ -28,20 +25,17 @@ def final_box(settled: Settled) -> Box:
         Line(label="Max Batch Tokens", value=str(settled.limits["max_num_batched_tokens"])),
         Line(label="Max Num Seqs", value=str(settled.limits["max_num_seqs"])),
     ]
-    engine = engine if settled.pipeline else _study_engine(settled)
     for index, (flag, value) in enumerate(settled.engine_args.items()):
         engine.append(Line(label="" if index else "Additional Args", value=spoken(flag, value)))
-    engine += [Line(label=flag.lstrip("-"), value=listed(levels)) for flag, levels in settled.sweep.items()]
     sections = [
         Section(title="CORE SETTINGS", lines=tuple(core)),
         Section(title="WORKLOAD", lines=tuple(_workload_lines(settled, numbers)) if numbers else ()),
-        Section(title=f"{TITLES.get(request.engine or 'vllm', request.engine)} ENGINE", lines=tuple(engine)),
+        Section(title="vLLM ENGINE", lines=tuple(engine)),
         Section(title="GOAL", lines=tuple(goal_lines(settled))),
-        Section(title="CHANGES FROM values.yaml", lines=tuple(_summed(settled)) if settled.pipeline else ()),
+        Section(title="CHANGES FROM values.yaml", lines=tuple(_summed(settled))),
     ]
-    kind = "BLIS EXPERIMENT" if settled.pipeline else f"STUDY ({settled.intent.value})"
     shown = tuple(section for section in sections if section.lines)
-    return Box(title=f"{kind}: {settled.experiment_id}", sections=shown, final=True)
+    return Box(title=f"BLIS EXPERIMENT: {settled.experiment_id}", sections=shown, final=True)
 
 
 def short_box(settled: Settled) -> Box:
@@ -66,21 +60,7 @@ def _workload_lines(settled: Settled, numbers: Numbers) -> Iterator[Line]:
     if numbers.concurrency:
         rate = f"{listed(numbers.concurrency, bare=True)} at once"
     yield Line(label="Rate", value=rate)
-    for kind in ("prompt", "output"):
-        mean, stdev = getattr(numbers, f"{kind}_tokens"), getattr(numbers, f"{kind}_tokens_stdev")
-        low, high = getattr(numbers, f"{kind}_tokens_min"), getattr(numbers, f"{kind}_tokens_max")
-        yield Line(label=f"{kind.title()} Tokens", value=f"{mean:g} ({SIGMA}={stdev:g}, range: {low}-{high})")
-    yield Line(label="Prefix Tokens", value=str(numbers.prefix_tokens))
-
-
-def _study_engine(settled: Settled) -> list[Line]:
-    """Of a study, only what was said: the rest is the engine's own, or what is searched."""
-    request = settled.request
-    lines = [Line(label="Tensor Parallel", value=listed(request.tensor_parallelism, bare=True))]
-    lines = lines if request.tensor_parallelism else []
-    said = [name for name in LIMIT_FLAGS if getattr(request, name) is not None]
-    said = said if "max_model_len" in said or settled.longest is None else ["max_model_len", *said]
-    return lines + [Line(label=name.replace("_", " ").title(), value=str(settled.limits[name])) for name in said]
+    yield from length_lines(numbers)
 
 
 def _summed(settled: Settled) -> Iterator[Line]:

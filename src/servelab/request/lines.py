@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from servelab.catalog.models import find_model
 from servelab.request.match import Change, flag_text
+from servelab.request.numbers import Numbers
 from servelab.request.reply import Line
 from servelab.request.said import Understanding
 from servelab.request.settle import Settled
@@ -11,6 +14,7 @@ from servelab.spec.base import Value
 
 LARGE = 50.0  # GB of weights: the download is worth a warning
 
+SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
 BY_MODEL = "understood by the model"
 
 TITLES = {
@@ -49,6 +53,15 @@ def download(settled: Settled) -> str | None:
         f"This is a {model.size:.0f}GB model. If it is not cached on model-pvc yet, the download-model task will take "
         f"{low}-{high} minutes."
     )
+
+
+def length_lines(numbers: Numbers) -> Iterator[Line]:
+    """The lengths of prompt, output and prefix, in tokens."""
+    for kind in ("prompt", "output"):
+        mean, stdev = getattr(numbers, f"{kind}_tokens"), getattr(numbers, f"{kind}_tokens_stdev")
+        low, high = getattr(numbers, f"{kind}_tokens_min"), getattr(numbers, f"{kind}_tokens_max")
+        yield Line(label=f"{kind.title()} Tokens", value=f"{mean:g} ({SIGMA}={stdev:g}, range: {low}-{high})")
+    yield Line(label="Prefix Tokens", value=str(numbers.prefix_tokens))
 
 
 def spoken(flag: str, value: Value) -> str:

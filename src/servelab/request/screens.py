@@ -7,9 +7,10 @@ from servelab.request.feasible import doubts
 from servelab.request.final import final_box, short_box
 from servelab.request.lines import LIMIT_FLAGS
 from servelab.request.reply import Ask, Block, Reply, Text, YesNo
-from servelab.request.said import Question
 from servelab.request.settle import Settled
 from servelab.request.state import State
+from servelab.request.study import make_study
+from servelab.request.study_box import study_box
 from servelab.request.verification import verification
 
 MODIFICATIONS = (
@@ -47,15 +48,6 @@ def naming(settled: Settled) -> list[Block]:
     return [Text(text=f"The experiment id will be {settled.experiment_id}, unless you name another.")]
 
 
-def noticed(state: State, question: Question) -> list[Block]:
-    """The words that could mean several things, where they are known."""
-    words = state.understanding.words.get(question.parameter)
-    if question.kind != "ambiguous" or question not in state.understanding.questions or not words:
-        return []
-    kind = f"{question.parameter}s" if question.parameter == "model" else "things"
-    return [Text(text=f'I noticed "{words}" could refer to multiple {kind}:')]
-
-
 def engine_changed(settled: Settled) -> bool:
     """Whether image, arguments or limits of the engine differ from the values file."""
     names = (*LIMIT_FLAGS, "images.main", "images.init")
@@ -77,7 +69,8 @@ def verify(state: State, settled: Settled) -> list[Block]:
 def confirm(state: State, settled: Settled) -> list[Block]:
     """Everything before the yes, in short where nothing changes."""
     if not settled.pipeline:
-        return [*_warnings(state, settled), final_box(settled), YesNo(text="Proceed?")]
+        box = study_box(settled, make_study(settled, state.facts))
+        return [*_warnings(state, settled), box, YesNo(text="Proceed?")]
     if not settled.changed:
         text = "Your request matches current values.yaml. Only pipelinerun.yaml params need to be set."
         box, question = short_box(settled), "No configuration changes needed. Proceed?"

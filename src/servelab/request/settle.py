@@ -10,28 +10,18 @@ from pydantic import ValidationError
 from servelab.catalog.workloads import presets
 from servelab.request import safe
 from servelab.request.facts import Facts
+from servelab.request.fields import AUTOMATIC, as_fields
 from servelab.request.images import complete_images
 from servelab.request.match import LIMITS, Category, Change, Wanted, match
 from servelab.request.name import experiment_id, slug, unused
 from servelab.request.numbers import Numbers, adjusted, custom_numbers, preset_numbers
+from servelab.request.refusals import refuse
 from servelab.request.said import Images, Intent, Question, Request, Understanding
 from servelab.request.values import Values
 from servelab.spec.base import Spec, Value
 
-FLAGS = {
-    "--max-model-len": "max_model_len",
-    "--max-num-batched-tokens": "max_num_batched_tokens",
-    "--max-num-seqs": "max_num_seqs",
-}
-"""Engine arguments that are fields of a request."""
-
-PARALLELISM = ("--tensor-parallel-size", "-tp")
-
 LIMITED = ("vllm", "sglang", "trtllm")
 """Engines that divide a model, and bound a request's length, by arguments that a request has fields for."""
-
-AUTOMATIC = "--otlp-traces-endpoint"
-"""The argument that the pipeline itself sets, for each treatment."""
 
 
 class Settled(Spec):
@@ -81,8 +71,9 @@ def settle(understanding: Understanding, facts: Facts) -> Settled:
     Raises:
         DocumentError: the values file lacks a part of the structure.
     """
-    values, request = facts.values, _as_fields(understanding.request)
-    request, refused = _refuse(request, values)
+    values, request = facts.values, as_fields(understanding.request)
+    request, refused = refuse(request, values)
+    request, automatic = _without_automatic(request)
     workload = request.workload or ("custom" if _said_lengths(request) else values.workload)
     numbers, fault = _numbers(request, workload, values)
     images = complete_images(request.images, values)
@@ -114,7 +105,12 @@ def settle(understanding: Understanding, facts: Facts) -> Settled:
         pipeline=on_pipeline(request),
         changes=changes,
         questions=_first_of_each(asked),
-        warnings=(*understanding.warnings, *named.notes, *(_also_run(wanted, changes) if on_pipeline(request) else ())),
+        warnings=(
+            *understanding.warnings,
+            *automatic,
+            *named.notes,
+            *(_also_run(wanted, changes) if on_pipeline(request) else ()),
+        ),
     )
 
 
@@ -128,6 +124,14 @@ def on_pipeline(request: Request) -> bool:
     )
 
 
+def _without_automatic(request: Request) -> tuple[Request, tuple[str, ...]]:
+    """The request without the argument that the pipeline sets itself, and a note where it was there."""
+    if AUTOMATIC not in request.engine_args or not on_pipeline(request):
+        return request, ()
+    kept = {flag: value for flag, value in request.engine_args.items() if flag != AUTOMATIC}
+    return request.model_copy(update={"engine_args": kept}), (f"the pipeline itself sets {AUTOMATIC}: left out",)
+
+
 def _intent(request: Request) -> Intent:
     """What was said; else what a goal or levels mean; else to collect."""
     if request.intent is not None:
@@ -135,53 +139,6 @@ def _intent(request: Request) -> Intent:
     if request.objective is not None or request.constraints:
         return Intent.TUNE
     return Intent.EXPERIMENT if request.sweep else Intent.COLLECT
-
-
-def _as_fields(request: Request) -> Request:
-    """The request with engine arguments that it has fields for in those fields."""
-    given, swept = dict(request.engine_args), dict(request.sweep)
-    fields: dict[str, int | tuple[int, ...]] = {}
-    for flag, name in FLAGS.items():
-        value = given.get(flag)
-        if isinstance(value, int) and getattr(request, name) in (None, value):
-            fields[name] = int(given.pop(flag))
-    for flag in PARALLELISM:
-        levels = swept.pop(flag, ()) or ((given.pop(flag),) if flag in given else ())
-        sizes = tuple(level for level in levels if isinstance(level, int) and level > 0)
-        if sizes and not request.tensor_parallelism:
-            fields["tensor_parallelism"] = sizes
-    given.pop(AUTOMATIC, None)
-    return request.model_copy(update={**fields, "engine_args": given, "sweep": swept})
-
-
-def _refuse(request: Request, values: Values) -> tuple[Request, list[Question]]:
-    """The request without what must not reach a manifest, and a question for each such thing."""
-    faults: dict[str, str] = {}
-    keep: dict[str, object] = {}
-    checks = {"model": safe.model_fault, "namespace": safe.namespace_fault, "workload": _workload_fault}
-    for name, check in checks.items():
-        if (said := getattr(request, name)) is not None and (fault := check(said)):
-            faults[name], keep[name] = fault, None
-    images = complete_images(request.images, values)
-    for image in (images.main, images.init):
-        if image is not None and request.images != Images() and (fault := safe.image_fault(image)):
-            faults["images"], keep["images"] = fault, Images()
-    for field in ("engine_args", "sweep"):
-        found = {flag: _argument_fault(flag, value) for flag, value in getattr(request, field).items()}
-        faults |= {flag: fault for flag, fault in found.items() if fault}
-        keep[field] = {flag: value for flag, value in getattr(request, field).items() if not found[flag]}
-    questions = [_ask(name, f"{fault}. What should it be?") for name, fault in faults.items()]
-    return request.model_copy(update=keep), questions
-
-
-def _workload_fault(name: str) -> str | None:
-    known = name == "custom" or name in presets()
-    return None if known else f"there is no workload preset {safe.shown(name)}; known are {', '.join(presets())}"
-
-
-def _argument_fault(flag: str, value: Value | tuple[Value, ...]) -> str | None:
-    values = value if isinstance(value, tuple) else (value,)
-    return next((fault for one in values if (fault := safe.argument_fault(flag, one))), None)
 
 
 def _said_lengths(request: Request) -> bool:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from servelab.catalog.engines import engine_arguments
 from servelab.request.facts import Facts
+from servelab.request.fields import AUTOMATIC
 from servelab.request.lines import BY_MODEL, LIMIT_FLAGS, spoken
 from servelab.request.match import given_args
 from servelab.request.reply import Box, Line, Section
 from servelab.request.said import Understanding
-from servelab.request.settle import AUTOMATIC, Settled
+from servelab.request.settle import Settled
 
 
 def verification(settled: Settled, facts: Facts, understanding: Understanding) -> Box:
