@@ -264,6 +264,11 @@ async def test_the_servers_own_metrics_are_read(server, tmp_path):
     assert "missing" not in report.server
     assert 2 <= report.server["running"] <= 4.5
     assert report.server["count"] == pytest.approx(report.requests, abs=12)
+    looks = [json.loads(line) for line in (tmp_path / "server.jsonl").read_text().splitlines()]
+    assert [look["at"] for look in looks] == pytest.approx(list(range(len(looks))), abs=1.2)
+    assert len(looks) >= 3
+    assert looks[1]["running"] == pytest.approx(looks[1]["in_flight"], abs=2)
+    assert [look["count"] for look in looks] == sorted(look["count"] for look in looks)
 
 
 async def test_the_report_is_a_benchmark_report(server, tmp_path):

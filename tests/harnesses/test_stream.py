@@ -14,7 +14,7 @@ from servelab.harnesses.builtin.http import Exchange
 from servelab.harnesses.builtin.record import chunk_intervals, record, token_intervals
 from servelab.harnesses.builtin.stream import read
 from servelab.harnesses.builtin.summary import Tally
-from servelab.harnesses.builtin.watch import parse_metrics
+from servelab.harnesses.builtin.watch import lines_of, parse_metrics
 from servelab.spec.goal import RequestSLO
 from servelab.spec.metrics import metric_names
 
@@ -116,8 +116,8 @@ def test_a_tally_adds_up():
 
 
 def test_prometheus_text_is_summed_over_labels():
-    body = '# HELP a b\n# TYPE a gauge\na{x="1",y="} 5"} 2\na{x="2"} 3 1700000\nb 7e1\nbroken\n'
-    assert parse_metrics(body) == {"a": 5.0, "b": 70.0}
+    body = b'# HELP a b\n# TYPE a gauge\na{x="1",y="} 5"} 2\na{x="2"} 3 1700000\nab 9\nb 7e1\nbroken\nc{} x\n'
+    assert parse_metrics(body, lines_of(["a", "b", "broken", "c"])) == {"a": 5.0, "b": 70.0}
 
 
 def test_reasoning_is_told_apart():

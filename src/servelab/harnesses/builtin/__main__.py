@@ -29,6 +29,7 @@ from servelab.spec.errors import ServelabError
 
 PROGRESS_EVERY = 0.25  # seconds
 EXIT_ORPHANED = 3
+TIMELINE = "server.jsonl"
 
 
 class Failed(Exception):
@@ -62,9 +63,7 @@ async def measure(task: Task) -> Part:
     generator = LoadGenerator(client, task.model, task.workload, prompts, task.share, task.request_timeout, start)
     tally = Tally(task.request_slo)
     lag = LagWatch(generator.flying)
-    server = ServerWatch(task.metrics_url, task.server_metrics) if task.metrics_url else None
-    if server is not None:
-        generator.on_begin = server.begin
+    server = _server_watch(task, generator)
     beside = [lag.watch(), _progress(generator, task.share, task.parent), *([server.watch()] if server else [])]
     watchers = [asyncio.ensure_future(watcher) for watcher in beside]
     try:
@@ -98,6 +97,15 @@ async def measure(task: Task) -> Part:
         waited=generator.waited,
         server=server.summary() if server else {},
     )
+
+
+def _server_watch(task: Task, generator: LoadGenerator) -> ServerWatch | None:
+    if task.metrics_url is None or not task.server_metrics:
+        return None
+    timeline = Path(task.records).with_name(TIMELINE)
+    watch = ServerWatch(task.metrics_url, task.server_metrics, timeline, generator.moment)
+    generator.on_begin = watch.begin
+    return watch
 
 
 async def _prompts(client: Client, task: Task) -> Prompts:

@@ -89,6 +89,10 @@ class LoadGenerator:
         whole = self.start and perf_counter() <= self.busy_until
         return self.in_flight if whole else None
 
+    def moment(self) -> tuple[float, int] | None:
+        """Seconds since requests count, and how many are in flight (of this process); None before."""
+        return (perf_counter() - self.start, self.in_flight) if self.start else None
+
     async def run(self, seed: int, keep: Keep) -> None:
         """Warm up, then hold the load until its requests or seconds are over and all answers are in.
 
