@@ -1,0 +1,1 @@
+"""Performance models: coefficients from measurements, and what they predict."""

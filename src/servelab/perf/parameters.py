@@ -1,0 +1,230 @@
+"""The neutral JSON of fitted coefficients: what they are of, how sure, where they hold, and where they come from."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
+
+from pydantic import Field, ValidationError, model_validator
+
+from servelab.perf.models import MODELS, DecodeModel, Lengths, PerformanceModel, PrefillModel
+from servelab.spec.base import Spec
+from servelab.spec.errors import DocumentError, NotFoundError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FORMAT = "servelab.parameters/1"
+
+
+class Coefficient(Spec):
+    """A value with its unit, and its 95 % interval where one is known."""
+
+    value: float
+    unit: str
+    interval: tuple[float, float] | None = None
+
+
+class Span(Spec):
+    """From where to where something was measured; beyond is extrapolation."""
+
+    low: float
+    high: float
+
+    def holds(self, value: float) -> bool:
+        """Whether ``value`` lies within."""
+        return self.low <= value <= self.high
+
+
+class Goodness(Spec):
+    """How well a model fits what it was fitted to."""
+
+    points: int = Field(ge=0, description="measurements that took part")
+    r_squared: float | None = None
+    mape: float | None = Field(default=None, description="mean absolute error as a share of what was measured")
+    aicc: float | None = Field(default=None, description="Akaike's information criterion, corrected; less is better")
+
+
+class Fit(Spec):
+    """The coefficients of one named model."""
+
+    model: str
+    values: dict[str, Coefficient]
+    covariance: tuple[tuple[float, ...], ...] | None = Field(
+        default=None, description="of the values, in their order; None where it is not known"
+    )
+    valid: dict[str, Span] = Field(
+        default_factory=dict, description="range of validity: batch (requests), prompt_tokens, output_tokens"
+    )
+    goodness: Goodness | None = None
+
+    @model_validator(mode="after")
+    def _of_its_model(self) -> Self:
+        known = MODELS.get(self.model)
+        if known is None:
+            raise ValueError(f"there is no performance model {self.model!r}; known are {', '.join(MODELS)}")
+        units = {name: coefficient.unit for name, coefficient in self.values.items()}
+        if units != dict(known.units):
+            raise ValueError(f"{self.model} has the coefficients {dict(known.units)} with their units, not {units}")
+        size = len(self.values)
+        if self.covariance is not None and [len(row) for row in self.covariance] != [size] * size:
+            raise ValueError(f"the covariance of {self.model} has to be {size} x {size}")
+        return self
+
+    @classmethod
+    def of(cls, model: PerformanceModel, **rest: Any) -> Self:
+        """A fit with a model's coefficients; ``rest`` are the other fields."""
+        values = {n: Coefficient(value=getattr(model, n), unit=unit) for n, unit in model.units.items()}
+        return cls(model=model.name, values=values, **rest)
+
+    @property
+    def instance(self) -> PerformanceModel:
+        """The model with these coefficients."""
+        return MODELS[self.model](**{name: one.value for name, one in self.values.items()})
+
+    def draws(self, rng: np.random.Generator, count: int) -> list[PerformanceModel]:
+        """Models with coefficients drawn from their joint normal distribution; all alike without a covariance."""
+        if self.covariance is None:
+            return [self.instance] * count
+        mean = [one.value for one in self.values.values()]
+        rows = rng.multivariate_normal(mean, self.covariance, size=count, method="eigh")
+        return [MODELS[self.model](**dict(zip(self.values, map(float, row), strict=True))) for row in rows]
+
+    def outside(self, **at: float) -> tuple[str, ...]:
+        """A sentence for each of these quantities that lies beyond what was measured, as ``batch=128``."""
+        return tuple(
+            f"{self.model} is extrapolated: {name.replace('_', ' ')} {value:g} is outside of the "
+            f"{span.low:g} to {span.high:g} that were measured"
+            for name, value in at.items()
+            if (span := self.valid.get(name)) is not None and not span.holds(value)
+        )
+
+
+class FittedWorkload(Spec):
+    """The requests that the coefficients come from; mean tokens."""
+
+    prompt_tokens: float | None = None
+    output_tokens: float | None = None
+    model: str | None = Field(default=None, description="the served model")
+
+
+class Origin(Spec):
+    """Where the coefficients come from."""
+
+    method: Literal["two-point", "sweep", "given"]
+    servelab: str = ""
+    study: str | None = Field(default=None, description="id of the study that measured")
+    engine: str | None = None
+    engine_version: str | None = None
+    simulated: bool = False
+    harness: str | None = None
+    machine: dict[str, Any] = Field(default_factory=dict)
+    files: tuple[str, ...] = Field(default=(), description="reports that were read")
+    created_at: str = ""
+
+
+class Parameters(Spec):
+    """Fitted models of one deployment. ``decode`` and ``prefill`` name the ones to predict with."""
+
+    format: Literal["servelab.parameters/1"] = "servelab.parameters/1"
+    fits: tuple[Fit, ...] = Field(min_length=1)
+    decode: str = Field(description="the model that tells ITL best")
+    prefill: str | None = Field(default=None, description="the model that tells TTFT best, where one is known")
+    workload: FittedWorkload = FittedWorkload()
+    provenance: Origin
+    warnings: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_what_it_has(self) -> Self:
+        for name, ability in ((self.decode, "itl"), (self.prefill, "ttft")):
+            if name is not None and not hasattr(MODELS[self.fit(name).model], ability):
+                raise ValueError(f"{name} does not tell {ability.upper()}")
+        return self
+
+    def fit(self, model: str) -> Fit:
+        """The fit of the model called ``model``.
+
+        Raises:
+            ValueError: it was not fitted.
+        """
+        found = [fit for fit in self.fits if fit.model == model]
+        if not found:
+            raise ValueError(f"no fit of {model}; there are {', '.join(fit.model for fit in self.fits)}")
+        return found[0]
+
+    @property
+    def decode_fit(self) -> Fit:
+        """The fit that tells ITL best."""
+        return self.fit(self.decode)
+
+    @property
+    def prefill_fit(self) -> Fit | None:
+        """The fit that tells TTFT best, if any."""
+        return None if self.prefill is None else self.fit(self.prefill)
+
+    @property
+    def decode_model(self) -> DecodeModel:
+        """The model that tells ITL best."""
+        return cast("DecodeModel", self.decode_fit.instance)
+
+    @property
+    def prefill_model(self) -> PrefillModel | None:
+        """The model that tells TTFT best, if any."""
+        return None if self.prefill is None else cast("PrefillModel", self.fit(self.prefill).instance)
+
+    @property
+    def lengths(self) -> Lengths | None:
+        """The workload's mean lengths, where both are known."""
+        prompt, output = self.workload.prompt_tokens, self.workload.output_tokens
+        return None if prompt is None or output is None else Lengths(prompt, output)
+
+
+def read_parameters(path: Path) -> Parameters:
+    """Read the neutral JSON.
+
+    Raises:
+        NotFoundError: there is no such file.
+        DocumentError: it cannot be read, or is not of this form.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"there is no file {path}", "Make one: servelab estimate --output parameters.json"
+        ) from None
+    except OSError as error:
+        raise DocumentError((f"cannot read {path}: {error.strerror or error}",)) from error
+    except ValueError as error:
+        raise DocumentError((f"{path} is not JSON: {error}",)) from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise DocumentError(
+            (f"{path} is not of the format {FORMAT}",),
+            "servelab estimate writes it; a parameters.json of the two-point pipeline is read by "
+            "servelab estimate --two-point with its values.",
+        )
+    try:
+        return Parameters.model_validate(data)
+    except ValidationError as error:
+        problems = (f"{path}: {'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors())
+        raise DocumentError(tuple(problems)) from None
+
+
+def write_parameters(parameters: Parameters, path: Path) -> None:
+    """Write the neutral JSON.
+
+    Raises:
+        DocumentError: the file cannot be written.
+    """
+    try:
+        path.write_text(json.dumps(parameters.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DocumentError((f"cannot write {path}: {error.strerror or error}",)) from error
+
+
+def in_milliseconds(value: float, unit: str) -> str:
+    """A coefficient for people: seconds as milliseconds, with the unit."""
+    if unit == "s" or unit.startswith("s/"):
+        return f"{value * 1000:.4g} m{unit}"
+    return f"{value:.4g}{'' if unit == '1' else ' ' + unit}" if math.isfinite(value) else "-"
