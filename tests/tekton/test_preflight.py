@@ -12,12 +12,12 @@ import pytest
 from servelab.cli.main import app
 from servelab.kube.cluster import Cluster, connect
 from servelab.kube.kinds import CLAIM, NAMESPACE, NODE, POD, QUOTA, SECRET, Manifest
+from servelab.kube.labels import marked
 from servelab.spec.finding import Finding
 from servelab.tekton.accelerators import accelerator_nodes
 from servelab.tekton.collision import next_free
 from servelab.tekton.installation import CONFIG, DEPLOYMENT
 from servelab.tekton.kinds import PIPELINE_RUN
-from servelab.tekton.labels import marked
 from servelab.tekton.needs import USUAL, Needs, needs_of
 from servelab.tekton.preflight import preflight
 from tests.kubernetes import Kubernetes

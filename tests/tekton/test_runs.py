@@ -10,6 +10,7 @@ import pytest
 
 from servelab.kube.cluster import Cluster, connect
 from servelab.kube.kinds import POD
+from servelab.kube.labels import MANAGED, STUDY, TRIAL, label
 from servelab.spec.errors import ClusterError, NotFoundError
 from servelab.tekton.board import Board
 from servelab.tekton.cleanup import remaining, remove_run
@@ -17,7 +18,6 @@ from servelab.tekton.control import cancel
 from servelab.tekton.experiment import compile_experiment
 from servelab.tekton.follow import follow, snapshot
 from servelab.tekton.kinds import PIPELINE, PIPELINE_RUN, TASK, TASK_RUN
-from servelab.tekton.labels import MANAGED, STUDY, TRIAL, label
 from servelab.tekton.source import read_source
 from servelab.tekton.status import RunStatus
 from servelab.tekton.submit import CollisionError, apply_definitions, deploy, dry_run, require_free

@@ -50,7 +50,7 @@ class Live:
             trial = self._store.trial(self._record.id, data["trial"])
             notes.print(trial_line(self._record.study, trial))
         text = _WORDS[kind].format(**{key: escape(str(value)) for key, value in data.items()}) if kind in _WORDS else ""
-        if text and not self._quiet and not notes.is_terminal and kind in ("fetch", "leftover", "retry"):
+        if text and not self._quiet and not notes.is_terminal and kind in ("fetch", "leftover", "retry", "waiting"):
             notes.print(text)
         if text:
             self._progress.update(self._task, description=text, completed=0.0)
@@ -60,6 +60,7 @@ _WORDS = {
     "fetch": "{text}",
     "leftover": "removing what an earlier run left behind: {what}",
     "starting": "trial {trial}: starting the engine",
+    "waiting": "trial {trial}: {text}",
     "ready": "trial {trial}: ready after {seconds} s",
     "measuring": "trial {trial}: measuring at {load} ({phase})",
     "retry": "trial {trial}: again, since {failure}",

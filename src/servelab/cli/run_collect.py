@@ -10,6 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from servelab.cli.output import console, notes, print_json
 from servelab.cli.runs import EXIT_FAILURE, Where
 from servelab.kube.cluster import Cluster, connect
+from servelab.kube.labels import WHOLE
 from servelab.spec.errors import NotFoundError
 from servelab.store.store import open_store
 from servelab.tekton.board import Board
@@ -18,7 +19,6 @@ from servelab.tekton.explain import explain
 from servelab.tekton.follow import snapshot
 from servelab.tekton.keep import keep
 from servelab.tekton.kinds import PIPELINE_RUN
-from servelab.tekton.labels import WHOLE
 from servelab.tekton.source import read_source
 
 ANNOTATION = "servelab/collected"  # the study in whose store the results are

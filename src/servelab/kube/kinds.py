@@ -42,8 +42,10 @@ SECRET = Kind("v1", "Secret", "secrets")
 EVENT = Kind("v1", "Event", "events")
 CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
+DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
 NODE = Kind("v1", "Node", "nodes", namespaced=False)
+DEFINITION = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 REVIEW = Kind("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False)
 
 

@@ -13,7 +13,7 @@ from servelab.lab.accelerators import accelerator_count
 from servelab.lab.diagnosis import DeploymentEndedError, Misfire, Stage, explain
 from servelab.lab.measure import Measured, measure_trial
 from servelab.lab.setup import Setup
-from servelab.platforms.base import Running
+from servelab.platforms.base import Running, Tell
 from servelab.spec.deployment import Address, Deployment, Failure, Launch, Mark
 from servelab.spec.errors import MachineError, StoreError, is_exhaustion
 from servelab.spec.trial import Measurement, Timings, Trial, TrialState
@@ -58,7 +58,7 @@ async def attempt_trial(
         mark = Mark(study=setup.record.id, trial=trial.number, attempt=attempt)
         log = directory / f"engine-{attempt}.log"
         setup.observe("starting", {"trial": trial.number, "command": launch.command})
-        running = await setup.platform.start(launch, mark, log, trial.parameters)
+        running = await setup.platform.start(launch, mark, log, trial.parameters, _teller(setup, trial))
         stage = "ready"
         await running.wait_ready(setup.study.budget.timeouts.ready)
         outcome.timings["ready"] = time.monotonic() - begun
@@ -86,8 +86,13 @@ async def attempt_trial(
     return outcome
 
 
+def _teller(setup: Setup, trial: Trial) -> Tell:
+    """Shows what the platform waits for."""
+    return lambda text: setup.observe("waiting", {"trial": trial.number, "text": text})
+
+
 def _launch(setup: Setup, trial: Trial, address: Address, devices: tuple[str, ...]) -> Launch:
-    launch = setup.engine.launch(setup.model, setup.study.engine, trial.parameters, address)
+    launch = setup.engine.launch(setup.model, setup.config, trial.parameters, address)
     environment = dict(launch.environment)
     if devices:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
@@ -102,10 +107,11 @@ def _deployment(setup: Setup, launch: Launch, running: Running) -> Deployment:
         model=setup.model.name,
         simulated=setup.engine.simulated,
         engine=setup.engine.name,
-        engine_version=setup.engine.version(setup.study.engine),
+        engine_version=setup.engine.version(setup.config),
         log=str(running.log) if running.log else None,
         pid=running.pid,
         cpus=running.cpus,
+        service=running.service,
     )
 
 

@@ -1,19 +1,36 @@
-"""Find and end what crashed studies left running."""
+"""Find and end what crashed studies left running, on every platform that they used."""
 
 from __future__ import annotations
 
-from servelab.platforms.base import Leftover, platform
+import json
+from collections.abc import Iterator
+
+from servelab.platforms.base import Leftover, Platform, platform
 from servelab.store.store import Store
 
 
 def leftovers(store: Store) -> list[Leftover]:
-    """Engines on this machine that carry the mark of a study in the store, and that nobody waits for."""
-    return platform("process", {}).leftovers([record.id for record in store.list_studies()])
+    """Engines that carry the mark of a study in the store, and that nobody waits for."""
+    return [leftover for where, studies in _platforms(store) for leftover in where.leftovers(studies)]
 
 
 def remove_leftovers(store: Store) -> list[Leftover]:
     """End them; returns what was ended."""
-    found = leftovers(store)
-    for leftover in found:
-        platform("process", {}).remove(leftover)
-    return found
+    removed = []
+    for where, studies in _platforms(store):
+        for leftover in where.leftovers(studies):
+            where.remove(leftover)
+            removed.append(leftover)
+    return removed
+
+
+def _platforms(store: Store) -> Iterator[tuple[Platform, list[str]]]:
+    """Each platform, with each set of options once, and the ids of the studies that used it."""
+    found: dict[str, tuple[Platform, list[str]]] = {}
+    for row in store.list_studies():
+        config = store.get_study(row.id).study.platform
+        key = json.dumps([config.name, config.options], sort_keys=True, default=str)
+        if key not in found:
+            found[key] = platform(config.name, config.options), []
+        found[key][1].append(row.id)
+    return iter(found.values())

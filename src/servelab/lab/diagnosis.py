@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from servelab.engines.base import Engine
-from servelab.platforms.base import ExitedError, Running
+from servelab.platforms.base import DiagnosedError, ExitedError, Running
 from servelab.spec.deployment import Failure
 from servelab.spec.errors import DeployError, MeasureError
 
@@ -18,13 +18,15 @@ class DeploymentEndedError(ExitedError):
     """The engine ended while it was being measured."""
 
 
-Misfire = (DeployError, MeasureError, ExitedError, TimeoutError)
+Misfire = (DeployError, DiagnosedError, MeasureError, ExitedError, TimeoutError)
 """What an attempt may end with: all of them findings about the configuration, none of them ours to crash on."""
 
 
 def explain(engine: Engine, error: BaseException, stage: Stage, running: Running | None) -> Failure:
     """Say why an attempt failed: by the engine's rules over its log, else by what is known of the error."""
     log = running.log_tail(LOG_LINES) if running is not None else ""
+    if isinstance(error, DiagnosedError):
+        return error.failure
     code = error.exit.code if isinstance(error, ExitedError) else None
     if isinstance(error, DeployError):
         return Failure(kind="bad_argument", stage="launch", message=error.message, remedy=error.remedy)

@@ -7,7 +7,7 @@ import math
 from servelab.engines.base import engine
 from servelab.lab.fetch import model_path
 from servelab.lab.screening import shortened
-from servelab.lab.setup import local_model
+from servelab.lab.setup import seen
 from servelab.lab.steps import has_baseline, planned_trials
 from servelab.lab.suggest import Suggestions
 from servelab.platforms.base import platform
@@ -79,10 +79,11 @@ def _first(study: Study, trials: int) -> list[Parameters]:
 
 
 def _command(study: Study, parameters: Parameters) -> tuple[str, ...]:
-    if not platform(study.platform.name, study.platform.options).starts_engine:
+    where = platform(study.platform.name, study.platform.options)
+    if not where.starts_engine:
         return ()
-    address = Address(port=EXAMPLE_PORT)
-    return engine(study.engine.name).launch(local_model(study, model_path), study.engine, parameters, address).command
+    model, config = seen(study, where, model_path)
+    return engine(study.engine.name).launch(model, config, parameters, Address(port=EXAMPLE_PORT)).command
 
 
 def _load_seconds(study: Study, trials: int, retests: int) -> float | None:

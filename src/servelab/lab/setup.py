@@ -12,7 +12,7 @@ from servelab.engines.base import Engine, engine
 from servelab.harnesses.base import Harness, harness
 from servelab.lab.fetch import fetch_model
 from servelab.platforms.base import Platform, platform
-from servelab.spec.model import Model
+from servelab.spec.model import EngineConfig, Model
 from servelab.spec.study import Study
 from servelab.spec.trial import StudyRecord
 from servelab.store.store import Store
@@ -23,7 +23,7 @@ Observer = Callable[[str, dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Setup:
-    """One study and the plug-ins it names."""
+    """One study and the plug-ins it names; model and engine as they are where the platform starts engines."""
 
     record: StudyRecord
     store: Store
@@ -31,6 +31,7 @@ class Setup:
     platform: Platform
     harness: Harness
     model: Model
+    config: EngineConfig
     observe: Observer
 
     @property
@@ -48,20 +49,30 @@ def set_up(store: Store, record: StudyRecord, observe: Observer = lambda kind, d
         ServelabError: the model cannot be fetched.
     """
     study = record.study
+    chosen = platform(study.platform.name, study.platform.options)
+    model, config = seen(study, chosen, lambda file: fetch_model(file, lambda text: observe("fetch", {"text": text})))
     return Setup(
         record=record,
         store=store,
         engine=engine(study.engine.name),
-        platform=platform(study.platform.name, study.platform.options),
+        platform=chosen,
         harness=harness(study.harness.name, study.harness.options),
-        model=local_model(study, lambda file: fetch_model(file, lambda text: observe("fetch", {"text": text}))),
+        model=model,
+        config=config,
         observe=observe,
     )
 
 
-def local_model(study: Study, locate: Callable[[EmbeddedFile], Path]) -> Model:
-    """The study's model; with the path that ``locate`` gives when it is an embedded one that the engine needs."""
-    if study.model.path is not None or study.engine.name != "llamacpp" or study.platform.name == "endpoint":
+def seen(study: Study, where: Platform, locate: Callable[[EmbeddedFile], Path]) -> tuple[Model, EngineConfig]:
+    """The study's model and engine as they are where ``where`` starts engines.
+
+    ``locate`` gives the path of an embedded model that the engine needs.
+    """
+    return where.seen(_local(study, locate) if where.sees_files else study.model, study.engine)
+
+
+def _local(study: Study, locate: Callable[[EmbeddedFile], Path]) -> Model:
+    if study.model.path is not None or study.engine.name != "llamacpp":
         return study.model
     known = find_model(study.model.id)
     if known is None or known.embedded is None:

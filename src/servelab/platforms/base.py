@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast
 
 from servelab.spec.base import Parameters, Spec
-from servelab.spec.deployment import Address, Launch, Mark
+from servelab.spec.deployment import Address, Failure, Launch, Mark
+from servelab.spec.finding import Finding
+from servelab.spec.model import EngineConfig, Model
 from servelab.spec.plugins import load_plugin
 
 
@@ -26,6 +28,15 @@ class Exit(Spec):
     log_tail: str
 
 
+Tell = Callable[[str], object]
+"""Is told what a platform waits for, in a line for people: a download, a place to run, a pod."""
+
+
+def silent(text: str) -> None:
+    """Tell nobody."""
+    del text
+
+
 class Running(Protocol):
     """An engine that a platform has started."""
 
@@ -33,12 +44,15 @@ class Running(Protocol):
     pid: int | None
     cpus: tuple[int, ...]
     log: Path | None
+    service: str | None
+    """``namespace/name`` of the InferenceService that it is; None on other platforms."""
 
     async def wait_ready(self, timeout: float) -> None:
         """Return when the engine answers on its ready path.
 
         Raises:
             ExitedError: it ended first; carries the Exit.
+            DiagnosedError: it never will be, and the platform knows why.
             TimeoutError: it was not ready after ``timeout`` seconds.
         """
         ...
@@ -67,12 +81,27 @@ class ExitedError(Exception):
         self.exit = exit
 
 
+class DiagnosedError(Exception):
+    """The engine cannot become ready, for a reason that the platform knows and its log does not tell."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 class Platform(Protocol):
     """Turns a Launch into a running engine and finds what a crash left behind."""
 
     name: ClassVar[str]
     starts_engine: ClassVar[bool]
     """False for ``endpoint``: the engine is somebody else's, and only loads vary."""
+
+    sees_files: ClassVar[bool]
+    """Whether engines see the files of this machine; else a model on its disk is of no use to them."""
+
+    def seen(self, model: Model, config: EngineConfig) -> tuple[Model, EngineConfig]:
+        """Model and engine as they are where this platform starts engines: other paths, another image."""
+        ...
 
     def address(self) -> Address:
         """Where the next engine is to listen: a port that is free now, and was not handed out lately.
@@ -82,8 +111,10 @@ class Platform(Protocol):
         """
         ...
 
-    async def start(self, launch: Launch, mark: Mark, log: Path, parameters: Parameters) -> Running:
-        """Start the engine; does not wait until it is ready.
+    async def start(
+        self, launch: Launch, mark: Mark, log: Path, parameters: Parameters, tell: Tell = silent
+    ) -> Running:
+        """Start the engine; does not wait until it is ready, and passes ``tell`` on to what does.
 
         Raises:
             DeployError: it cannot be started (no such program, no permission).
@@ -98,6 +129,10 @@ class Platform(Protocol):
 
     def remove(self, leftover: Leftover) -> None:
         """End it, by force if it must be."""
+        ...
+
+    def examine(self, accelerators: int = 0) -> Iterator[Finding]:
+        """Check that engines of so many accelerators each can be started, quick checks first; changes nothing."""
         ...
 
 

@@ -24,6 +24,8 @@ LOG_CHECK = 10.0  # seconds between looks at the size of the log
 class RunningProcess:
     """An engine in a process group of its own."""
 
+    service: str | None = None
+
     def __init__(self, child: Popen[bytes], launch: Launch, mark: Mark, log: Path, cpus: tuple[int, ...]) -> None:
         self.url = launch.address.url
         self.pid: int | None = child.pid

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from servelab.platforms.base import Exit, Leftover
+from servelab.platforms.base import Exit, Leftover, Tell, silent
 from servelab.platforms.logfile import open_log, tail
 from servelab.platforms.marked import unmarked
 from servelab.platforms.ready import answers
 from servelab.spec.base import Parameters, Seconds, Spec
 from servelab.spec.deployment import Address, Launch, Mark
 from servelab.spec.errors import DeployError, MachineError, is_exhaustion
+from servelab.spec.finding import Finding
+from servelab.spec.model import EngineConfig, Model
 from servelab.spec.options import read_options
 
 LOOK = 0.5  # seconds between looks at an endpoint that is not ready
@@ -63,23 +65,30 @@ class EndpointPlatform:
 
     name: ClassVar[str] = "endpoint"
     starts_engine: ClassVar[bool] = False
+    sees_files: ClassVar[bool] = False
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = read_options(EndpointOptions, options, self.name)
+
+    def seen(self, model: Model, config: EngineConfig) -> tuple[Model, EngineConfig]:
+        """As they are: nothing is started."""
+        return model, config
 
     def address(self) -> Address:
         """The endpoint's own address."""
         parts = urlsplit(self._options.url)
         return Address(host=parts.hostname or "", port=parts.port or (443 if parts.scheme == "https" else 80))
 
-    async def start(self, launch: Launch, mark: Mark, log: Path, parameters: Parameters) -> RunningEndpoint:
+    async def start(
+        self, launch: Launch, mark: Mark, log: Path, parameters: Parameters, tell: Tell = silent
+    ) -> RunningEndpoint:
         """Bring the parameters into force, if there are any.
 
         Raises:
             DeployError: there are, and no way is given; or the user's command failed.
             StoreError: the command's log cannot be written.
         """
-        del launch, mark  # the command may start a server, and that is the user's
+        del launch, mark, tell  # the command may start a server, and that is the user's
         if self._options.apply_command:
             await self._apply(log, parameters)
         elif parameters:
@@ -129,12 +138,23 @@ class EndpointPlatform:
     def remove(self, leftover: Leftover) -> None:
         """Nothing: nothing was started."""
 
+    def examine(self, accelerators: int = 0) -> Iterator[Finding]:
+        """Whether the endpoint answers."""
+        del accelerators
+        url = self._options.url + self._options.ready_path
+        if asyncio.run(answers(url)):
+            yield Finding("endpoint", "ok", f"{url} answers")
+            return
+        remedy = "Check that the server runs and the URL is right; ready_path names its health check."
+        yield Finding("endpoint", "problem", f"{url} does not answer with 200", remedy)
+
 
 class RunningEndpoint:
     """An endpoint, as a running engine."""
 
     pid: int | None = None
     cpus: tuple[int, ...] = ()
+    service: str | None = None
 
     def __init__(self, url: str, ready_url: str, log: Path) -> None:
         self.url = url

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from servelab.platforms.base import Leftover
+from servelab.platforms.base import Leftover, Tell, silent
 from servelab.platforms.child import RunningProcess
 from servelab.platforms.cores import engine_cores
 from servelab.platforms.environment import engine_environment
@@ -19,6 +19,8 @@ from servelab.platforms.spawn import spawn
 from servelab.spec.base import Parameters, Spec
 from servelab.spec.deployment import Address, Launch, Mark
 from servelab.spec.errors import MachineError
+from servelab.spec.finding import Finding
+from servelab.spec.model import EngineConfig, Model
 from servelab.spec.options import read_options
 
 
@@ -33,9 +35,14 @@ class ProcessPlatform:
 
     name: ClassVar[str] = "process"
     starts_engine: ClassVar[bool] = True
+    sees_files: ClassVar[bool] = True
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = read_options(ProcessOptions, options, self.name)
+
+    def seen(self, model: Model, config: EngineConfig) -> tuple[Model, EngineConfig]:
+        """As they are: engines run beside us."""
+        return model, config
 
     def address(self) -> Address:
         """A loopback port that is free now. Should another take it first, the engine's death says so.
@@ -48,7 +55,9 @@ class ProcessPlatform:
         except OSError as error:
             raise MachineError(f"no port is free: {error.strerror}") from error
 
-    async def start(self, launch: Launch, mark: Mark, log: Path, parameters: Parameters) -> RunningProcess:
+    async def start(
+        self, launch: Launch, mark: Mark, log: Path, parameters: Parameters, tell: Tell = silent
+    ) -> RunningProcess:
         """Start the engine's process.
 
         Raises:
@@ -56,7 +65,7 @@ class ProcessPlatform:
             MachineError: the machine has no room for another process.
             StoreError: its log cannot be written.
         """
-        del parameters  # they are in the command
+        del parameters, tell  # they are in the command, and it starts at once
         cpus = engine_cores() if self._options.cpus is None else self._options.cpus
         owner = {OWNER: identity(os.getpid())}
         environment = engine_environment(launch) | mark.environment | owner
@@ -76,3 +85,10 @@ class ProcessPlatform:
         for found in marked_processes():
             if found.start == leftover.id:
                 kill(found)
+
+    def examine(self, accelerators: int = 0) -> Iterator[Finding]:
+        """Which cores engines run on."""
+        del accelerators
+        cpus = engine_cores() if self._options.cpus is None else self._options.cpus
+        where = f"cores {', '.join(map(str, cpus))}" if cpus else "any core"
+        yield Finding("process", "ok", f"engines run on {where} of this machine")

@@ -63,6 +63,7 @@ class Deployment(Spec):
     log: str | None = Field(default=None, description="path of the engine's log file")
     pid: int | None = None
     cpus: tuple[int, ...] = Field(default=(), description="cores the engine is bound to")
+    service: str | None = Field(default=None, description="namespace/name of its InferenceService, where it is one")
 
 
 FailureKind = Literal[

@@ -53,13 +53,14 @@ class DeployError(ServelabError):
     exit_code = 5
 
 
-class MachineError(DeployError):
-    """This machine has no process, open file, port or memory to spare now, whatever the configuration."""
+ROOM = "Free processes, files or memory here, or raise the limits (ulimit -a); then: servelab resume"
 
-    def __init__(self, message: str) -> None:
-        super().__init__(
-            message, "Free processes, files or memory here, or raise the limits (ulimit -a); then: servelab resume"
-        )
+
+class MachineError(DeployError):
+    """Where engines run there is no room for one now, or no way to it, whatever the configuration."""
+
+    def __init__(self, message: str, remedy: str = ROOM) -> None:
+        super().__init__(message, remedy)
 
 
 def is_exhaustion(error: OSError) -> bool:

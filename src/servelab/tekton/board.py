@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from servelab.kube.kinds import Manifest
+from servelab.kube.labels import STUDY, TRIAL, label
 from servelab.kube.watch import Change
-from servelab.tekton.labels import STUDY, TRIAL, label
 from servelab.tekton.pods import EnginePod
 from servelab.tekton.status import FINAL, RunStatus, TaskStatus, run_state, run_status, task_status
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from servelab.kube.cluster import Cluster
 from servelab.kube.errors import ForbiddenError, MissingError, RefusedError
 from servelab.kube.kinds import Kind, Manifest
+from servelab.kube.labels import MANAGED, OURS, STUDY, label
 from servelab.spec.errors import ClusterError
 from servelab.tekton.kinds import GROUP, PIPELINE_RUN, TASK_RUN
-from servelab.tekton.labels import MANAGED, OURS, PIPELINE_RUN_LABEL, STUDY, label
+from servelab.tekton.labels import PIPELINE_RUN_LABEL
 from servelab.tekton.status import FINAL, run_state
 
 PATIENCE = 60.0  # seconds for what was deleted to be gone

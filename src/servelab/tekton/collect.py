@@ -10,12 +10,13 @@ from servelab.harnesses.external.importing import import_reports
 from servelab.kube.cluster import Cluster
 from servelab.kube.copy import Place, copy_out
 from servelab.kube.execute import execute
+from servelab.kube.labels import WHOLE
+from servelab.kube.reader import Volume, reader
 from servelab.spec.errors import ClusterError, DocumentError
 from servelab.spec.report import Report
 from servelab.tekton.board import Board
 from servelab.tekton.kinds import TASK_RUN
-from servelab.tekton.labels import PIPELINE_RUN_LABEL, WHOLE
-from servelab.tekton.reader import Volume, reader
+from servelab.tekton.labels import PIPELINE_RUN_LABEL
 
 DATA = ("data", "shared-workspace")
 """Names of the workspaces that hold results."""

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from servelab.kube.cluster import Cluster
+from servelab.kube.containers import container_statuses
 from servelab.kube.kinds import EVENT, POD, Manifest
+from servelab.kube.labels import TRIAL, WHOLE, label
 from servelab.kube.logs import logs
 from servelab.spec.errors import ClusterError
 from servelab.tekton.board import Board
-from servelab.tekton.labels import TRIAL, WHOLE, label
-from servelab.tekton.pods import MODEL, container_statuses, engine_pods
+from servelab.tekton.pods import MODEL, engine_pods
 from servelab.tekton.status import RunStatus, TaskStatus
 
 LOG_LINES = 400

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from servelab.kube.kinds import Manifest
+from servelab.kube.labels import WHOLE, marked
 from servelab.spec.errors import DocumentError
 from servelab.tekton.changes import Change, changed_study, changed_values, parameters, renamed_run
 from servelab.tekton.check.known import known_of
 from servelab.tekton.compile import compile_template, require_valid
-from servelab.tekton.labels import WHOLE, marked
 from servelab.tekton.needs import Needs, needs_of
 from servelab.tekton.values import read_mapping, with_run
 

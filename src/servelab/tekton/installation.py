@@ -6,14 +6,13 @@ from collections.abc import AsyncIterator, Sequence
 
 from servelab.kube.cluster import EVERYWHERE, Cluster
 from servelab.kube.errors import ForbiddenError
-from servelab.kube.kinds import Kind, Manifest
+from servelab.kube.kinds import DEPLOYMENT, Kind, Manifest
 from servelab.spec.finding import Finding
 from servelab.tekton import remedies
 from servelab.tekton.kinds import PIPELINE_RUN, STEP_ACTION, STEP_ACTION_VERSION, TASK, VERSION
 from servelab.tekton.needs import Needs
 
 CONFIG = Kind("v1", "ConfigMap", "configmaps")
-DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 HOMES = ("tekton-pipelines", "openshift-pipelines")
 RESOLVER_HOMES = ("tekton-pipelines-resolvers", "openshift-pipelines")
 CONTROLLER = {"app.kubernetes.io/name": "controller", "app.kubernetes.io/part-of": "tekton-pipelines"}

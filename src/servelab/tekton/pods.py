@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from servelab.kube.cluster import Cluster
+from servelab.kube.containers import container_statuses, waiting_for
 from servelab.kube.kinds import POD, Manifest
-from servelab.tekton.labels import STUDY, TASK_RUN_LABEL, label
+from servelab.kube.labels import STUDY, label
+from servelab.tekton.labels import TASK_RUN_LABEL
 
 MODEL = "llm-d.ai/model"  # the label of llm-d's modelservice chart: the experiment's id and the treatment
 
@@ -52,19 +54,6 @@ def engine_pod(pod: Manifest) -> EnginePod:
         accelerators=sum(_accelerators(container) for container in spec.get("containers") or []),
         model=label(pod, MODEL),
     )
-
-
-def container_statuses(pod: Manifest) -> Iterable[dict[str, Any]]:
-    """The statuses of a pod's containers, init containers first."""
-    status = pod.get("status") or {}
-    for name in ("initContainerStatuses", "containerStatuses"):
-        yield from status.get(name) or []
-
-
-def waiting_for(container: dict[str, Any]) -> str:
-    """Why a container does not start, as ``ImagePullBackOff``; empty when it does not wait, or just begins."""
-    reason = ((container.get("state") or {}).get("waiting") or {}).get("reason", "")
-    return "" if reason in ("ContainerCreating", "PodInitializing") else str(reason)
 
 
 def _accelerators(container: dict[str, Any]) -> int:

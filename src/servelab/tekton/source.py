@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from servelab.kube.cluster import Cluster
 from servelab.kube.kinds import Kind, Manifest
+from servelab.kube.labels import marked
 from servelab.spec.errors import NotFoundError
 from servelab.tekton.experiment import Experiment, read_experiment
 from servelab.tekton.kinds import PIPELINE_RUN
-from servelab.tekton.labels import marked
 
 CONFIG = Kind("v1", "ConfigMap", "configmaps")
 SUFFIX = "-experiment"

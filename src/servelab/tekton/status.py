@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from servelab.kube.kinds import Manifest
+from servelab.kube.labels import TRIAL, label
 from servelab.tekton.expected import Expected, expected
-from servelab.tekton.labels import PIPELINE_TASK_LABEL, TRIAL, label
+from servelab.tekton.labels import PIPELINE_TASK_LABEL
 
 RunState = Literal["PENDING", "RUNNING", "SUCCESS", "FAILURE", "CANCELLED"]
 TaskState = Literal["Pending", "Running", "Succeeded", "Failed", "Cancelled", "Skipped", "Ignored"]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from servelab.kube.accepted import require_accepted
 from servelab.kube.cluster import Cluster
 from servelab.kube.errors import ConflictError
 from servelab.kube.kinds import Manifest
+from servelab.kube.labels import MANAGED, OURS, label
 from servelab.spec.errors import ClusterError, DocumentError
-from servelab.tekton.accepted import require_accepted
 from servelab.tekton.check.check import check_objects, without_echoes
 from servelab.tekton.cleanup import remove_run
 from servelab.tekton.collision import next_free, taken_names
 from servelab.tekton.compile import shortened
 from servelab.tekton.experiment import Compiled, Experiment
 from servelab.tekton.kinds import PIPELINE, PIPELINE_RUN, STEP_ACTION, TASK
-from servelab.tekton.labels import MANAGED, OURS, label
-from servelab.tekton.schemas import cluster_known, cluster_schemas
+from servelab.tekton.schemas import cluster_known, tekton_schemas
 from servelab.tekton.source import source_manifest
 
 
@@ -66,7 +66,7 @@ async def dry_run(cluster: Cluster, compiled: Compiled) -> None:
     """
     objects = [*compiled.definitions, compiled.pipeline, compiled.run]
     known = await cluster_known(cluster, compiled)
-    problems = check_objects(objects, known, await cluster_schemas(cluster))
+    problems = check_objects(objects, known, await tekton_schemas(cluster))
     if problems:
         raise DocumentError(shortened([str(one) for one in without_echoes(problems)]), "Nothing was applied.")
     await require_accepted(cluster, objects, force=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from servelab.kube.openapi import Embedded, check_openapi
+from servelab.kube.schemas import Schemas
 from servelab.tekton.check.fields import KINDS, check_fields
 from servelab.tekton.check.known import Known
 from servelab.tekton.check.names import wrong_object_name
-from servelab.tekton.check.openapi import check_openapi
 from servelab.tekton.check.params import Found
 from servelab.tekton.check.pipeline import check_pipeline_spec
 from servelab.tekton.check.problem import Problem
@@ -21,9 +22,6 @@ VERSIONS = {
     "Task": ("v1", "v1beta1"),
     "StepAction": ("v1beta1", "v1alpha1"),
 }
-
-Schemas = Callable[[str, str], Mapping[str, Any] | None]
-"""The OpenAPI schema that an API server has for (apiVersion, kind), or None."""
 
 
 def check_objects(
@@ -60,7 +58,7 @@ def _check_object(
     yield from check_fields(item, kind, subject)
     schema = schemas(version, kind) if schemas else None
     if schemas and schema:
-        for path, message in check_openapi(item, schema, lambda embedded: schemas(version, embedded)):
+        for path, message in check_openapi(item, schema, _embedded(schemas, version)):
             yield Problem(subject, path, message)
     wrong = wrong_object_name(metadata)
     if wrong:
@@ -68,6 +66,15 @@ def _check_object(
     if isinstance(spec, dict):
         for path, message in _rules(kind, spec, pipelines, known):
             yield Problem(subject, ("spec", *path), message)
+
+
+def _embedded(schemas: Schemas, version: str) -> dict[str, Embedded]:
+    """What Tekton's own definitions leave open."""
+    beside = frozenset({"apiVersion", "kind", "metadata", "spec"})
+    return {
+        "taskSpec": Embedded(schemas(version, "Task"), beside),
+        "pipelineSpec": Embedded(schemas(version, "Pipeline")),
+    }
 
 
 def _rules(

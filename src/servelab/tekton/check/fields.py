@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from servelab.kube.openapi import described
 from servelab.tekton.check.problem import Path, Problem
 
 KINDS = ("Pipeline", "PipelineRun", "Task", "StepAction")
@@ -81,13 +82,3 @@ def _check_type(value: Mapping[Any, Any], kind: str, path: Path) -> Iterator[tup
 def _nearest(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f", did you mean `{near[0]}`?" if near else ""
-
-
-def described(value: Any) -> str:
-    """What a value is, in a few words."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, dict | list):
-        return "a mapping" if isinstance(value, dict) else "a list"
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."

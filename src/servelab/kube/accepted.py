@@ -9,7 +9,7 @@ from servelab.kube.cluster import Cluster
 from servelab.kube.kinds import Manifest
 from servelab.spec.errors import ClusterError
 
-REMEDY = "Correct the field's name or place; this cluster's Tekton may also be older than what the manifest needs."
+REMEDY = "Correct the field's name or place; the cluster's own definition of it may also be older."
 
 
 async def require_accepted(cluster: Cluster, manifests: Iterable[Manifest], *, force: bool = False) -> None:

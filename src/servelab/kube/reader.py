@@ -9,20 +9,18 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from servelab.kube.cluster import Cluster
+from servelab.kube.containers import HOPELESS, doing
 from servelab.kube.copy import Place
 from servelab.kube.kinds import POD, Manifest
+from servelab.kube.labels import marked
 from servelab.kube.watch import watch
 from servelab.spec.errors import ClusterError
-from servelab.tekton.labels import marked
-from servelab.tekton.pods import container_statuses, waiting_for
 
 IMAGE = "busybox:1.37"
 MOUNT = "/data"
 CONTAINER = "reader"
 LIFETIME = 3600  # seconds after which Kubernetes ends it, should we be gone
 START = 180.0  # seconds until it runs
-
-_HOPELESS = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError")
 
 
 @dataclass(frozen=True)
@@ -80,28 +78,18 @@ async def reader(cluster: Cluster, study: str, volume: Volume) -> AsyncIterator[
 
 
 async def _started(cluster: Cluster, name: str) -> None:
-    doing = "it is not scheduled"
+    waits = "it is not scheduled"
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(START), aclosing(watch(cluster, POD, fields={"metadata.name": name})) as changes:
             async for change in changes:
                 phase = (change.object.get("status") or {}).get("phase")
                 if phase == "Running":
                     return
-                doing = _doing(change.object) or doing
-                if phase in ("Failed", "Succeeded") or any(reason in doing for reason in _HOPELESS):
+                waits = doing(change.object) or waits
+                if phase in ("Failed", "Succeeded") or any(reason in waits for reason in HOPELESS):
                     break
     raise ClusterError(
-        f"the pod that reads the volume does not start: {doing}",
+        f"the pod that reads the volume does not start: {waits}",
         "Is the claim bound, and free to be mounted? Another image: --image NAME:TAG (with sleep, find, stat, "
         "sha256sum, tail and tar).",
     )
-
-
-def _doing(pod: Manifest) -> str:
-    """What keeps a pod from running, as far as it is known."""
-    for container in container_statuses(pod):
-        if reason := waiting_for(container):
-            return f"{reason}: {container['state']['waiting'].get('message', '')}"
-    status = pod.get("status") or {}
-    told = [one.get("message", "") for one in status.get("conditions") or [] if one.get("status") == "False"]
-    return str(status.get("message") or next(filter(None, told), ""))
