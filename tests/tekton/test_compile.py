@@ -143,6 +143,7 @@ def test_loops_are_products_with_sorted_keys_and_nest():
         ("{x: {k: 1, l: 2}}", ["t-k", "t-l"]),
         ("{x: [1, a, true, null]}", ["t-1", "t-a", "t-True", "t-null"]),
         ("{x: {{ range(3) | list }}}", ["t-0", "t-1", "t-2"]),
+        ("{x: {{ range(3) }}}", ["t-0", "t-1", "t-2"]),
     ],
 )
 def test_domains(domain, names):

@@ -88,6 +88,8 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
 
         ``given`` says that it comes from the values as it is, so that its text is never YAML.
         """
+        if isinstance(value, range):
+            value = list(value)
         if isinstance(value, Undefined):
             return self.slots.put(Missing(value._undefined_message, line + self.offset))
         if isinstance(value, str) and not isinstance(value, JsonText):

@@ -10,7 +10,7 @@ from typing import Any
 NAME_WIDTH = 60
 RULE_WIDTH = 90
 
-_RESULT = re.compile(r"\$\(tasks\.([^.()\s]+)\.results\.")
+_RESULT = re.compile(r"\$\(tasks\.([^.()\s]+)\.results[.\[]")
 
 
 def texts(node: Any) -> Iterable[str]:
@@ -33,7 +33,7 @@ def run_after(task: Mapping[str, Any]) -> list[str]:
 
 def result_sources(task: Mapping[str, Any]) -> list[str]:
     """The tasks whose results ``task`` uses, for which Tekton makes it wait as well."""
-    used = {name: task.get(name) for name in ("params", "when", "matrix", "displayName")}
+    used = {name: task.get(name) for name in ("params", "when", "matrix", "displayName", "taskSpec")}
     found = (text for text in texts(used) if "$(tasks." in text)
     return list(dict.fromkeys(name for text in found for name in _RESULT.findall(text)))
 

@@ -11,6 +11,8 @@ _PARAM = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _OBJECT_PARAM = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _RESULT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _DURATION = re.compile(r"(\d+(\.\d*)?(ns|us|µs|ms|s|m|h))+|0")
+_PART = re.compile(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)")
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def wrong_label(name: object, what: str) -> str | None:
@@ -61,3 +63,10 @@ def wrong_duration(value: object) -> str | None:
     if isinstance(value, str) and (_DURATION.fullmatch(value) or value.startswith("$(")):
         return None
     return f"`{value}` is no duration; write for example 30s, 10m or 1h30m"
+
+
+def duration_seconds(value: object) -> float | None:
+    """The seconds of a duration; None where it is a variable or no duration."""
+    if not isinstance(value, str) or not _DURATION.fullmatch(value):
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))

@@ -22,6 +22,8 @@ def check_order(spec: Mapping[str, Any]) -> Iterator[Found]:
             elif earlier not in names:
                 also = ", it is a final task" if earlier in final else ""
                 yield path, f"there is no task `{earlier}` to run after{also}"
+        if task.get("name") in result_sources(task):
+            yield ("tasks", index), f"task `{task['name']}` uses a result of itself"
     for index, task in items(spec, "finally"):
         if task.get("runAfter"):
             named = ", ".join(f"`{name}`" for name in run_after(task))

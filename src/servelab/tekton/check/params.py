@@ -23,9 +23,11 @@ class Declared:
     """A declared parameter."""
 
     type: Type
-    required: bool
-    keys: frozenset[str]
-    """The keys of an object that have to be given."""
+    required: bool = False
+    keys: frozenset[str] = frozenset()
+    """The keys of an object; none where they are not known."""
+    needed: frozenset[str] = frozenset()
+    """The keys that have to be given."""
 
 
 def items(owner: Mapping[str, Any], field: str) -> list[tuple[int, dict[str, Any]]]:
@@ -44,8 +46,13 @@ def declared(owner: Mapping[str, Any]) -> dict[str, Declared]:
         given = frozenset(default) if isinstance(default, dict) else frozenset()
         kind = spec.get("type") or ("object" if keys else value_type(default) if default is not None else "string")
         if kind in {"string", "array", "object"}:
-            found[str(spec.get("name"))] = Declared(kind, default is None, keys - given)
+            found[str(spec.get("name"))] = Declared(kind, default is None, keys | given, keys - given)
     return found
+
+
+def propagated(owner: Mapping[str, Any]) -> dict[str, Declared]:
+    """What the parameters that a run gives are to the specs that are embedded in it."""
+    return {str(param.get("name")): Declared(value_type(param.get("value"))) for _, param in items(owner, "params")}
 
 
 def an(kind: Type) -> str:
@@ -83,6 +90,9 @@ def check_declarations(owner: Mapping[str, Any]) -> Iterator[Found]:
             yield (*path, "default"), f"parameter `{name}` is of type {kind}, its default is {an(value_type(default))}"
         if kind == "object" and not isinstance(spec.get("properties"), dict):
             yield path, f"parameter `{name}` of type object does not say its `properties`"
+        allowed = spec.get("enum")
+        if isinstance(allowed, list) and default is not None and default not in allowed:
+            yield (*path, "default"), f"`{default}`, the default of parameter `{name}`, is not in its enum"
 
 
 def check_given(
@@ -91,10 +101,12 @@ def check_given(
     callee: str,
     given: Sequence[str] = (),
     passed: Sequence[str] = (),
+    extra: bool = False,
 ) -> Iterator[Found]:
     """The parameters that ``owner`` gives to ``callee``, whose parameters are ``known``, or None.
 
-    ``given`` names those that it gets elsewhere, ``passed`` those that are for somebody else.
+    ``given`` names those that it gets elsewhere, ``passed`` those that are for somebody else. With ``extra`` there
+    may be others, since the specs within ``callee`` see them too.
     """
     names: set[str] = set()
     for index, param in items(owner, "params"):
@@ -107,7 +119,8 @@ def check_given(
         elif name in passed:
             continue
         elif known is not None and name not in known:
-            yield path, f"{callee} has no parameter `{name}`{_listed(known)}"
+            if not extra:
+                yield path, f"{callee} has no parameter `{name}`{_listed(known)}"
         elif known is not None:
             yield from _check_value(param.get("value"), name, known[name], (*path, "value"), callee)
     for name, spec in (known or {}).items():
@@ -121,8 +134,8 @@ def _check_value(value: Any, name: str, spec: Declared, path: Path, callee: str)
         return
     if kind != spec.type:
         yield path, f"parameter `{name}` of {callee} is of type {spec.type}, the value is {an(kind)}{_why(value, kind)}"
-    elif kind == "object" and spec.keys - set(value):
-        missing = ", ".join(f"`{key}`" for key in sorted(spec.keys - set(value)))
+    elif kind == "object" and spec.needed - set(value):
+        missing = ", ".join(f"`{key}`" for key in sorted(spec.needed - set(value)))
         yield path, f"parameter `{name}` of {callee} lacks {missing}"
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from servelab.tekton.check.known import Known
+from servelab.tekton.check.matrix import check_matrix, matrix_params
 from servelab.tekton.check.names import wrong_duration, wrong_label, wrong_result_name
 from servelab.tekton.check.order import check_order
-from servelab.tekton.check.params import Found, check_declarations, check_given, declared, items
+from servelab.tekton.check.params import Declared, Found, check_declarations, check_given, declared, items
 from servelab.tekton.check.references import references
 from servelab.tekton.check.scope import PipelineScope
 from servelab.tekton.check.task import check_task_spec
@@ -18,18 +19,26 @@ _WAYS = ("taskRef", "taskSpec", "pipelineRef", "pipelineSpec")
 _TASK_KINDS = {None, "", "Task"}
 
 
-def check_pipeline_spec(spec: Mapping[str, Any], known: Known | None) -> Iterator[Found]:
-    """A pipeline's spec; paths begin below it. ``known`` are the Tasks that exist, where that is known."""
+def check_pipeline_spec(
+    spec: Mapping[str, Any],
+    known: Known | None,
+    params: Mapping[str, Declared] | None = None,
+    workspaces: Collection[str] = (),
+) -> Iterator[Found]:
+    """A pipeline's spec; paths begin below it. ``known`` are the Tasks that exist, where that is known.
+
+    ``params`` and ``workspaces`` are those that it sees of what it is embedded in.
+    """
     if not items(spec, "tasks"):
         yield ("tasks",), "a pipeline needs `tasks`" + (" beside `finally`" if spec.get("finally") else "")
     yield from check_declarations(spec)
     yield from _check_workspaces(spec)
     yield from _check_names(spec)
     yield from check_order(spec)
-    scope = PipelineScope(spec, known)
+    scope = PipelineScope(spec, known, params, workspaces)
     for section in SECTIONS:
         for index, task in items(spec, section):
-            for path, message in _check_task(task, spec, known):
+            for path, message in _check_task(task, section, scope, known):
                 yield (section, index, *path), message
             for path, message in scope.check_task(task, section):
                 yield (section, index, *path), message
@@ -60,16 +69,19 @@ def _check_names(spec: Mapping[str, Any]) -> Iterator[Found]:
             seen[str(name)] = f"spec.{section}[{index}]"
 
 
-def _check_task(task: Mapping[str, Any], spec: Mapping[str, Any], known: Known | None) -> Iterator[Found]:
+def _check_task(task: Mapping[str, Any], section: str, scope: PipelineScope, known: Known | None) -> Iterator[Found]:
     ways = [way for way in _WAYS if task.get(way) is not None]
     if len(ways) != 1:
         yield (), f"a task has one of {', '.join(_WAYS)}" + (f", this has {' and '.join(ways)}" if ways else "")
-    body = task.get("taskSpec")
+    body, nested = task.get("taskSpec"), task.get("pipelineSpec")
     called: Mapping[str, Any] | None = None
     callee = "the task"
+    if isinstance(nested, dict):
+        for path, message in check_pipeline_spec(nested, known, scope.params, scope.workspaces):
+            yield ("pipelineSpec", *path), message
     if isinstance(body, dict) and "spec" not in body:
         called = body
-        for path, message in check_task_spec(body, known):
+        for path, message in check_task_spec(body, known, scope.around(task, section)):
             yield ("taskSpec", *path), message
     elif isinstance(task.get("taskRef"), dict):
         ref = task["taskRef"]
@@ -78,30 +90,34 @@ def _check_task(task: Mapping[str, Any], spec: Mapping[str, Any], known: Known |
         callee = f"Task `{name}`"
         plain = ref.get("kind") in _TASK_KINDS and not ref.get("apiVersion") and not ref.get("resolver")
         called = known.tasks.get(str(name)) if known is not None and plain else None
-    matrixed = _matrix_params(task)
-    yield from check_given(task, None if called is None else declared(called), callee, matrixed)
-    yield from _check_bound(task, spec, called, callee)
+    embedded = called is not None and called is body
+    given = [*matrix_params(task), *(scope.params if embedded else ())]
+    params = None if called is None else declared(called)
+    yield from check_given(task, params, callee, given, extra=embedded and scope.in_run)
+    yield from check_matrix(task)
+    yield from _check_bound(task, scope.workspaces, called, callee)
     yield from _check_when(task)
     yield from _check_limits(task)
 
 
 def _check_ref(ref: Mapping[str, Any], known: Known | None) -> Iterator[Found]:
-    name, kind, version = ref.get("name"), ref.get("kind"), ref.get("apiVersion")
+    name, kind, version, resolver = (ref.get(field) for field in ("name", "kind", "apiVersion", "resolver"))
     if kind not in _TASK_KINDS or version:
         if kind == "ClusterTask":
             yield ("taskRef", "kind"), "there are no ClusterTasks any more; use the cluster resolver"
         elif not (kind and version):
             yield ("taskRef",), "the reference of a custom task has `apiVersion` and `kind`"
-    elif not name and not ref.get("resolver"):
+    elif bool(name) == bool(resolver):
         yield ("taskRef",), "a `taskRef` has a `name` or a `resolver`"
+    elif "params" in ref and not resolver:
+        yield ("taskRef", "params"), "the parameters of a `taskRef` are for its `resolver`"
     elif name and known is not None and str(name) not in known.tasks:
         yield ("taskRef", "name"), f"there is no Task `{name}`{known.nearest_task(str(name))}"
 
 
 def _check_bound(
-    task: Mapping[str, Any], spec: Mapping[str, Any], called: Mapping[str, Any] | None, callee: str
+    task: Mapping[str, Any], exist: Collection[str], called: Mapping[str, Any] | None, callee: str
 ) -> Iterator[Found]:
-    exist = {str(item.get("name")) for _, item in items(spec, "workspaces")}
     bound: set[str] = set()
     wanted = {str(item.get("name")): not item.get("optional") for _, item in items(called or {}, "workspaces")}
     for index, binding in items(task, "workspaces"):
@@ -115,16 +131,8 @@ def _check_bound(
         if called is not None and name not in wanted:
             yield ("workspaces", index), f"{callee} has no workspace `{name}`"
     for name, required in wanted.items():
-        if required and name not in bound:
+        if required and name not in bound and not ("taskSpec" in task and name in exist):
             yield ("workspaces",), f"{callee} needs workspace `{name}`"
-
-
-def _matrix_params(task: Mapping[str, Any]) -> list[str]:
-    matrix = task.get("matrix")
-    if not isinstance(matrix, dict):
-        return []
-    included = [param for _, include in items(matrix, "include") for _, param in items(include, "params")]
-    return [str(param.get("name")) for param in [*(param for _, param in items(matrix, "params")), *included]]
 
 
 def _check_when(task: Mapping[str, Any]) -> Iterator[Found]:
@@ -144,7 +152,7 @@ def _check_limits(task: Mapping[str, Any]) -> Iterator[Found]:
         yield ("retries",), f"{retries} retries are not possible"
     if "timeout" in task and wrong_duration(task["timeout"]):
         yield ("timeout",), str(wrong_duration(task["timeout"]))
-    if task.get("onError") not in {None, "continue", "stopAndFail"}:
+    if task.get("onError") not in {None, "continue", "stopAndFail"} and "$(params." not in str(task["onError"]):
         yield ("onError",), f"`{task['onError']}` is neither continue nor stopAndFail"
     elif task.get("onError") == "continue" and isinstance(retries, int) and retries > 0:
         yield ("onError",), "`onError: continue` and `retries` exclude one another"

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from servelab.tekton.check.known import Known
-from servelab.tekton.check.params import Found, check_param_reference, declared, items
+from servelab.tekton.check.params import Declared, Found, check_param_reference, declared, items, propagated
 from servelab.tekton.check.references import Reference, references
 
-_RUN = {"name", "namespace", "uid"}
+_CONTEXT = {"pipelineRun": ("name", "namespace", "uid"), "pipeline": ("name",), "pipelineTask": ("retries",)}
 _USES = ("params", "when", "matrix", "workspaces", "displayName", "taskRef", "timeout", "onError")
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a task that is embedded in a pipeline sees of it."""
+
+    params: Mapping[str, Declared]
+    workspaces: frozenset[str]
+    wrong: Callable[[Reference], str | None]
+    """Why a variable of the pipeline has no value there."""
 
 
 class PipelineScope:
     """Parameters, workspaces, and the results of tasks, where those are known."""
 
-    def __init__(self, spec: Mapping[str, Any], known: Known | None) -> None:
-        self._params = declared(spec)
-        self._workspaces = {str(item.get("name")) for _, item in items(spec, "workspaces")}
+    def __init__(
+        self,
+        spec: Mapping[str, Any],
+        known: Known | None,
+        params: Mapping[str, Declared] | None,
+        workspaces: Collection[str],
+    ) -> None:
+        self.in_run = params is not None
+        """Whether it is embedded in a run, so that the tasks embedded in it see what they are given as well."""
+        self.params = {**(params or {}), **declared(spec)}
+        self.workspaces = frozenset((*workspaces, *(str(item.get("name")) for _, item in items(spec, "workspaces"))))
+        self._matrixed = {str(task.get("name")) for _, task in items(spec, "tasks") if task.get("matrix")}
         self._results = {
             section: {str(task.get("name")): _results(task, known) for _, task in items(spec, section)}
             for section in ("tasks", "finally")
@@ -32,27 +52,32 @@ class PipelineScope:
                 if message:
                     yield reference.path, message
 
+    def around(self, task: Mapping[str, Any], section: str) -> Around:
+        """What ``task`` of ``section``, whose spec is embedded, sees."""
+        given = propagated(task) if self.in_run else {}
+        return Around({**self.params, **given}, self.workspaces, lambda reference: self._wrong(reference, section))
+
     def _wrong(self, reference: Reference, section: str) -> str | None:
         text = reference.text
         match reference.parts:
             case ("params", _, *_):
-                return check_param_reference(reference, self._params)
+                return check_param_reference(reference, self.params)
             case ("workspaces", name, *rest):
-                if name not in self._workspaces:
+                if name not in self.workspaces:
                     return f"`{text}`: the pipeline declares no workspace `{name}`"
                 return None if rest == ["bound"] else f"`{text}`: in a pipeline, a workspace has only `bound`"
-            case ("context", "pipelineRun", name):
-                return None if name in _RUN else f"`{text}`: context.pipelineRun has {', '.join(sorted(_RUN))}"
-            case ("context", "pipeline", name):
-                return None if name == "name" else f"`{text}`: context.pipeline has name"
-            case ("context", "pipelineTask", name):
-                return None if name == "retries" else f"`{text}`: context.pipelineTask has retries"
+            case ("context", of, name) if of in _CONTEXT:
+                return None if name in _CONTEXT[of] else f"`{text}`: context.{of} has {', '.join(_CONTEXT[of])}"
             case ("context", *_):
                 return f"`{text}`: a pipeline knows context.pipelineRun, context.pipeline and context.pipelineTask"
             case ("tasks", "status") | ("tasks", _, "status" | "reason"):
                 return self._wrong_status(reference, section)
             case ("tasks", _, "results", *_):
                 return self.wrong_result(reference, "tasks")
+            case ("tasks", name, "matrix", *_, "length") if name in self._matrixed:
+                return None
+            case ("tasks", name, "inputs" | "outputs", _) if name in self._results["tasks"]:
+                return None  # artifacts
             case ("tasks", *_):
                 return f"`{text}`: of a task there are results.NAME, status and reason"
             case ("finally", *_):
@@ -78,6 +103,8 @@ class PipelineScope:
         if results is not None and not ({name, reference.parts[3]} & results):
             has = f"; it has {', '.join(sorted(results))}" if results else "; it has none"
             return f"`{reference.text}`: task `{task}` has no result `{name}`{has}"
+        if section == "tasks" and task in self._matrixed and reference.index != "*":
+            return f"`{reference.text}`: task `{task}` has a matrix, so that there are many; write {name}[*]"
         return None
 
 

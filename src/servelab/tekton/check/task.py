@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,25 +18,31 @@ from servelab.tekton.check.params import (
     items,
 )
 from servelab.tekton.check.references import Reference, references
+from servelab.tekton.check.scope import Around
 
 _TASK_RUN = {"name", "namespace", "uid"}
 _TASK = {"name", "retry-count"}
 _WORKSPACE = {"path", "bound", "claim", "volume"}
+_RESULT_TYPES = {None, "string", "array", "object"}
 _NOT_WITH_REF = ("image", "command", "args", "script", "env", "volumeMounts", "results", "workingDir")
 
 
-def check_task_spec(spec: Mapping[str, Any], known: Known | None) -> Iterator[Found]:
-    """A task's spec; paths begin below it."""
+def check_task_spec(spec: Mapping[str, Any], known: Known | None, around: Around | None = None) -> Iterator[Found]:
+    """A task's spec; paths begin below it. ``around`` is what it sees of the pipeline that it is embedded in."""
     steps = items(spec, "steps")
     if not steps:
         yield (), "a task needs `steps`"
     yield from check_declarations(spec)
     yield from _check_names(spec)
     yield from _check_step_names(spec)
+    yield from _check_results(spec)
+    yield from _check_mounts(spec)
+    template = spec.get("stepTemplate")
+    image = template.get("image") if isinstance(template, dict) else None
     for index, step in steps:
-        for path, message in _check_step(step, known):
+        for path, message in _check_step(step, known, has_image=bool(image)):
             yield ("steps", index, *path), message
-    scope = _Scope(spec)
+    scope = _Scope(spec, around)
     for field in ("steps", "sidecars", "stepTemplate", "volumes", "workspaces", "results"):
         for reference in references(spec.get(field), (field,)):
             wrong = scope.wrong(reference, spec)
@@ -69,13 +76,37 @@ def _check_names(spec: Mapping[str, Any]) -> Iterator[Found]:
                 yield (field, index), str(wrong_result_name(name))
 
 
-def _check_step(step: Mapping[str, Any], known: Known | None) -> Iterator[Found]:
+def _check_results(spec: Mapping[str, Any]) -> Iterator[Found]:
+    for index, result in items(spec, "results"):
+        kind = result.get("type")
+        if kind not in _RESULT_TYPES:
+            yield ("results", index, "type"), f"type `{kind}` is none of string, array and object"
+        elif kind == "object" and not isinstance(result.get("properties"), dict):
+            yield ("results", index), f"result `{result.get('name')}` of type object does not say its `properties`"
+
+
+def _check_mounts(spec: Mapping[str, Any]) -> Iterator[Found]:
+    taken: set[str] = set()
+    for index, step in items(spec, "steps"):
+        for place, mount in items(step, "volumeMounts"):
+            path = posixpath.normpath(str(mount.get("mountPath")))
+            taken.add(path)
+            if path.startswith("/tekton/") and not path.startswith("/tekton/home"):
+                yield ("steps", index, "volumeMounts", place, "mountPath"), f"`{path}`: /tekton is Tekton's own"
+    for index, workspace in items(spec, "workspaces"):
+        path = posixpath.normpath(str(workspace.get("mountPath") or f"/workspace/{workspace.get('name')}"))
+        if path in taken:
+            yield ("workspaces", index), f"something else is mounted at `{path}`"
+        taken.add(path)
+
+
+def _check_step(step: Mapping[str, Any], known: Known | None, *, has_image: bool) -> Iterator[Found]:
     if "timeout" in step and wrong_duration(step["timeout"]):
         yield ("timeout",), str(wrong_duration(step["timeout"]))
     if step.get("onError") not in {None, "continue", "stopAndFail"} and "$(" not in str(step.get("onError")):
         yield ("onError",), f"`{step['onError']}` is neither continue nor stopAndFail"
     if "ref" not in step:
-        if not step.get("image"):
+        if not step.get("image") and not has_image:
             yield (), "a step needs an `image` or a `ref`"
         if step.get("script") and step.get("command"):
             yield (), "a step has `script` or `command`, not both"
@@ -106,10 +137,12 @@ def _check_ref(step: Mapping[str, Any], known: Known | None) -> Iterator[Found]:
 class _Scope:
     """The variables that the texts of a task may use."""
 
-    def __init__(self, spec: Mapping[str, Any]) -> None:
-        self.params: dict[str, Declared] = declared(spec)
+    def __init__(self, spec: Mapping[str, Any], around: Around | None) -> None:
+        self.around = around
+        self.params: dict[str, Declared] = {**(around.params if around else {}), **declared(spec)}
         self.results = {str(item.get("name")) for _, item in items(spec, "results")}
         self.workspaces = {str(item.get("name")) for _, item in items(spec, "workspaces")}
+        self.workspaces |= around.workspaces if around else set()
         self.steps = {str(item.get("name", f"unnamed-{index}")) for index, item in items(spec, "steps")}
 
     def wrong(self, reference: Reference, spec: Mapping[str, Any]) -> str | None:
@@ -136,6 +169,8 @@ class _Scope:
                 return None if name in _TASK_RUN else f"`{text}`: context.taskRun has {', '.join(sorted(_TASK_RUN))}"
             case ("context", "task", name):
                 return None if name in _TASK else f"`{text}`: context.task has {', '.join(sorted(_TASK))}"
+            case ("context", "pipeline" | "pipelineRun" | "pipelineTask", *_) | ("tasks", *_) if self.around:
+                return self.around.wrong(reference)
             case ("context", *_):
                 return f"`{text}`: a task knows context.taskRun and context.task"
             case ("tasks", *_):
