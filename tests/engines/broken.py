@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from servelab.batching.scheduler import Scheduler
 from servelab.engines.simulated.__main__ import main
-from servelab.engines.simulated.scheduler import Scheduler
 
 
 def commit(scheduler, step):

@@ -19,10 +19,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servelab.harnesses.builtin.arrivals import due_times
 from servelab.harnesses.builtin.shares import shares
 from servelab.harnesses.builtin.task import Line
 from servelab.harnesses.builtin.window import MOST_BATCHES, Settling
+from servelab.spec.arrivals import due_times
 from servelab.spec.errors import MeasureError
 from servelab.spec.report import Report
 from servelab.spec.workload import LoadPoint

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from servelab.harnesses.builtin.distribution import Distribution
 from servelab.harnesses.builtin.http import Client, Exchange
-from servelab.harnesses.builtin.prompts import Prompts, _single_tokens, prepare_prompts, request_body, sample
+from servelab.harnesses.builtin.prompts import Prompts, _single_tokens, prepare_prompts, request_body
 from servelab.harnesses.builtin.stream import read
 from servelab.harnesses.builtin.summary import MIN_REQUESTS, Tally, client_health
+from servelab.spec.distribution import Distribution
 from servelab.spec.goal import RequestSLO
 from servelab.spec.workload import Tokens, Workload
 
@@ -45,7 +45,7 @@ def test_lengths_stay_in_their_bounds(mean, stdev, low, high, seed):
     if high is None and low > round(2 * mean):
         return
     tokens = Tokens(mean=mean, stdev=stdev, min=low, max=high)
-    assert low <= sample(tokens, random.Random(seed)) <= tokens.upper
+    assert low <= tokens.draw(random.Random(seed)) <= tokens.upper
 
 
 def test_lengths_are_distributed_as_asked():

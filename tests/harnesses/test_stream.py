@@ -9,12 +9,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servelab.harnesses.builtin.distribution import quantile
 from servelab.harnesses.builtin.http import Exchange
 from servelab.harnesses.builtin.record import chunk_intervals, record, token_intervals
 from servelab.harnesses.builtin.stream import read
 from servelab.harnesses.builtin.summary import Tally
 from servelab.harnesses.builtin.watch import lines_of, parse_metrics
+from servelab.spec.distribution import quantile
 from servelab.spec.goal import RequestSLO
 from servelab.spec.metrics import metric_names
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
@@ -68,6 +69,16 @@ class Tokens(Spec):
         """Mean and standard deviation of the logarithm of a lognormal length."""
         variance = math.log1p((self.stdev / self.mean) ** 2)
         return math.log(self.mean) - variance / 2, math.sqrt(variance)
+
+    def draw(self, rng: random.Random) -> int:
+        """A length in tokens."""
+        if self.distribution == "uniform":
+            return rng.randint(self.min, self.upper)
+        if self.distribution == "lognormal":
+            drawn = rng.lognormvariate(*self.logarithm)
+        else:
+            drawn = rng.gauss(self.mean, self.stdev)
+        return min(self.upper, max(self.min, round(drawn)))
 
     @model_validator(mode="before")
     @classmethod

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
+from servelab.batching.request import Request
+from servelab.batching.scheduler import Limits, Scheduler
 from servelab.engines.simulated.memory import kv_blocks, require_batch_fits
 from servelab.engines.simulated.metrics import Latencies
 from servelab.engines.simulated.options import Settings
 from servelab.engines.simulated.pace import Execution, Pace
-from servelab.engines.simulated.scheduler import Limits, Request, Scheduler
 
 FORGIVEN = 0.25  # seconds of lateness that are made good; a longer standstill of the machine is let go
 
@@ -64,15 +65,16 @@ class StepLoop:
         due = perf_counter()
         while True:
             step = self.scheduler.schedule()
-            if step.empty:
+            if not step.sequences:
                 self._work.clear()
                 await self._work.wait()
                 due = perf_counter()
                 continue
-            require_batch_fits(self._settings.profile, self._settings.memory, len(step.work))
+            require_batch_fits(self._settings.profile, self._settings.memory, step.sequences)
             due = max(due, perf_counter() - FORGIVEN) + self._pace.seconds(step) * self._settings.time_scale
             await asyncio.sleep(max(0.0, due - perf_counter()))
-            for request in self.scheduler.commit(step):
+            ended = self.scheduler.commit(step).ended
+            for request in (*self.scheduler.decoding, *ended):
                 self._hand_over(request)
 
     def _hand_over(self, request: Request) -> None:

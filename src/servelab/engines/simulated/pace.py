@@ -6,8 +6,9 @@ import math
 import random
 from dataclasses import dataclass
 
+from servelab.batching.scheduler import Step
+from servelab.batching.steptime import LinearStepTime
 from servelab.engines.simulated.profile import Profile
-from servelab.engines.simulated.scheduler import Step
 
 NOISE = 0.02  # standard deviation of the logarithm of a step's length
 EAGER_S = 0.003  # seconds that a step costs more without captured graphs
@@ -22,26 +23,29 @@ class Execution:
     eager: bool = False
 
 
-def step_seconds(profile: Profile, execution: Execution, step: Step) -> float:
-    """Seconds of a step without noise: work divided among the devices, and what their links cost.
+def step_time(profile: Profile, execution: Execution) -> LinearStepTime:
+    """The time of a step without noise: work divided among the devices, and what their links cost.
 
-    ``base + prefill * prompt tokens + decode * sequences + context * cached tokens``, the last in proportion to the
-    bytes of a cached value; each doubling of the devices adds ``link``. The form is that of Vidur and of vLLM's own
-    roofline (weights read once a step, prompts bound by compute, attention over the cache bound by bandwidth).
+    Reading the cache takes time in proportion to the bytes of a cached value; each doubling of the devices adds
+    ``link_s``.
     """
-    work = profile.base_s + profile.prefill_s * step.prefill + profile.decode_s * step.decode
-    work += profile.context_s * step.context * execution.kv_bytes / 2
-    return work / execution.devices + profile.link_s * math.log2(execution.devices) + EAGER_S * execution.eager
+    devices = execution.devices
+    return LinearStepTime(
+        base_s=profile.base_s / devices + profile.link_s * math.log2(devices) + EAGER_S * execution.eager,
+        prefill_s=profile.prefill_s / devices,
+        decode_s=profile.decode_s / devices,
+        context_s=profile.context_s * execution.kv_bytes / 2 / devices,
+    )
 
 
 class Pace:
     """Times of steps with noise that multiplies."""
 
     def __init__(self, profile: Profile, execution: Execution, seed: int) -> None:
-        self._profile = profile
-        self._execution = execution
+        self._time = step_time(profile, execution)
         self._rng = random.Random(seed)
 
     def seconds(self, step: Step) -> float:
         """Seconds that this step takes."""
-        return step_seconds(self._profile, self._execution, step) * math.exp(self._rng.gauss(0.0, NOISE))
+        seconds = self._time.seconds(step.prefill, step.decode, step.context)
+        return seconds * math.exp(self._rng.gauss(0.0, NOISE))

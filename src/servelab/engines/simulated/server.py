@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
+from servelab.batching.request import Request
 from servelab.engines.simulated.api import (
     MAX_BODY,
     VERSION,
@@ -28,7 +29,6 @@ from servelab.engines.simulated.clock import StepLoop
 from servelab.engines.simulated.memory import OutOfMemoryError
 from servelab.engines.simulated.metrics import metrics_text
 from servelab.engines.simulated.options import Settings
-from servelab.engines.simulated.scheduler import Request
 
 LOADED = 8  # requests after which the faults under load strike
 

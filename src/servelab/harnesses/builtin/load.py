@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import NamedTuple
 
-from servelab.harnesses.builtin.arrivals import due_times
 from servelab.harnesses.builtin.http import Client, Exchange
 from servelab.harnesses.builtin.later import Later, Turns
 from servelab.harnesses.builtin.prompts import Prompts, request_body, request_path
@@ -20,6 +19,7 @@ from servelab.harnesses.builtin.shares import Share
 from servelab.harnesses.builtin.start import Start
 from servelab.harnesses.builtin.stream import Answer
 from servelab.harnesses.builtin.window import Settling, Window
+from servelab.spec.arrivals import due_times
 from servelab.spec.workload import LoadPoint, Workload
 
 FILL = 4  # requests per stream, at least, that a load as fast as possible needs to be one

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from servelab.harnesses.builtin.distribution import Latencies
 from servelab.harnesses.builtin.summary import Tally
 from servelab.harnesses.builtin.window import Settling, Window
 from servelab.spec.base import Spec
+from servelab.spec.distribution import Latencies
 
 
 class Part(Spec):

@@ -62,7 +62,7 @@ class Prompts:
         self._words = words
         self._overhead = overhead
         lengths = (workload.prompt, workload.output)
-        self._always = tuple(sample(one, random.Random(0)) for one in lengths) if all(map(_fixed, lengths)) else None
+        self._always = tuple(one.draw(random.Random(0)) for one in lengths) if all(map(_fixed, lengths)) else None
 
     def __getitem__(self, index: int) -> Prompt:
         """Prompt number ``index``; negative numbers are for warm-up, and differ from all others."""
@@ -83,7 +83,7 @@ class Prompts:
         if self._always is not None:
             return self._always
         rng = random.Random(f"{self._seed}/{index}")
-        return sample(self._workload.prompt, rng), sample(self._workload.output, rng)
+        return self._workload.prompt.draw(rng), self._workload.output.draw(rng)
 
     def _recorded(self, line: Sample, index: int) -> Prompt:
         """A data set's line as it is; its tokens are the server's to count."""
@@ -107,17 +107,6 @@ class Prompts:
 
 def _fixed(tokens: Tokens) -> bool:
     return tokens.distribution != "uniform" and tokens.stdev == 0
-
-
-def sample(tokens: Tokens, rng: random.Random) -> int:
-    """A length in tokens, rounded and clipped to [min, max]."""
-    if tokens.distribution == "uniform":
-        return rng.randint(tokens.min, tokens.upper)
-    if tokens.distribution == "lognormal":
-        drawn = rng.lognormvariate(*tokens.logarithm)
-    else:
-        drawn = rng.gauss(tokens.mean, tokens.stdev)
-    return min(tokens.upper, max(tokens.min, round(drawn)))
 
 
 def request_body(model: str, workload: Workload, prompt: Prompt) -> bytes:

@@ -20,9 +20,9 @@ from types import TracebackType
 from typing import Self
 
 from servelab.harnesses.base import Job, harness
-from servelab.harnesses.builtin.distribution import Distribution
 from servelab.harnesses.builtin.known import Schedule
 from servelab.spec.deployment import Deployment
+from servelab.spec.distribution import Distribution
 from servelab.spec.workload import LoadPoint, Workload
 
 COMMAND = (sys.executable, "-m", "servelab.harnesses.builtin.known")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from servelab.harnesses.builtin.distribution import Distribution, Latencies
 from servelab.harnesses.builtin.record import Record
 from servelab.harnesses.builtin.window import Window
+from servelab.spec.distribution import Distribution, Latencies
 from servelab.spec.goal import RequestSLO
 from servelab.spec.report import ClientHealth
 from servelab.spec.samples import mean_interval, percentile_ranks, share_interval

@@ -13,8 +13,8 @@ from statistics import fmean
 from time import perf_counter, process_time
 from urllib.parse import urlsplit
 
-from servelab.harnesses.builtin.distribution import Distribution
 from servelab.harnesses.builtin.http import Client
+from servelab.spec.distribution import Distribution
 
 LAG_EVERY = 0.02  # seconds between looks at the client's own lateness
 SCRAPE_EVERY = 1.0  # seconds between looks at the server's metrics

@@ -11,9 +11,9 @@ from typing import Any
 
 from servelab import __version__
 from servelab.harnesses.benchmark_report import benchmark_report, stack, validated
-from servelab.harnesses.builtin.distribution import Distribution
 from servelab.harnesses.builtin.record import Record
 from servelab.harnesses.builtin.summary import MIN_LAG, Tally, client_health
+from servelab.spec.distribution import Distribution
 from servelab.spec.goal import RequestSLO
 from servelab.spec.report import ClientHealth, Provenance, Report
 from servelab.spec.workload import LoadPoint, Workload

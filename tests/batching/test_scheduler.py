@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servelab.engines.simulated.pace import Execution, Pace, step_seconds
-from servelab.engines.simulated.profile import profiles
-from servelab.engines.simulated.scheduler import Limits, Request, Scheduler, Step
+from servelab.batching.request import Request
+from servelab.batching.scheduler import Limits, Scheduler, Step
+from tests.batching import stepwise
 
-H100 = profiles()["h100-llama-3.1-8b"]
 requests = st.lists(
     st.tuples(st.integers(1, 60), st.integers(1, 20), st.integers(0, 2), st.integers(0, 9)), min_size=1, max_size=25
 )
@@ -42,52 +41,78 @@ def held(scheduler: Scheduler) -> int:
     return len(shared) + sum(one.private for one in scheduler.running)
 
 
+def prompts(wanted, bounds, kind=Request):
+    """The requests that fit, each with its step of arrival."""
+    size = bounds.block_size
+    made = [(at, kind(p, o, tuple(range(1000 * f, 1000 * f + p // size)))) for p, o, f, at in wanted]
+    return [(at, one) for at, one in made if -(-(one.prompt + one.output) // size) <= bounds.kv_blocks]
+
+
 def play(bounds: Limits, wanted) -> tuple[Scheduler, list[Request], list[Step]]:
     """Run all requests to their ends, looking at every step."""
     scheduler = Scheduler(bounds)
-    work = [
-        Request(prompt=p, output=o, prefix=tuple(range(1000 * f, 1000 * f + p // bounds.block_size)))
-        for p, o, f, _ in wanted
-    ]
-    arrivals = [(at, one) for one, (*_, at) in zip(work, wanted, strict=True) if scheduler.fits(one)]
+    arrivals = prompts(wanted, bounds)
     steps, got = [], Counter()
     for now in range(100_000):
         for at, one in arrivals:
             if at == now:
                 scheduler.add(one)
         step = scheduler.schedule()
-        if step.empty and now > 9:
+        if not step.sequences and now > 9:
             break
-        assert step.prefill + step.decode == sum(tokens for _, tokens in step.work) <= bounds.max_num_batched_tokens
-        assert len({id(one) for one, _ in step.work}) == len(step.work) <= len(scheduler.running)
-        assert len(scheduler.running) <= bounds.max_num_seqs
+        assert step.prefill + step.decode <= bounds.max_num_batched_tokens
+        assert step.sequences <= len(scheduler.running) <= bounds.max_num_seqs
+        scheduler.settle()
         assert held(scheduler) == scheduler.pool.used <= bounds.kv_blocks
         assert scheduler.pool.used + len(scheduler.pool._idle) <= bounds.kv_blocks
         for one in scheduler.running:
             assert one.blocks * bounds.block_size >= one.computed
         steps.append(step)
-        got.update(scheduler.commit(step))
+        ended = scheduler.commit(step).ended
+        got.update((*scheduler.decoding, *ended))
     assert all(got[one] == one.generated == one.output for _, one in arrivals)
     assert scheduler.pool.used == 0
     assert not scheduler.waiting
     assert scheduler.counters.generated == sum(one.output for _, one in arrivals)
-    return scheduler, work, steps
+    return scheduler, [one for _, one in arrivals], steps
+
+
+def trail(scheduler, arrivals, many=False):
+    """Tokens, context and who got a token, step by step."""
+    found = []
+    now = 0
+    while now < 10 or scheduler.running or scheduler.waiting:
+        for at, one in arrivals:
+            if at == now:
+                scheduler.add(one)
+        step = scheduler.schedule()
+        if isinstance(scheduler, stepwise.Stepwise):
+            got = scheduler.commit(step)
+            found.append((step.prefill + step.decode, step.context, sorted(one.prompt for one in got)))
+            now += 1
+            continue
+        times = max(1, min([step.repeats] + [at - now for at, _ in arrivals if at > now])) if many else 1
+        before = list(scheduler.decoding)
+        progress = scheduler.commit(step, times)
+        got = sorted(one.prompt for one in (*before, *progress.started))
+        for more in range(times):
+            found.append((step.prefill + step.decode, step.context + more * step.decode, got))
+        now += times
+    return found
+
+
+@given(requests, limits | whole_prompts, st.booleans())
+def test_it_does_what_the_rules_say_sequence_by_sequence(wanted, bounds, many):
+    plain = stepwise.Stepwise(bounds)
+    quick = Scheduler(bounds)
+    expected = trail(plain, prompts(wanted, bounds, stepwise.Request))
+    assert trail(quick, prompts(wanted, bounds), many) == expected
+    assert quick.counters == plain.counters
 
 
 @given(requests, limits | whole_prompts)
 def test_every_request_gets_its_tokens_within_the_limits(wanted, bounds):
     play(bounds, wanted)
-
-
-@given(requests, limits, st.integers(0, 2**32))
-def test_the_same_seed_gives_the_same_times(wanted, bounds, seed):
-    def times(seed):
-        pace = Pace(H100, Execution(), seed)
-        return [pace.seconds(step) for step in play(bounds, wanted)[2] if not step.empty]
-
-    found = times(seed)
-    assert found == times(seed)
-    assert not found or found != times(seed + 1)
 
 
 @given(requests, limits)
@@ -100,10 +125,12 @@ def test_leaving_clients_leave_nothing_behind(wanted, bounds):
     for one in work:
         step = scheduler.schedule()
         scheduler.remove(one)
-        assert one not in scheduler.commit(step)
+        progress = scheduler.commit(step)
+        assert one not in (*scheduler.decoding, *progress.started, *progress.ended)
+        scheduler.settle()
         assert held(scheduler) == scheduler.pool.used
     assert scheduler.pool.used == 0
-    assert scheduler.schedule().empty
+    assert not scheduler.schedule().sequences
 
 
 def test_a_full_cache_preempts_and_everybody_finishes():
@@ -124,7 +151,9 @@ def test_prompts_are_cut_to_the_budget_and_decoding_goes_first():
         step = scheduler.schedule()
         assert (step.decode, step.prefill) == (1, prefill)
         scheduler.commit(step)
-    assert dict(scheduler.schedule().work) == {first: 1, second: 7}
+    step = scheduler.schedule()
+    assert (step.decode, step.chunks) == (1, ((second, 7),))
+    assert list(scheduler.decoding) == [first]
 
 
 @pytest.mark.parametrize(("caching", "hits"), [(True, 12), (False, 0)])
@@ -159,10 +188,17 @@ def test_what_is_longest_unused_leaves_the_cache_first_from_its_end():
     assert [hits(first) for first in (0, 100, 0, 200, 0, 100)] == [0, 0, 16, 0, 16, 4]
 
 
-def test_a_step_costs_what_the_formula_says():
-    step = Step(work=(), prefill=100, decode=10, context=5000)
-    alone = 0.0064 + 100 * 33e-6 + 10 * 12e-6 + 5000 * 65e-9
-    assert step_seconds(H100, Execution(), step) == pytest.approx(alone)
-    assert step_seconds(H100, Execution(kv_bytes=1), step) == pytest.approx(alone - 5000 * 65e-9 / 2)
-    assert step_seconds(H100, Execution(devices=4), step) == pytest.approx(alone / 4 + 2 * 0.0009)
-    assert step_seconds(H100, Execution(eager=True), step) > alone
+def test_steps_that_are_alike_are_taken_at_once():
+    scheduler = Scheduler(Limits(max_num_seqs=4, max_num_batched_tokens=64, block_size=4, kv_blocks=100))
+    for output in (10, 30):
+        scheduler.add(Request(prompt=8, output=output))
+    scheduler.commit(scheduler.schedule())
+    step = scheduler.schedule()
+    assert (step.decode, step.repeats) == (2, 9)
+    assert [one.output for one in scheduler.commit(step, 9).ended] == [10]
+    assert scheduler.schedule().repeats == 20
+
+
+def test_a_step_has_room_for_a_token_of_every_sequence():
+    with pytest.raises(ValueError, match="below max_num_seqs 65"):
+        Limits(max_num_seqs=65, max_num_batched_tokens=64, block_size=4, kv_blocks=10)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servelab.harnesses.builtin import distribution
-from servelab.harnesses.builtin.distribution import Distribution
+from servelab.spec import distribution
+from servelab.spec.distribution import Distribution
 
 PERCENTS = (0, 1, 50, 90, 99, 99.9, 100)
 SECONDS = st.floats(min_value=0, max_value=1e5)

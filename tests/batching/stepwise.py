@@ -1,28 +1,12 @@
-"""Continuous batching as vLLM does it, without time and without I/O.
-
-Each step, running sequences come first (one token each, or the next part of their prompt), then waiting ones join
-while the token budget, the sequence limit and the KV cache allow. When the cache is full, the sequence that joined
-last gives its blocks back and starts anew (preemption by recomputation), and nobody joins in that step.
-"""
+"""The scheduler's rules written out sequence by sequence: what the quick one is held against."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
 
-from servelab.engines.simulated.blocks import BlockPool
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The scheduler's settings."""
-
-    max_num_seqs: int
-    max_num_batched_tokens: int
-    block_size: int
-    kv_blocks: int
-    prefix_caching: bool = True
-    chunked_prefill: bool = True
+from servelab.batching.blocks import BlockPool
+from servelab.batching.scheduler import Counters, Limits
 
 
 @dataclass(eq=False)
@@ -78,18 +62,7 @@ class Step:
         return not self.work
 
 
-@dataclass
-class Counters:
-    """What the scheduler has done so far; all but ``preemptions`` in tokens."""
-
-    preemptions: int = 0
-    prefix_queries: int = 0
-    prefix_hits: int = 0
-    prompts: int = 0
-    generated: int = 0
-
-
-class Scheduler:
+class Stepwise:
     """Batches sequences within its limits."""
 
     def __init__(self, limits: Limits) -> None:
