@@ -21,7 +21,7 @@ _JOINED = re.compile(
 )
 _CORRECTED = re.compile(
     r"\b(?:no,? wait|wait|actually|sorry|i mean|i meant|rather|make that|scratch that|correction|"
-    r"or rather|no,|instead)\b"
+    r"or rather|no,|nope|oops|hold on|instead)\b"
 )
 _EXCLUDED = re.compile(
     r"(?:except(?: for)?|excluding|other than|anything but|but not|apart from|instead of|rather than|"
@@ -73,10 +73,9 @@ def _call_levels_an_experiment(known: Known, said: dict[str, Mention]) -> None:
 
 
 def _share_among_accelerators(heard: Heard, known: Known, said: dict[str, Mention]) -> None:
-    """ "on 4 H100s" is TP=4 where nothing else was said of it; a search finds that out by itself."""
+    """ "on 4 H100s" is TP=4 where nothing else was said of it."""
     count = said.pop("together", None)
-    tunes = (said["intent"].value if "intent" in said else known.before.intent) is Intent.TUNE or "objective" in said
-    if count is None or tunes or "tensor_parallelism" in said or known.before.tensor_parallelism:
+    if count is None or "tensor_parallelism" in said or known.before.tensor_parallelism:
         return
     if any(question.parameter == "tensor_parallelism" for question in heard.questions):
         return

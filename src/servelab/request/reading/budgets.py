@@ -11,14 +11,17 @@ from servelab.request.reading.quantity import COUNT, DECIMAL, NUMBER, read_numbe
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "d": 86400.0}
 TIME = r"(?:ms|milliseconds?|h|hrs?|hours?|m|mins?|minutes?|s|secs?|seconds?|d|days?)"
 DURATION = rf"{NUMBER}[ -]?{TIME}(?![a-z])(?:(?: and)? ?{NUMBER}[ -]?{TIME}(?![a-z]))?"
-_ABOUT = (
-    r"(?:(?:within|at most|up to|max(?:imum)?(?: of)?|no more than|not more than|budget(?: of| is)?:?|"
-    r"limit(?:ed)?(?: to| of)?:?|total of|less than|under|stop after) ){0,5}"
+_LIMIT = (
+    r"(?:within|at most|up to|max(?:imum)?(?: of)?|no more than|not more than|budget(?: of| is)?:?|"
+    r"limit(?:ed)?(?: to| of)?:?|total of|less than|under|(?:stop|quit|end|give up) after)"
 )
+_ABOUT = rf"(?:{_LIMIT} ){{0,5}}"
+_AT_MOST = rf"(?:{_LIMIT} ){{1,5}}"
 _TRIALS = rx(
     rf"{_ABOUT}(?P<n>{NUMBER})(?:-| )?(?:trials?|evaluations?|evals|iterations?|tries|"
     r"samples?(?= budget)|configurations?|configs)\b(?: budget| at most| max(?:imum)?| in total|"
     r" total)?"
+    rf"|{_AT_MOST}(?P<m>{NUMBER}) (?:runs|experiments|attempts|measurements|deployments)\b"
 )
 _TRIALS_NAMED = rx(
     r"-{0,2}\b(?:(?:number of |max[_ -]?|n[_ -]?){0,5}trials?|iterations|trial budget)(?: ?[=:] ?|"
@@ -43,7 +46,8 @@ _GPU_HOURS = rx(
 _WALL = rx(
     r"(?:(?:at most|no more than|not more than|up to|within|max(?:imum)?(?: of)?|no longer than|"
     r"not longer than|less than|under|in(?: under)?|(?:time |wall[- ]?(?:clock |time )?)?(?:budget|"
-    r"limit)(?: of| is|:)?|stop after|finish(?:ed)? (?:in|within)|take at most|wall[-_ ]?(?:clock |"
+    r"limit)(?: of| is|:)?|(?:stop|quit|end|abort|give up)(?: it)? (?:after|at)|finish(?:ed)? (?:in|within)|"
+    r"cap(?:ped)?(?: it)? (?:at|to)|done (?:in|within|after|by)|take at most|wall[-_ ]?(?:clock |"
     r"time)?(?: of| =|:|=)?|time(?: budget| limit| box)?(?: of|:|=)?|spend(?:ing)?(?: at most|"
     r" up to)?|give it|for at most|for up to) ?)+"
     r"(?:about |around |roughly |a total of |the |an? |one |"
@@ -59,12 +63,12 @@ def read_budget(heard: Heard, known: Known) -> None:
     """Each limit of a study that is told with its unit."""
     for match in heard.sentence.find(_PARALLEL):
         if match["n"] or "parallel" not in known.arguments:
-            _whole(heard, "budget.parallel", match["n"] or match["m"], match)
+            _whole(heard, "budget.parallel", next(filter(None, match.groups())), match)
     for match in heard.sentence.find(_REPEATS):
         _whole(heard, "budget.repeats", next(group for group in match.groups() if group), match)
     for pattern in (_TRIALS, _TRIALS_NAMED):
         for match in heard.sentence.find(pattern):
-            _whole(heard, "budget.trials", match["n"], match)
+            _whole(heard, "budget.trials", next(filter(None, match.groups())), match)
     for match in heard.sentence.find(_GPU_HOURS):
         value = read_number(match["n"], DECIMAL)
         if value:

@@ -41,12 +41,13 @@ _LATE = (
 _VALUE = rf"(?:an? |the )?(?P<value>{NUMBER}) ?{_UNIT}"
 _BOUND = rx(
     rf"{METRIC} ?(?:slo )?(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE})|(?P<equal>=|:|of|is|"
-    r"target(?: of)?|slo(?: of)?|budget of|"
+    r"(?:should|must|has to|have to|needs? to|to|can|may) be|are|target(?: of)?|slo(?: of)?|budget of|"
     rf"limit(?: of)?|at|to)?) ?{_VALUE}{_LATE}"
 )
 _BOUND_FIRST = rx(
-    rf"(?:(?P<late>{STATISTIC}) )?(?:(?P<below>under|below|less than|at most|within|no more than|<=?|max(?:imum)?)|"
-    rf"(?P<above>at least|above|over|more than|>=?)) ?{_VALUE} (?:of |for |on |in )?{METRIC}"
+    rf"(?:(?P<late>{STATISTIC}) )?(?:(?P<below>under|below|less than|at most|within|no more than|<=?|"
+    r"max(?:imum)?(?: of)?)|"
+    rf"(?P<above>at least|above|over|more than|min(?:imum)?(?: of)?|>=?)) ?{_VALUE} (?:of |for |on |in )?{METRIC}"
 )
 _BOUND_NAMED = rx(rf"{_VALUE} {METRIC} (?P<below>slo|target|limit|bound|budget|ceiling|cap)\b")
 _BOUND_ALONE = rx(rf"(?P<late>{STATISTIC}) ?(?P<below>{_BELOW}) ?{_VALUE}")
@@ -75,6 +76,10 @@ _BETWEEN = (
 _LEVEL = r"(?: at (?:a )?(?P<at_word>concurrency|rate)(?: of)? (?P<at>\d+(?:\.\d+)?))?(?: as possible)?"
 _OBJECTIVE = rx(rf"\b(?:(?P<more>{_MORE})|(?P<less>{_LESS})|(?P<either>{_EITHER})){_BETWEEN} ?[:=]? ?{GOAL}{_LEVEL}")
 _AS_POSSIBLE = rx(rf"(?:as )?(?:(?P<more>high)|(?P<less>low|fast)) (?:an? )?{GOAL} as possible")
+_IN_TERMS = rx(
+    r"(?:as )?(?:fast(?:est)?|quick(?:est)?|best|good|well|efficient(?:ly)?)(?: as possible)? (?:in terms of|"
+    rf"with respect to|w\.r\.t\.|regarding|judged by|(?:as )?measured by) (?:the )?{GOAL}"
+)
 _THEN = rx(
     rf"{GOAL} (?:(?:as )?(?:(?P<more>high|large)|(?P<less>low|fast|small)) as possible|"
     r"(?:is |be |should be |to be )?(?:max(?:imi[sz]ed|imum)?|min(?:imi[sz]ed|imum)?)\b(?! ?\d| of))"
@@ -99,7 +104,7 @@ def read_goals(heard: Heard, known: Known) -> None:
         if bases and bases[-1].lastgroup:
             _read_bound(heard, match, named(bases[-1].lastgroup, match["late"]))
             heard.sentence.take(*bases[-1].span())
-    for pattern in (_OBJECTIVE, _AS_POSSIBLE, _THEN):
+    for pattern in (_OBJECTIVE, _AS_POSSIBLE, _IN_TERMS, _THEN):
         for match in heard.sentence.find(pattern):
             _read_objective(heard, match)
     if not heard.said("objective") and _SEARCHES.search(heard.sentence.plain):

@@ -13,7 +13,7 @@ from servelab.request.said import Option
 DEFAULT = "default"
 """The image of the values file, whichever it is."""
 
-_INIT = r"init(?:[- ]?containers?)?(?: image)?"
+_INIT = r"init(?:[- ]?containers?)?(?:[-_ ]image| one)?"
 _DEFAULT_INIT = rx(
     r"(?:(?:but |and )?(?:keep|keeping|leave|leaving|use|using|with) )?(?:the )?(?:default|standard|"
     r"official|stock|original|same)"
@@ -70,6 +70,7 @@ _TAG = rx(
     rf"|\bimage(?: (?:is|to|of|at|as)){{0,5}} ?[=:]? ?(?P<f>{_VERSION})(?![\w%.]*\w)"
     r"|\b(?P<d>latest|nightly)(?: version| release| build| tag)?(?: of)?(?: the)? (?:vllm|"
     r"sglang)(?: image| version| release| build)?\b"
+    r"|\b(?P<g>latest|nightly) (?:docker |container )?(?:image|build|release)\b"
     rf"|\b(?:vllm|sglang)(?: image)?[ :](?P<e>latest|nightly)\b(?: version| release| build| image)?"
 )
 _BOTH = ("both",)
@@ -172,6 +173,8 @@ def _is_image(word: str, called: bool, known: Known) -> bool:
     match = _REFERENCE.fullmatch(word)
     if match is None:
         return called and "/" in word and "://" not in word
+    if not re.search(r"[a-z]", word):
+        return False  # 0.85/0.95
     path = word[: match.start("tag")] if match["tag"] else word.partition("@")[0]
     first, slash, _ = path.partition("/")
     if match["digest"] or any(path == image.image for image in known.catalog.images.values()):

@@ -19,7 +19,8 @@ _STRONG = {
         r"(?:auto[- ]?)?tun(?:e|ing|er)|optimi[sz](?:e|es|ing|ation|ed)|hyper-?parameter search|"
         r"find (?:me |us |out )?(?:the |an? )?(?:best|optimal|ideal|fastest|right|"
         r"good)(?: (?:config(?:uration)?s?|settings?|parameters?|flags?|values?|arguments?|setup))?|"
-        r"best (?:config(?:uration)?|settings?|parameters?|flags?|setup)|"
+        r"(?:best|optimal|ideal|fastest|right)(?: (?:vllm|sglang|engine|server|serving|deployment|possible)){0,3} "
+        r"(?:config(?:uration)?s?|settings?|parameters?|flags?|setup|values?)|"
         r"search(?:ing)? (?:for )?(?:the |an? )?(?:best |optimal |good ){0,5}(?:config(?:uration)?s?|"
         r"settings?|parameters?|space|flags)"
     ),

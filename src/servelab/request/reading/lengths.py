@@ -7,6 +7,7 @@ import re
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import Known, rx
 from servelab.request.reading.quantity import IS, NUMBER, TOKENS, read_number
+from servelab.request.said import Lengths
 
 _PROMPT = r"(?:prompts?|inputs?|isl|questions?|requests? prompts?)"
 _OUTPUT = r"(?:outputs?|osl|generations?|generated|completions?|answers?|responses?|replies|decode)"
@@ -15,7 +16,8 @@ _TOKENS = r"(?:[-_ ]?(?:tokens?|toks?|len(?:gth)?s?|sizes?|count)){0,3}"
 _STDEV = r"(?:std[-_. ]?dev(?:iation)?|standard deviation|std|stdev|sd|sigma|variation)"
 _STAT = (
     rf"(?:(?P<stdev>{_STDEV})|(?P<min>min(?:imum|imal)?|at least|shortest)|"
-    r"(?P<max>max(?:imum|imal)?|at most|up to|longest|no more than)|(?P<mean>mean|average|avg|typical))"
+    r"(?P<max>max(?:imum|imal)?|at most|up to|longest|no more than)|(?P<mean>mean|average|averaging|avg|"
+    r"typical(?:ly)?|around|centered (?:on|at)))"
 )
 _PARTS = ("stdev", "min", "max", "mean")
 _RANGE = rf"(?:between {NUMBER} and {NUMBER}|(?:from )?{NUMBER}(?: ?- ?| to |\.\.){NUMBER})"
@@ -27,14 +29,15 @@ _WORDS = r"(?: (?:long|each|on average|in length|per request)){0,3}"
 # 500 input tokens; 200 to 800 prompt tokens; 500±100 output tokens; 1024-token prompts; 500 tokens of input
 _BEFORE = rx(
     rf"(?<![\w.,=-]){_AMOUNT}{_SPREAD}(?:[- ](?:tokens?|toks?)(?:[- ](?:long|of|for|in|per|the|each|"
-    rf"sized)){{0,4}})?[- ]{_SIDE}"
+    rf"sized)){{0,4}}| of(?: the)?)?[- ]{_SIDE}"
     rf"(?:[-_ ](?:tokens?|toks?|lengths?|len)\b)?{_WORDS}(?![\w=]|[-_ ]?(?:std|min|max|mean|len|per\b|"
     r"/s)| ?[=:]| ?(?:throughput|latency|speed))"
 )
 # prompt tokens 500; prompt_tokens_stdev=10; input length of 1k; ISL 1024; prompts of 200 to 800 tokens; max output 100
 _AFTER = rx(
     rf"-{{0,2}}(?:random[-_])?\b(?:{_STAT}[-_ ](?:of |for |the ){{0,2}})?{_SIDE}{_TOKENS}"
-    rf"(?:[-_ ]{_STAT.replace('(?P<', '(?P<after_')}{_TOKENS})?{IS}(?:about |around |approximately |roughly |~ ?)?"
+    rf"(?:[-_ ]{_STAT.replace('(?P<', '(?P<after_')}{_TOKENS})?{IS}(?:(?:about|around|approximately|roughly|"
+    r"(?:distributed )?(?:uniform|even|random)(?:ly)?(?: distributed)?(?: from| between)?|anywhere from) |~ ?)?"
     rf"{_AMOUNT}{_END}{_SPREAD}(?:[- ]?(?:tokens?|toks?)\b)?{_WORDS}"
 )
 _MORE = rx(
@@ -42,6 +45,8 @@ _MORE = rx(
     rf"(?P<range>(?:between|from) {NUMBER} (?:and|to) {NUMBER})){_END}(?: tokens?)?\)?"
 )
 _SIDE_BEFORE = rx(rf"(?<![\w])(?:{_PROMPT}|{_OUTPUT}){_TOKENS}{IS}$")
+LENGTH = rf"(?:isl|osl|(?:{_PROMPT}|{_OUTPUT})[-_ ](?:tokens?|len(?:gth)?s?|sizes?))"
+"""A length's full name."""
 _LISTED = rx(
     rf"\b(?P<stat>{_STDEV}|min|max|mean)s?:? (?P<rest>(?:(?:and |, ?)?(?:{_PROMPT}|"
     rf"{_OUTPUT}){_TOKENS} ?[=: ] ?{NUMBER} ?){{1,4}})"
@@ -84,6 +89,8 @@ def read_lengths(heard: Heard, known: Known) -> None:
         _sided(heard, match)
     for match in heard.sentence.find(_MORE):
         _more(heard, match)
+    for side in ("prompt", "output"):
+        _mean_of_range(heard, known, side)
 
 
 def _sided(heard: Heard, match: re.Match[str]) -> None:
@@ -93,13 +100,20 @@ def _sided(heard: Heard, match: re.Match[str]) -> None:
     amounts = re.findall(NUMBER, groups["amount"])
     if len(amounts) == 2:
         _bounds(heard, side, amounts, match)
-        low, high = (read_number(amount, TOKENS) or 0 for amount in amounts)
-        heard.warn(f"the mean of {side} lengths from {low:g} to {high:g} tokens is taken as {(low + high) / 2:g}")
-        heard.say(f"profile.{side}.mean", (low + high) / 2, *match.span())
     else:
         _say(heard, side, part, amounts[0], *match.span())
     if groups["spread"]:
         _say(heard, side, "stdev", re.findall(NUMBER, groups["spread"])[-1], *match.span())
+
+
+def _mean_of_range(heard: Heard, known: Known, side: str) -> None:
+    """Lengths "from 200 to 800 tokens" without a mean have it in the middle."""
+    low, high, mean = (heard.said(f"profile.{side}.{part}") for part in ("min", "max", "mean"))
+    before: Lengths = getattr(known.before.profile, side)
+    if low and high and low[0].start == high[0].start and not mean and before.mean is None:
+        middle = (low[0].value + high[0].value) / 2
+        heard.warn(f"the mean of {side} lengths from {low[0].value} to {high[0].value} tokens is taken as {middle:g}")
+        heard.say(f"profile.{side}.mean", middle, low[0].start, low[0].end)
 
 
 def _listed(heard: Heard, match: re.Match[str]) -> None:

@@ -79,7 +79,7 @@ _TAIL = rf"(?: ?[\])}}\"'])?(?: ?(?:only|alone|exactly|each)\b)?{_NOT}?"
 _ADD = re.compile(r"\b(?:add|also|plus|additionally|as well)\b")
 _TOKENS = r"(?: ?tokens?\b)?"
 _FROM_TO = re.compile(
-    r"\b(?:change|raise|increase|reduce|lower|decrease|bump|switch|move|go|update|cut|drop|grow|shrink|modify|adjust)"
+    r"\b(?:change|raise|increase|reduce|lower|decrease|bump|switch|move|go\b|update|cut|drop|grow|shrink|modify|adjust)"
 )
 
 

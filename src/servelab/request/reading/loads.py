@@ -7,7 +7,22 @@ import re
 from servelab.request.reading.budgets import DURATION, seconds
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import Known, rx
-from servelab.request.reading.quantity import COUNT, IS, LEVELS, LIST, NUMBER, RANGE, REAL, read_levels, read_number
+from servelab.request.reading.lengths import LENGTH
+from servelab.request.reading.limits import LIMITS
+from servelab.request.reading.quantity import (
+    COUNT,
+    IS,
+    JOIN,
+    LEVELS,
+    LIST,
+    NUMBER,
+    RANGE,
+    REAL,
+    STEP,
+    Kind,
+    read_levels,
+    read_number,
+)
 
 _PER = r"(?: ?/ ?| ?per | a | each )"
 _RATE_UNIT = (
@@ -17,7 +32,7 @@ _RATE_UNIT = (
 _LEVELS_HERE = rf"(?:{RANGE}|{LIST})"
 _RATES = rx(
     r"(?:(?:arrival|request|load|offered|rates?)(?: of)? ){0,5}(?<![\w.,-])"
-    rf"(?P<levels>{_LEVELS_HERE})[ -]?{_RATE_UNIT}(?: each| (?:arrival |request )?rates?\b)?"
+    rf"(?P<levels>{_LEVELS_HERE})[ -]?{_RATE_UNIT}(?: each| (?:arrival |request )?rates?\b)?(?P<step>{STEP})"
 )
 _RATES_NAMED = rx(
     r"-{0,2}\b(?:(?:request|arrival|req|offered|load|constant|poisson|qps|"
@@ -33,7 +48,7 @@ _CONCURRENCY = rx(
     r"in-flight) (?:requests?|users?|clients?|streams?|connections?|sessions?|chats?|conversations?|"
     r"calls?|queries)|way concurrency\b|users?\b|clients?\b|streams?\b|concurrency\b|"
     r"requests? (?:in flight|in parallel|at (?:once|a time|the same time)|concurrently|"
-    r"simultaneously)|concurrent\b(?! seq))"
+    rf"simultaneously)|concurrent\b(?! seq))(?P<step>{STEP})"
 )
 _REQUESTS = rx(
     r"(?:(?:max(?:imum)?|at most|up to|limit(?:ed)? to|total of|"
@@ -68,7 +83,9 @@ _TYPES = {
         r"1 (?:request )?at a time|one after (?:the other|another)|sequential(?:ly)?(?: requests)?"
     ),
     "throughput": (
-        r"(?:in )?throughput mode|throughput rate type|(?:at )?(?:full|maximum|max) (?:load|speed|rate|"
+        r"(?:in )?throughput mode|throughput rate type|(?:max(?:imum|imal)?|full)[- ]throughput load|"
+        r"saturat(?:e|ing) (?:it|the (?:server|engine|gpus?|model|deployment))|"
+        r"(?:at )?(?:full|maximum|max) (?:load|speed|rate|"
         r"blast)|as fast as possible|(?:at )?(?:an )?(?:infinite|unlimited|inf) (?:request )?rates?|"
         r"all at once"
     ),
@@ -92,6 +109,8 @@ _SECONDS = rx(
     r"duration|benchmark))\b"
 )
 _LONG = rx(rf"(?<![\w.,-]){NUMBER}[ -]?(?:h|hrs?|hours?|mins?|minutes?|d|days?)(?![a-z])")
+_OWNER = rx(rf"(?<![\w.])(?:{'|'.join(limit.before for limit in LIMITS)}|{LENGTH}){IS}$")
+_SEVERAL = rx(rf"{NUMBER}{JOIN}(?={NUMBER})")
 _SCALE = {"s": 1.0, "m": 1 / 60, "h": 1 / 3600}
 
 
@@ -99,10 +118,11 @@ def read_loads(heard: Heard, known: Known) -> None:
     """Whatever carries its own unit: 5 req/s, 64 concurrent users, 100 requests."""
     _read_types(heard)
     for match in heard.sentence.find(_RATES):
-        _say_rates(heard, match, constant=True)
-    for pattern in (_CONCURRENCY_NAMED, _CONCURRENCY):
-        for match in heard.sentence.find(pattern):
-            _say_concurrency(heard, match)
+        _say_rates(heard, _own(heard, _RATES, match), constant=True)
+    for match in heard.sentence.find(_CONCURRENCY_NAMED):
+        _say_concurrency(heard, match)
+    for match in heard.sentence.find(_CONCURRENCY):
+        _say_concurrency(heard, _own(heard, _CONCURRENCY, match))
     for pattern in (_MAX_REQUESTS, _REQUESTS_NAMED, _REQUESTS):
         for match in heard.sentence.find(pattern):
             value = read_number(match["n"], COUNT)
@@ -153,9 +173,24 @@ def _read_types(heard: Heard) -> None:
         heard.say("profile.rate_type", name, match.start(), end)
 
 
+def _levels(match: re.Match[str], kind: Kind) -> tuple[float, ...]:
+    """The levels of a match, whose step may stand after the unit: "10 to 50 users in steps of 10"."""
+    step = match.groupdict().get("step") or ""
+    return read_levels(match["levels"] + (step if re.fullmatch(RANGE, match["levels"]) else ""), kind)
+
+
+def _own(heard: Heard, pattern: re.Pattern[str], match: re.Match[str]) -> re.Match[str]:
+    """The match without a first number that belongs to a name before it: "answer length 90, 24 users"."""
+    sentence, start = heard.sentence, match.start("levels")
+    several = _SEVERAL.match(match["levels"])
+    if several and _OWNER.search(sentence.free, max(0, start - 60), start):
+        return pattern.search(sentence.free, start + several.end()) or match
+    return match
+
+
 def _say_rates(heard: Heard, match: re.Match[str], *, constant: bool) -> None:
     per = match["per"]
-    rates = tuple(rate * _SCALE[per[0]] if per else rate for rate in read_levels(match["levels"], REAL))
+    rates = tuple(rate * _SCALE[per[0]] if per else rate for rate in _levels(match, REAL))
     if not rates or min(rates) <= 0:
         heard.sentence.take(*match.span())
         heard.ask(
@@ -168,7 +203,7 @@ def _say_rates(heard: Heard, match: re.Match[str], *, constant: bool) -> None:
 
 
 def _say_concurrency(heard: Heard, match: re.Match[str]) -> None:
-    levels = read_levels(match["levels"], COUNT)
+    levels = _levels(match, COUNT)
     if not levels or any(level < 1 or level != int(level) for level in levels):
         heard.sentence.take(*match.span())
         heard.ask(

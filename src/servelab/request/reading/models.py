@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from functools import cache
 
 from servelab.catalog.catalog import Catalog
+from servelab.catalog.engines import Argument
 from servelab.catalog.models import KnownModel
 from servelab.request import safe
 from servelab.request.reading.heard import Heard
-from servelab.request.reading.known import STOP, Known, rx, word_list
+from servelab.request.reading.known import STOP, Known, one_of, rx, word_list
+from servelab.request.reading.quantity import IS
+from servelab.request.reading.spoken import phrases_of
 from servelab.request.said import Option
 
 Parts = tuple[str, ...]
@@ -32,7 +35,7 @@ _NAMED = rx(
     r"(?:\bmodel(?:[-_ ](?:id|name))?(?: is|,)? ?[=:] ?|\bmodel(?: id| name)? (?:is |called |named )|"
     r"--model[= ])[\"']?(?P<name>[^\s,;\"'\0]+)"
 )
-_SHORT = re.compile(r"\d+|(?:tp|pp|dp|ep|tensor|pipeline)\d*")
+_SHORT = re.compile(r"[\d.]+|(?:tp|pp|dp|ep|tensor|pipeline)\d*")
 _RATIOS = word_list("ratios")
 
 
@@ -79,7 +82,12 @@ def read_ids(heard: Heard, known: Known) -> None:
         org, _, name = match["id"].partition("/")
         if org in _RATIOS or name in _RATIOS or _SHORT.fullmatch(org) or len(name) < 3:
             continue
+        if {org, name} <= _choices(known.catalog, known.engine):
+            continue  # "kv cache dtype auto/fp8"
         written = heard.sentence.exact(match.start("id"), match.end("id"))
+        if (of := _argument_before(heard, known, match.start())) is not None:
+            heard.say(of.flag, written, *match.span())
+            continue
         known_as = next(
             (
                 model.id
@@ -95,6 +103,23 @@ def read_ids(heard: Heard, known: Known) -> None:
         word = heard.sentence.exact(match.start("name"), match.end("name")).rstrip(".!?")
         heard.sentence.take(match.start(), match.start("name") + len(word))
         _unknown(heard, known, word)
+
+
+@cache
+def _choices(catalog: Catalog, engine: str) -> frozenset[str]:
+    """Values of the engine's enumerations, in small letters."""
+    return frozenset(str(value).lower() for one in catalog.arguments(engine).values() for value in one.values)
+
+
+def _argument_before(heard: Heard, known: Known, start: int) -> Argument | None:
+    """The argument whose value an id is: "draft model org/name", "tokenizer org/name"."""
+    named = {
+        said: one
+        for said, one in phrases_of(known.catalog, known.engine).named.items()
+        if one.type == "string" and said != "model"
+    }
+    found = rx(rf"(?<![\w/.-])(?P<name>{one_of(named)}){IS}$").search(heard.sentence.free[max(0, start - 60) : start])
+    return named[found["name"].replace("-", " ").replace("_", " ")] if found else None
 
 
 def read_models(heard: Heard, known: Known) -> None:
@@ -206,7 +231,7 @@ def _misspelt(heard: Heard, known: Known, index: Index, match: re.Match[str]) ->
             continue
         said = heard.sentence.original(match.start(), end)
         names = [index.exact[fixed]] if fixed in index.exact else _fitting(index, fixed)
-        if fuzz.ratio(letters[0], meant) >= SURE:
+        if fuzz.ratio(letters[0], meant) >= SURE or (slips == 1 and letters[0][0] == meant[0] and len(meant) > 3):
             heard.warn(f"{said} is read as {'-'.join(fixed)}")
             _resolve(heard, known, index, fixed, match.start(), end)
         else:

@@ -16,7 +16,7 @@ _GLUE = (
 )
 _BEFORE_NAME = rf"{_GLUE}(?: ?(?:->|=>|=|:|/) ?| )(?=\S)"
 _NAMESPACE = rx(
-    r"(?:(?:in|into|to|on|under|use|using|within|with|for|inside|as|change|switch|move|set|k8s|"
+    r"(?:\b(?:in|into|to|on|under|use|using|within|with|for|inside|as|change|switch|move|set|k8s|"
     r"kubernetes|my|our|the|target) ){0,4}"
     rf"(?:-{{0,2}}\bname[ -]?spaces?|\bns\b|\b(?:oc|openshift) project){_BEFORE_NAME}|(?<![\w-])-n[ =](?=\S)"
 )
@@ -107,7 +107,9 @@ def _read_namespace(heard: Heard) -> None:
             _namespace(heard, sentence.exact(*match.span(group)), *match.span())
     for match in sentence.find(_NAMESPACE):
         word, end = bare_value(heard, match.end())
-        ends = sentence.plain[end : end + 1] in ("", "\n", ",", ".", ";", ")")
+        ends = sentence.plain[end : end + 1] in ("", "\n", ",", ".", ";", ")") or sentence.plain.startswith(
+            " and ", end
+        )
         # "ns a" at the end of a clause is a namespace, "namespace with" is none.
         if any(char.isalnum() for char in word) and (ends or word.lower() not in _NO_NAMESPACE):
             _namespace(heard, word, match.start(), end)

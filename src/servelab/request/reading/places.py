@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from servelab.request.reading.heard import Heard
+from servelab.request.reading.heard import Heard, Mention
 from servelab.request.reading.known import Known, rx
 
 _ENGINES = {
@@ -24,6 +24,8 @@ _ENGINE = rx(
     rf"(?:{'|'.join(f'(?P<{name}>{words})' for name, words in _ENGINES.items())})(?![\w/:@-]|"
     r"\.\w)(?: (?:engine|server|backend)\b)?"
 )
+
+_IN_IMAGE = rx(r"(?<=/)(?:(?P<sglang>sglang)|(?P<llamacpp>llama\.cpp)|(?P<trtllm>tensorrt-llm))(?=[:@/])")
 
 _PLATFORMS = {
     "tekton": (
@@ -49,7 +51,7 @@ _PLATFORMS = {
         r"already running )+(?:endpoint|server|deployment|instance)|against (?:the |my |our |"
         r"an )?(?:endpoint|server)|(?:existing|running) endpoint"
     ),
-    "ome": r"(?:on|with|via|using) ome\b",
+    "ome": r"(?:(?:on|with|via|using|through|as an?) )(?:the )?(?:ome|inference ?services?)\b(?: operator)?",
 }
 _PLATFORM = rx(rf"(?<![\w/.-])(?:{'|'.join(f'(?P<{name}>{words})' for name, words in _PLATFORMS.items())})(?![\w/@-])")
 _PLATFORM_NAMED = rx(
@@ -63,17 +65,21 @@ _SUFFIX = (
     r"(?P<plural>'?s)?(?:[- ](?:gpus?|accelerators?|cards?|nodes?|machines?|instances?|box(?:es)?))?"
 )
 _COUNT = r"(?:(?P<count>\d{1,4})(?: ?x ?| )|(?P<one>single) )?"
-_ON = r"(?:tensor[- ]parallel(?:ly|ism)? )?(?:(?P<on>on|with|using|across|over|between|among) )?(?:an? |the |our |my )?"
+_ON = (
+    r"(?:tensor[- ]parallel(?:ly|ism)? )?(?:(?P<on>on|with|use|using|across|over|between|among) )?"
+    r"(?:an? |the |our |my )?"
+)
 _GPUS = rx(
-    rf"{_ON}(?:(?P<count>\d{{1,4}})[ -]?(?:x )?|(?P<one>single|one)[- ])(?:available |free |"
+    rf"{_ON}(?:(?<![\w.,])(?P<count>\d{{1,4}})[ -]?(?:x )?|(?P<one>single|one)[- ])(?:available |free |"
     r"local )?(?:gpus?|accelerators?|(?:graphics |gpu )?cards?)\b(?P<tp> (?:with|in|using|for|as|"
-    r"under) tensor[- ]parallel\w{0,7})?"
+    r"under) tensor[- ]parallel\w{0,7}|(?: per| for (?:each|every|one)| each|/) ?(?:replica|instance|engine|"
+    r"copy|model)\b)?"
 )
 
 
 def engine_of(text: str) -> str | None:
-    """The engine that a text names; None where it names none."""
-    found = _ENGINE.search(text)
+    """The engine that a text names, or whose image it names; None where it names none."""
+    found = _ENGINE.search(text) or _IN_IMAGE.search(text)
     return found.lastgroup if found else None
 
 
@@ -82,6 +88,9 @@ def read_engine(heard: Heard, known: Known) -> None:
     for match in heard.sentence.find(_ENGINE):
         name = next(name for name in _ENGINES if match[name])
         heard.say("engine", name, *match.span())
+    built = _IN_IMAGE.search(heard.sentence.plain)
+    if built and not heard.said("engine"):
+        heard.mentions.append(Mention("engine", built.lastgroup, *built.span()))
 
 
 def read_platform(heard: Heard, known: Known) -> None:
@@ -91,6 +100,8 @@ def read_platform(heard: Heard, known: Known) -> None:
     for match in heard.sentence.find(_PLATFORM):
         name = next(name for name in _PLATFORMS if match[name])
         heard.say("platform", name, *match.span())
+    if any(one.value in ("tekton", "ome") for one in heard.said("platform")):  # both are on Kubernetes
+        heard.mentions = [one for one in heard.mentions if (one.name, one.value) != ("platform", "kubernetes")]
 
 
 def read_accelerators(heard: Heard, known: Known) -> None:
@@ -119,5 +130,6 @@ def _count(heard: Heard, match: re.Match[str]) -> None:
     count = int(match["count"] or 1)
     heard.say("accelerators", count, *match.span())
     there = _THERE.match(heard.sentence.plain, match.end()) or _MACHINE.search(match[0])
-    if (match["on"] or count == 1 or match.groupdict().get("tp")) and not there:
+    times = re.search(r"\dx ?[a-z]", match[0])  # 4xH100
+    if (match["on"] or times or count == 1 or match.groupdict().get("tp")) and not there:
         heard.say("together", count, *match.span())

@@ -23,9 +23,12 @@ _WORDS = re.compile(
     rf"(?<=thousand),? and )(?:{_WORD}|{_SCALE_WORDS})\b)*\b)",
     re.IGNORECASE,
 )
-_PRONOUN = re.compile(r"\b(?:this|that|which|each|any|another|the first|the last) $", re.IGNORECASE)
+_PRONOUN = re.compile(
+    r"\b(?:this|that|which|each|any|another|the first|the last|main|init|default|same) $", re.IGNORECASE
+)
 _PERCENT = re.compile(r"(?<=\d) ?(?:percent|per cent|pct)\b|(?<=\d) (?=%)%", re.IGNORECASE)
 _SPACED_K = re.compile(r"(?<=\d) (?=[kK]\b)")
+_SPACED_FORMAT = re.compile(r"(?:(?<=float)|(?<=\bfp)|(?<=\bbf)) (?=(?:8|16|32)\b)", re.IGNORECASE)
 _THOUSANDS = re.compile(
     r"((?:len(?:gth)?|tokens|context|window|ctx)(?: of| is| to)?[ =:]{1,3}\d{1,3}) (\d{3})(?=$|[^\w ]| tokens?\b)",
     re.IGNORECASE,
@@ -43,7 +46,8 @@ JOIN = (
 LIST = rf"{NUMBER}(?:{JOIN}{NUMBER}(?![\w%.:]|-\w)){{0,31}}"
 STEP = (
     r"(?:,? (?:in|by|with|at)?(?: a)? ?(?:steps?|increments?|strides?)(?: size)?(?: of|"
-    r" by)? \d+(?:[.,]\d+)?k?|,? doubling\b)?"
+    r" by)? \d+(?:[.,]\d+)?k?|,? (?:doubling|(?:in |by )?(?:powers of 2|factors? of 2))\b"
+    r"(?: (?:each|every) (?:time|step))?)?"
 )
 RANGE = (
     rf"(?:(?:from |between )?{NUMBER}(?: ?(?:-|\.{{2,3}}) ?| (?:up )?to | through | until )(?:and )?{NUMBER}{STEP}"
@@ -65,6 +69,16 @@ IS = rf"(?: {_GLUE}){{0,6}}(?: ?(?:->|=>|:=|==|=|:) ?| )(?:{_GLUE} ){{0,4}}(?:[\
 _NUMBER = re.compile(
     r"(?P<digits>\d+(?:[.,_]\d+){0,31}|\.\d+)(?P<power>e\+?\d{1,2})?(?P<scale>k|m| thousand| million)?"
 )
+_OH_NO = (
+    r"(?:sorry|oops|nope|wait|hold on|actually|i mean|i meant|rather|make (?:that|it)|scratch that|correction|hmm|no)"
+)
+_TAKEN_BACK = re.compile(
+    r"(?<![\w.,-])\d[\d.,]{0,11}k?(?P<unit> ?(?:[a-z]{1,9}|%|req/s))?(?: ?[,;.(:-] ?| )"
+    rf"(?:(?:or )?{_OH_NO}(?:[,:;.!]+ ?| )(?:no[,:;.!]+ ?)?)+(?:(?<=no, )|(?<=no\. )|(?<!no ))"
+    r"(?P<now>\d[\d.]{0,11}k?)",
+    re.IGNORECASE,
+)
+"""A number that the next one replaces: "128, sorry, I meant 64"."""
 _RANGE = re.compile(RANGE)
 _STEP = re.compile(r"(\d+(?:[.,]\d+)?k?)$")
 
@@ -87,12 +101,9 @@ DECIMAL = Kind(whole=False, decimal_comma=True)
 
 def with_digits(text: Text) -> Text:
     """Numbers in words as digits: ``thirty-two`` becomes ``32``, ``8 k`` becomes ``8k``."""
-    text = (
-        text.rewritten(_PERCENT, "%")
-        .rewritten(_WORDS, _digits)
-        .rewritten(_THOUSANDS, lambda match: match[1] + match[2])
-    )
-    return text.rewritten(_DOZEN, lambda match: str(12 * int(match[1] or 1))).rewritten(_SPACED_K, "")
+    text = text.rewritten(_WORDS, _digits).rewritten(_PERCENT, "%").rewritten(_SPACED_FORMAT, "")
+    text = text.rewritten(_THOUSANDS, lambda match: match[1] + match[2]).rewritten(_SPACED_K, "")
+    return text.rewritten(_DOZEN, lambda match: str(12 * int(match[1] or 1))).rewritten(_TAKEN_BACK, _corrected)
 
 
 def read_levels(said: str, kind: Kind) -> tuple[float, ...]:
@@ -104,7 +115,7 @@ def read_levels(said: str, kind: Kind) -> tuple[float, ...]:
     if not found:
         return tuple(value for one in re.findall(NUMBER, said) for value in _values(one, kind))
     ends = [value for one in re.findall(NUMBER, said)[:2] for value in _values(one, kind)[:1]]
-    step = _STEP.search(said) if "st" in said or "incr" in said else None
+    step = _STEP.search(said) if re.search(r"\b(?:step|incr|strid)", said) else None
     if len(ends) < 2 or ends[0] >= ends[1]:
         return ()
     return _between(ends[0], ends[1], _values(step[1], kind)[0] if step else None)
@@ -161,6 +172,13 @@ def _scale(written: str | None, kind: Kind) -> int:
         case "million":
             return 1_000_000
     return 1
+
+
+def _corrected(match: re.Match[str]) -> str:
+    """The number that holds, with the unit of the one before where it has none of its own."""
+    unit = match["unit"] or ""
+    own = match.string[match.end() :].lstrip().lower().startswith(unit.strip().lower())
+    return match["now"] if own else match["now"] + unit
 
 
 def _digits(match: re.Match[str]) -> str | None:

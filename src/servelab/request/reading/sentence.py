@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 LONGEST = 10_000  # characters that are read
 LONGEST_WORD = 400  # characters without a space; whatever is longer is no name and no number
@@ -32,7 +32,6 @@ _NAMED = {
     "٫": ".",
     **dict.fromkeys("〜～", "-"),
     **dict.fromkeys("×✕", "x"),
-    **dict.fromkeys("→⇒➜➔", "="),
     "∈": "in",
     **dict.fromkeys("≤≦", "<="),
     **dict.fromkeys("≥≧", ">="),
@@ -41,11 +40,19 @@ _NAMED = {
 }
 _FLAG_DASHES = re.compile(r"(?<![\w-])[-–—―]{2,3}(?=[A-Za-z])|(?<![\w-])[–—―](?=[A-Za-z])")  # editors join "--"
 _RANGE_DASH = re.compile(r"(?<=[A-Za-z\d%])[–―](?=[A-Za-z\d])|(?<=\d)(?: ?[–—―] ?)(?=\d)")
+_RISING = re.compile(r"(?<![\w.,-])(\d{1,6}) ?[→⇒➜➔] ?(?=(\d{1,6})\b)")  # 1 → 64: a range
+_ARROW = re.compile(r"[→⇒➜➔]")
 _PAUSE_DASH = re.compile(r" ?[–—―]+ ?")
 _SPACED_OPENING, _SPACED_CLOSING = re.compile(r"[«‹] (?=\S)"), re.compile(r"(?<=\S) [»›](?!\w)")
 _GLUED_OPENING, _GLUED_CLOSING = re.compile(r"(?<=\w)[«‹](?=\w)"), re.compile(r"(?<=\w)[»›](?=\w)")
 _QUOTES = re.compile(r"[«‹»›]")
 _KEY = re.compile(r"[\"']([A-Za-z-][\w .-]{0,40})[\"'] ?:")
+_PARAMETER = re.compile(
+    r"\{? ?\bname: ?['\"]?([A-Za-z][\w-]{1,40})['\"]?(?:, ?| ?\n)value: ?([^\s,}]+)(?: ?\})?"
+)  # of a PipelineRun
+_ROW = re.compile(r"^\|? ?([A-Za-z][\w -]{1,40}) \| ([^|\n]{1,200}?) ?\|?$", re.MULTILINE)
+_BULLET = re.compile(r"(?<!:)\n[-*] (?=[^:\n]{1,80}(?:\n|$))")
+_INDENTED = re.compile(r"(?<=[A-Za-z]):\n(?:[-*] )?(?=[^:\n-]{1,80}(?:\n|$))")
 _EMPHASIS = re.compile(r"\*\*|__(?=[A-Za-z])|(?<=[A-Za-z:])__")
 _TOO_LONG = re.compile(rf"\S{{{LONGEST_WORD},}}")
 _SPACES = re.compile(r"[^\S\n]+")
@@ -60,22 +67,36 @@ class Text:
 
     def rewritten(self, pattern: re.Pattern[str], new: str | Callable[[re.Match[str]], str | None]) -> Text:
         """Every match replaced; a function may leave one as it is by returning None."""
+        pieces = ((match.span(), new if isinstance(new, str) else new(match)) for match in pattern.finditer(self.chars))
+        return self._replaced((*span, piece) for span, piece in pieces if piece is not None)
+
+    def paired(self, pattern: re.Pattern[str]) -> Text:
+        """Every match written as ``key: value`` on a line, from its two groups, which keep their places."""
+        return self._replaced(
+            gap
+            for match in pattern.finditer(self.chars)
+            for gap in (
+                (match.start(), match.start(1), ""),
+                (match.end(1), match.start(2), ": "),
+                (match.end(2), match.end(), "\n" if match.end() < len(self.chars) else ""),
+            )
+        )
+
+    def _replaced(self, pieces: Iterable[tuple[int, int, str]]) -> Text:
+        """Spans replaced, in their order; what is new stands where the old stood."""
         chars: list[str] = []
         starts: list[int] = []
         ends: list[int] = []
         done = 0
-        for match in pattern.finditer(self.chars):
-            piece = new if isinstance(new, str) else new(match)
-            if piece is None:
-                continue
-            start, end = match.span()
-            chars += (self.chars[done:start], piece)
+        for start, end, new in pieces:
+            last = end - 1 if end > start else max(start - 1, 0)
+            chars += (self.chars[done:start], new)
             starts += self.starts[done:start]
             ends += self.ends[done:start]
-            starts += [self.starts[start]] * len(piece)
-            ends += [self.ends[end - 1]] * len(piece)
+            starts += [self.starts[min(start, last)]] * len(new)
+            ends += [self.ends[last]] * len(new)
             done = end
-        if not done:
+        if not chars:
             return self
         return Text("".join((*chars, self.chars[done:])), starts + self.starts[done:], ends + self.ends[done:])
 
@@ -91,6 +112,7 @@ class Sentence:
         """Whether something was too long to be read."""
         text = Text(chars, list(range(len(chars))), list(range(1, len(chars) + 1)))
         text = text.rewritten(_KEY, lambda match: f"{match[1]}:").rewritten(_EMPHASIS, "")
+        text = text.paired(_PARAMETER).paired(_ROW).rewritten(_INDENTED, ": ").rewritten(_BULLET, ", ")
         for step in rewrite:
             text = step(text)
         self._starts, self._ends = text.starts, text.ends
@@ -140,10 +162,20 @@ def _cleaned(raw: str) -> Text:
         starts += [index] * len(plain)
         ends += [index + 1] * len(plain)
     text = Text("".join(chars), starts, ends)
-    text = text.rewritten(_FLAG_DASHES, "--").rewritten(_RANGE_DASH, "-").rewritten(_PAUSE_DASH, ", ")
+    text = (
+        text.rewritten(_RISING, _as_range)
+        .rewritten(_ARROW, "=")
+        .rewritten(_FLAG_DASHES, "--")
+        .rewritten(_RANGE_DASH, "-")
+        .rewritten(_PAUSE_DASH, ", ")
+    )
     text = text.rewritten(_SPACED_OPENING, '"').rewritten(_SPACED_CLOSING, '"')
     text = text.rewritten(_GLUED_OPENING, ' "').rewritten(_GLUED_CLOSING, '" ').rewritten(_QUOTES, '"')
     return text.rewritten(_LINES, "\n").rewritten(_SPACES, " ")
+
+
+def _as_range(match: re.Match[str]) -> str | None:
+    return f"{match[1]} to " if int(match[1]) < int(match[2]) else None
 
 
 def _plain(char: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -24,7 +24,7 @@ _BOTH = (
     r"benefits?|cost) (?:of|from))"
 )
 _OFF = (
-    r"(?:without(?: any| using)?|w/o|no|not? us(?:e|ing)|disabl(?:e|ed|es|ing)|turn(?:ing)? off|"
+    r"(?:without(?: any| using)?|w/o|no|not(?! only)(?: us(?:e|ing))?|disabl(?:e|ed|es|ing)|turn(?:ing)? off|"
     r"switch(?:ing)? off|deactivat(?:e|ed|ing)|minus|leave out|skip(?:ping)?|non|never|"
     r"(?:do(?:es)? not|don't|doesn't|shouldn't|should not|must not)(?: use| enable)?|avoid(?:ing)?|"
     r"exclude|excluding)"
@@ -46,10 +46,12 @@ _AFTER_OFF = (
     r"false)\b| ?[=:] ?(?:false|off|no|0|disabled)\b)"
 )
 _AFTER_ON = (
-    r"(?:with|enabl(?:e|es|ed|ing)|turn(?:ing)? on|switch(?:ing)? on|activat(?:e|ed|ing)|us(?:e|ing)|"
-    r"add(?:ing)?|allow(?:ing)?|includ(?:e|ing)|want|set|in)"
+    r"(?: (?:is |be |turned |switched |should be |must be |set to ){0,5}"
+    r"(?:on(?= ?(?:$|[,.;)!?\n]| (?:and|but|for|with)\b))|enabled|activated|true)\b|"
+    r" ?[=:] ?(?:true|on|yes|1|enabled)\b)"
 )
 _JOIN = rx(JOIN)
+_BINDS = re.compile(r"[a-z&/+;]")
 _VERBS = ("trust", "enforce", "enable", "disable", "use")
 
 
@@ -70,6 +72,7 @@ class Phrases:
     named: Mapping[str, Argument]
     before: re.Pattern[str]
     after: re.Pattern[str]
+    chosen: re.Pattern[str]
 
 
 @cache
@@ -92,6 +95,7 @@ def phrases_of(catalog: Catalog, engine: str) -> Phrases:
             named |= {_plain(said): argument for said in (words, *argument.called)}
     either = one_of(named)
     shares = one_of([said for said, argument in named.items() if argument.type == "float"])
+    choices = one_of([said for said, argument in named.items() if argument.type == "enum"])
     said = one_of(phrases)
     return Phrases(
         phrases,
@@ -102,14 +106,15 @@ def phrases_of(catalog: Catalog, engine: str) -> Phrases:
         ),
         named,
         rx(
-            rf"(?<![\w/.-])(?P<name>{either})(?![\w-])(?:[ (]{{1,2}}(?:at |with )?(?:an? |the )?(?:sample |"
-            rf"sampling )?rate)?(?P<is>{IS})(?=\S)"
+            rf"(?<![\w/.-])(?P<name>{either})(?![\w-])(?:[ (]{{1,2}}(?:(?:at |with )?(?:an? |the )?(?:sample |"
+            rf"sampling )?rate|sampled|sampling))?(?P<is>{IS})(?=\S)"
         ),
         rx(
             rf"(?:(?P<left>leav(?:e|ing)) )?(?<![\w.,-])(?P<value>{NUMBER} ?%?)(?: of)?(?: the| each| all|"
             r" total| its| available| whole| entire){0,3} "
             rf"(?P<name>{shares})(?![\w-])(?P<free> (?:free|unused|spare|empty))?"
         ),
+        rx(rf"(?<![\w/.=-])(?P<value>[a-z][\w-]{{1,20}}) (?:for|as)(?: the| an?| our)? (?P<name>{choices})(?![\w-])"),
     )
 
 
@@ -125,14 +130,34 @@ def read_spoken(heard: Heard, known: Known) -> None:
             said = f"{100 - float(said.rstrip('%')):g}%" if said.endswith("%") else ""
         if said.endswith("%") or argument.type == "int" or said.startswith(("0.", ".", "0,")):
             _say(heard, argument, said, *match.span())
-    ended, way = -1, ""
-    for match in heard.sentence.find(words.found):
-        # "without prefix caching and chunked prefill" is without both.
-        joined = ended >= 0 and _JOIN.fullmatch(heard.sentence.plain, ended, match.start())
-        # "turn off prefix caching and trust remote code" is not: a new verb begins.
-        inherited = way if joined and not match["said"].startswith(_VERBS) else ""
-        ended, way = match.end(), _way(match) or inherited
-        _read_phrase(heard, words, match, way)
+    for match in heard.sentence.find(words.chosen):
+        argument = words.named[_plain(match["name"])]
+        if _fits(argument, match["value"]):
+            _say(heard, argument, match["value"], *match.span())
+    for chain in _chains(heard, list(heard.sentence.find(words.found))):
+        way = ""
+        for match in chain:
+            # "turn off prefix caching and trust remote code" is not without both: a new verb begins.
+            way = _way(match) or ("" if match["said"].startswith(_VERBS) else way)
+            _read_phrase(heard, words, match, way)
+
+
+def _chains(heard: Heard, matches: list[re.Match[str]]) -> Iterator[list[re.Match[str]]]:
+    """Phrases that are told in one breath: "without prefix caching, eager mode and chunked prefill" is without all.
+
+    Commas alone part them: "no prefix caching, eager mode".
+    """
+    chain: list[re.Match[str]] = []
+    joins: list[str] = []
+    for match in matches:
+        join = _JOIN.fullmatch(heard.sentence.plain, chain[-1].end(), match.start()) if chain else None
+        if chain and not join:
+            yield from [chain] if any(map(_BINDS.search, joins)) else [[one] for one in chain]
+            chain, joins = [], []
+        joins += [join[0]] if join else []
+        chain.append(match)
+    if chain:
+        yield from [chain] if any(map(_BINDS.search, joins)) else [[one] for one in chain]
 
 
 def _way(match: re.Match[str]) -> str:

@@ -33,7 +33,7 @@ def typed(argument: Argument, said: str) -> tuple[Value, ...]:
         return _numbers(argument, said)
     values: tuple[Value, ...] = (said,)
     if argument.type == "enum":
-        values = tuple(_member(argument, one.strip()) for one in said.split(","))
+        values = tuple(_member(argument, one.strip()) for one in re.split(r"[,/|]", said))
     if argument.type == "json":
         _check_json(said)
     for value in values:
