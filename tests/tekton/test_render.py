@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from servelab.catalog.study import load_study
@@ -9,6 +11,7 @@ from servelab.spec.errors import DocumentError
 from servelab.tekton.check.check import check_objects
 from servelab.tekton.check.known import known_of
 from servelab.tekton.render import render_study
+from servelab.tekton.scripts.override import override
 from tests.tekton.test_shipped import given
 
 STUDY = """
@@ -108,14 +111,28 @@ def test_the_run_has_time_for_every_treatment():
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ("name: vllm", "name: sglang", "the pipeline deploys vLLM, not sglang"),
+        ("name: vllm", "name: llamacpp", "the pipeline deploys vllm or sglang, not llamacpp"),
+        (
+            "workload: chatbot",
+            "workload: chatbot\nplatform: {name: endpoint, options: {url: 'http://x'}}",
+            "deploys the engine itself",
+        ),
+        (
+            "{concurrency: [1, 8], requests: 50}",
+            "{sweep: 5, requests: 9}\nharness: inference-perf",
+            "inference-perf takes concurrencies and rates",
+        ),
         (
             "workload: chatbot",
             "workload: {prompt: {distribution: lognormal, mean: 9, stdev: 3}, output: 9}",
             "workload.prompt",
         ),
         ("workload: chatbot", "workload: {prompt: 9, output: 9, turns: 3}", "synthetic prompts of one turn"),
-        ("workload: chatbot", "workload: chatbot\nharness: aiperf", "loads with guidellm or nop, not aiperf"),
+        (
+            "workload: chatbot",
+            "workload: chatbot\nharness: aiperf",
+            "loads with guidellm, inference-perf or nop, not aiperf",
+        ),
         ("{concurrency: [1, 8], requests: 50}", "{ramp: {low: 1, high: 2}, seconds: 9}", "load: the pipeline knows"),
         ("environment:", "environment_from: [HF_TOKEN]\n  environment:", "HF_TOKEN would have to come from a secret"),
     ],
@@ -138,3 +155,33 @@ def test_names_that_become_too_long():
         rendered(experiment="x" * 50)
     with pytest.raises(DocumentError, match="may hold only a-z"):
         rendered(experiment="Exp")
+
+
+def test_sglang_is_a_command_of_the_chart():
+    text = STUDY.replace("name: vllm\n  version: 0.11.0", "name: sglang").partition("  arguments:")[0]
+    made = rendered(text + "workload: chatbot\nload: {concurrency: 4, requests: 9}\ntreatments: [{tp_size: 2}]\n")
+    task = tasks(made)["deploy-t0"]
+    values = override(json.loads(given(task, "config")), given(task, "overrides"))["decode"]
+    (container,) = values["containers"]
+    assert values["parallelism"]["tensor"] == 2
+    assert values["initContainers"] == []
+    assert container["image"].startswith("lmsysorg/sglang:v")
+    assert (container["modelCommand"], container["command"][-1]) == ("custom", "sglang.launch_server")
+    assert {"--model-path=/model-cache/models/$(params.model)", "--port=8000", "--tp-size=2"} <= set(container["args"])
+    assert not [argument for argument in container["args"] if "otlp" in argument or "max-" in argument]
+
+
+def test_inference_perf_gets_a_stage_for_each_level():
+    made = rendered(STUDY.replace("workload: chatbot", "workload: chatbot\nharness: inference-perf"))
+    task = tasks(made)["workload-t0"]
+    assert task["taskRef"]["name"] == "run-workload-inference-perf"
+    profile = json.loads(given(task, "profileTemplate"))
+    assert [stage["concurrency_level"] for stage in profile["load"]["stages"]] == [1, 8]
+    assert (profile["load"]["type"], profile["data"]["type"]) == ("concurrent", "shared_prefix")
+
+
+def test_a_dry_run_deploys_and_loads_nothing():
+    made = rendered(dry=True)
+    assert tasks(made)["workload-t0"]["taskRef"]["name"] == "run-workload-nop"
+    assert not any(name.startswith("install") for name in tasks(made))
+    assert all(given(tasks(made)[name], "debug") == "true" for name in ("download-model", "deploy-t0", "otel-t1"))

@@ -48,7 +48,7 @@ async def submit_experiment(directory: Path | None, files: Files, how: How, wher
     experiment = load(directory, files)
     async with connect(where.context, namespace=where.namespace) as cluster:
         named = experiment.renamed(how.id or experiment.name, cluster.namespace)
-        return await _steps(cluster, named, read_definitions(files.tasks or ()), how)
+        return await take_steps(cluster, named, read_definitions(files.tasks or ()), how)
 
 
 async def resubmit(
@@ -78,7 +78,7 @@ async def _again(
     new = new.renamed(how.id or new.name, cluster.namespace)
     what = ", ".join(map(str, changes)) or "no changes"
     console.print(f"{escape(experiment.name)} -> [b]{escape(new.name)}[/]: {escape(what)}")
-    return await _steps(cluster, new, definitions, replace(how, id=""))
+    return await take_steps(cluster, new, definitions, replace(how, id=""))
 
 
 def load(directory: Path | None, files: Files) -> Experiment:
@@ -96,7 +96,7 @@ def load(directory: Path | None, files: Files) -> Experiment:
     return read_experiment(texts, str(directory or "the command line"))
 
 
-async def _steps(cluster: Cluster, experiment: Experiment, definitions: Sequence[Manifest], how: How) -> int:
+async def take_steps(cluster: Cluster, experiment: Experiment, definitions: Sequence[Manifest], how: How) -> int:
     """The seven steps of a submission."""
     compiled = compile_experiment(experiment, definitions)
     _step(1, "Pre-flight checks")

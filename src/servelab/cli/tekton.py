@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import cyclopts
 
 from servelab.cli.output import console, read_text
+from servelab.cli.runs import How, Where
 
 app = cyclopts.App(name="tekton", help="Run experiments as Tekton pipelines: compile, check, render.")
 
@@ -104,6 +107,7 @@ def render(
     experiment: str | None = None,
     values: Annotated[Path | None, cyclopts.Parameter(name=["--values", "-f"])] = None,
     definitions: Annotated[bool, cyclopts.Parameter(negative="")] = False,
+    dry: Annotated[bool, cyclopts.Parameter(negative="")] = False,
     out: Out = None,
 ) -> None:
     """Render a study with explicit treatments to a Pipeline and the PipelineRun that runs it.
@@ -120,6 +124,8 @@ def render(
         Values of the data-collection pipeline, in place of the shipped ones.
     definitions
         Print the StepActions and Tasks as well.
+    dry
+        Each step only says what it would do: the run takes seconds and no accelerator.
     """
     from servelab.catalog.study import load_study
     from servelab.tekton.render import render_study
@@ -128,7 +134,7 @@ def render(
     from servelab.tekton.write import to_yaml
 
     base = None if values is None else read_mapping(read_text(values), str(values))
-    rendered = render_study(load_study(read_text(study), str(study)), namespace, experiment, base)
+    rendered = render_study(load_study(read_text(study), str(study)), namespace, experiment, base, dry=dry)
     objects = rendered.objects if definitions else (rendered.pipeline, rendered.run)
     _write(joined([to_yaml(item) for item in objects]), out)
 
@@ -151,30 +157,48 @@ def manifests(what: str = "tasks", *, out: Out = None) -> None:
 def estimate(
     *,
     render: Annotated[bool, cyclopts.Parameter(negative="")] = False,
+    submit: Annotated[bool, cyclopts.Parameter(negative="")] = False,
     namespace: Annotated[str, cyclopts.Parameter(name=["--namespace", "-n"])] = "wva-training",
+    context: Annotated[str, cyclopts.Parameter()] = "",
     set_: Annotated[list[str] | None, cyclopts.Parameter(name="--set", negative="")] = None,
+    how: How | None = None,
     out: Annotated[Path | None, cyclopts.Parameter(name=["--out", "-o"])] = None,
-) -> None:
+) -> int:
     """Estimate a latency model's alpha and beta of a running server, by two benchmarks on a cluster.
 
     Parameters
     ----------
     render
         Print the pipeline's files, or write them into a directory.
+    submit
+        Run it: check the cluster, apply Task and Pipeline, start a run and follow it.
     namespace
         Where it is to run.
+    context
+        A kubeconfig's context, with --submit; default: the current one.
     set_
         A parameter of the run, as target-url=http://vllm:8000; may be repeated.
     out
-        Directory to write the files into.
+        Directory to write the files into, with --render.
     """
     from servelab.spec.errors import DocumentError
     from servelab.tekton.estimate import render_estimation
+
+    if render == submit:
+        remedy = "--render prints the pipeline's files, or writes them to -o DIRECTORY; --submit runs it."
+        raise DocumentError(("say either --render or --submit",), remedy)
+    made = render_estimation(namespace, set_ or ())
+    if submit:
+        from servelab.cli.run_estimate import submit_estimation
+
+        return asyncio.run(submit_estimation(made, how or How(), Where(namespace, context)))
+    _print_files(made.texts, out)
+    return 0
+
+
+def _print_files(texts: Mapping[str, str], out: Path | None) -> None:
     from servelab.tekton.shipped import joined
 
-    if not render:
-        raise DocumentError(("say what to do",), "servelab tekton estimate --render prints the pipeline.")
-    texts = render_estimation(namespace, set_ or ()).texts
     if out is None:
         sys.stdout.write(joined([f"# {name}\n{text}" for name, text in texts.items()]))
         return

@@ -13,13 +13,15 @@ from servelab.tekton.check.check import check_objects
 from servelab.tekton.check.known import known_of
 from servelab.tekton.check.names import wrong_label
 from servelab.tekton.compile import shortened
+from servelab.tekton.experiment import Experiment
 from servelab.tekton.write import to_yaml
 
 GROUP = "estimation"
 NAMESPACE = "wva-training"
-RUN = "pipelinerun.example.yaml"
+RUN, PIPELINE = "pipelinerun.example.yaml", "pipeline.yaml"
 SECRET = "99-hf-secret.example.yaml"  # noqa: S105 - the name of a file
-APPLIED = ("task-calculate-params.yaml", "pipeline.yaml")
+APPLIED = ("task-calculate-params.yaml", PIPELINE)
+GENERATOR, GENERATOR_HOME = "guidellm-load-generator", "pipelines"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class Estimation:
         for item in found:
             item["metadata"]["namespace"] = namespace
         return tuple(found)
+
+    @property
+    def experiment(self) -> Experiment:
+        """What is submitted; the pipeline is a template without anything to fill in."""
+        return Experiment(self.texts[PIPELINE], "{}\n", self.texts[RUN])
 
 
 def render_estimation(namespace: str = NAMESPACE, parameters: Iterable[str] = ()) -> Estimation:

@@ -44,16 +44,21 @@ def render_study(
     namespace: str = "default",
     experiment: str | None = None,
     values: Mapping[str, Any] | None = None,
+    *,
+    dry: bool = False,
 ) -> Rendering:
     """Render ``study``, whose treatments are explicit.
 
-    ``experiment`` names the run, by default the study's name; ``values`` replace the shipped ones.
+    ``experiment`` names the run, by default the study's name; ``values`` replace the shipped ones. With ``dry`` each
+    step only says what it would do.
 
     Raises:
         DocumentError: the study, or its names, cannot be run as a pipeline.
     """
     base = values if values is not None else read_mapping(shipped.text(GROUP, "values.yaml"), "values.yaml")
     made = study_values(study, base)
+    if dry:
+        made |= {"debug": True, "workload": {**made["workload"], "harness": "nop"}}
     name = experiment or study.name
     _check_name(name, made)
     compiled = compile_template(shipped.text(GROUP, "pipeline.yaml.j2"), made, "pipeline.yaml.j2")

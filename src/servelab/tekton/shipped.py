@@ -11,7 +11,8 @@ import yaml
 
 from servelab.spec.errors import NotFoundError
 
-GROUPS = ("step-actions", "tasks", "data-collection", "estimation")
+GROUPS = ("step-actions", "tasks", "load-generator", "data-collection", "estimation")
+NAMED = ("step-actions", "tasks", "load-generator")
 ROLES = "roles"
 
 
@@ -52,10 +53,10 @@ def manifests(what: str) -> str:
         return text("data-collection", "roles.yaml")
     if what in {"step-actions", "tasks"}:
         return joined([text(what, name) for name in names(what)])
-    for group in ("step-actions", "tasks"):
+    for group in NAMED:
         if f"{what}.yaml" in names(group):
             return text(group, f"{what}.yaml")
-    known = [ROLES, "step-actions", "tasks", *(name.removesuffix(".yaml") for name in names("tasks"))]
+    known = [ROLES, "step-actions", "tasks", *(name.removesuffix(".yaml") for group in NAMED for name in names(group))]
     raise NotFoundError(f"no manifests {what!r}", f"There are {', '.join(known)}.")
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from servelab.engines.flags import flags
+from servelab.harnesses.external import inference_perf
+from servelab.harnesses.external.lengths import CLOSED
 from servelab.spec.base import Parameters
 from servelab.spec.errors import DocumentError
 from servelab.spec.study import Study
 from servelab.spec.workload import Load, Tokens, Workload
+from servelab.tekton.chart import STARTED, argument_rules, engine_rules
 
-ENGINE = "vllm"
-HARNESSES = ("guidellm", "nop")
+HARNESSES = ("guidellm", "inference-perf", "nop")
+BUILTIN = "builtin"
+"""The default of a study, which has no image: guidellm takes its place."""
+
 LIMITS = ("max_model_len", "max_num_batched_tokens", "max_num_seqs")
-CONTAINER = 'decode.containers[name="vllm"]'
-IMAGE = "vllm/vllm-openai"
+"""vLLM's arguments that the original pipeline knows by name."""
 
 
 def study_values(study: Study, base: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,31 +35,51 @@ def study_values(study: Study, base: Mapping[str, Any]) -> dict[str, Any]:
         stack.pop(name.upper(), None)
     fixed = study.engine.arguments
     treatments = [
-        treatment(number, {**fixed, **parameters}, parameters)
+        treatment(study.engine.name, number, {**fixed, **parameters}, parameters)
         for number, parameters in enumerate(study.design or ({},))
     ]
     stack |= {
+        "engine": study.engine.name,
         "treatments": {"explicit": treatments},
-        "overrides": [*stack.get("overrides", ()), *_engine_rules(study)],
+        "overrides": [*engine_rules(study.engine), *stack.get("overrides", ())],
         "workload": {"app": study.workload.name, "profile": profile(study.workload, study.load)},
         "parallel": study.budget.parallel >= len(treatments),
     }
-    harness = study.harness.name if study.harness.name in HARNESSES else "guidellm"
+    harness = HARNESSES[0] if study.harness.name == BUILTIN else study.harness.name
+    workload = {**base.get("workload", {}), "harness": harness, "timeout": f"{_seconds(study):.0f}s"}
+    if harness == "inference-perf":
+        workload["profileTemplate"] = inference_perf_profile(study)
     return {
         **base,
         "experiment": {"name": study.name, "description": study.description or f"servelab study {study.name}"},
         "stack": stack,
-        "workload": {**base.get("workload", {}), "harness": harness, "timeout": f"{_seconds(study):.0f}s"},
+        "workload": workload,
     }
 
 
-def treatment(number: int, arguments: Parameters, settings: Parameters) -> dict[str, Any]:
+def treatment(engine: str, number: int, arguments: Parameters, settings: Parameters) -> dict[str, Any]:
     """One deployment; its id is short, since it is part of names that may have 53 characters."""
-    left = dict(arguments)
-    found: dict[str, Any] = {"id": f"t{number}", "tensorParallelism": left.pop("tensor_parallel_size", 1)}
-    found |= {name.upper(): left.pop(name) for name in LIMITS if name in left}
-    found["overrides"] = [f"{CONTAINER}.args={argument}" for argument in _arguments(left)]
-    return {**found, "settings": dict(settings)}
+    left, started = dict(arguments), STARTED[engine]
+    found: dict[str, Any] = {"id": f"t{number}", "tensorParallelism": left.get(started.parallelism, 1)}
+    if not started.command:
+        left.pop(started.parallelism, None)
+        found |= {name.upper(): left.pop(name) for name in LIMITS if name in left}
+    return {**found, "overrides": list(argument_rules(engine, left)), "settings": dict(settings)}
+
+
+def inference_perf_profile(study: Study) -> dict[str, Any]:
+    """The configuration of inference-perf, a stage for each level; the Task adds server, model and storage."""
+    points = study.load.points
+    stages = [inference_perf.stage(point, point.requests, point.seconds) for point in points]
+    kind = "concurrent" if points[0].kind in CLOSED else points[0].kind
+    return {
+        "api": {"type": "completion", "streaming": True},
+        "data": inference_perf.data(study.workload, inference_perf.count(stages), study.workload.seed),
+        "load": {"type": kind, "interval": 0, "stages": stages, "base_seed": study.workload.seed},
+        "server": {"ignore_eos": True},
+        "tokenizer": {"pretrained_model_name_or_path": study.model.tokenizer or study.model.id},
+        "report": {"request_lifecycle": {"per_request": True, "use_server_output_tokens": True}},
+    }
 
 
 def profile(workload: Workload, load: Load) -> dict[str, Any]:
@@ -75,13 +97,16 @@ def _faults(study: Study) -> Iterator[str]:
     workload, load = study.workload, study.load
     if study.space is not None:
         yield "space: a pipeline runs explicit configurations; write factors or treatments"
-    if study.engine.name != ENGINE:
-        yield f"engine: the pipeline deploys vLLM, not {study.engine.name}"
+    if study.platform.name == "endpoint":
+        yield "platform: the pipeline deploys the engine itself, it does not measure a server that runs already"
+    if study.engine.name not in STARTED:
+        yield f"engine: the pipeline deploys {' or '.join(STARTED)}, not {study.engine.name}"
     if study.engine.environment_from:
         names = ", ".join(study.engine.environment_from)
         yield f"engine.environment_from: {names} would have to come from a secret; name it in the values of the chart"
-    if study.harness.name not in (*HARNESSES, "builtin"):
-        yield f"harness: the pipeline loads with {' or '.join(HARNESSES)}, not {study.harness.name}"
+    if study.harness.name not in (*HARNESSES, BUILTIN):
+        known = f"{', '.join(HARNESSES[:-1])} or {HARNESSES[-1]}"
+        yield f"harness: the pipeline loads with {known}, not {study.harness.name}"
     if workload.turns > 1 or workload.dataset or workload.trace or workload.extra:
         yield "workload: the pipeline sends synthetic prompts of one turn, without further fields"
     for name in ("prompt", "output"):
@@ -89,31 +114,10 @@ def _faults(study: Study) -> Iterator[str]:
             yield f"workload.{name}: lengths vary normally or not at all in the pipeline"
     if load.ramp or load.replay or load.saturation or (load.rate and load.arrival == "gamma"):
         yield "load: the pipeline knows concurrency, constant and Poisson rates, synchronous, throughput and sweep"
-
-
-def _arguments(arguments: Parameters) -> Iterator[str]:
-    for name, value in arguments.items():
-        words = flags(ENGINE, {name: value})
-        if words:
-            yield "=".join(words)
-
-
-def _engine_rules(study: Study) -> Iterator[str]:
-    engine = study.engine
-    image = engine.image or (f"{IMAGE}:v{engine.version.removeprefix('v')}" if engine.version else None)
-    if image:
-        yield f"{CONTAINER}.image={image}"
-        yield f"decode.initContainers[0].image={image}"
-    for name, value in engine.environment.items():
-        yield f'{CONTAINER}.env[name="{name}"].value={json.dumps(value)}'
-    resources = {
-        "cpu": engine.resources.cpus,
-        "memory": engine.resources.memory_gb and f"{engine.resources.memory_gb:g}G",
-    }
-    for name, amount in resources.items():
-        if amount:
-            yield f"{CONTAINER}.resources.limits.{name}={json.dumps(str(amount))}"
-            yield f"{CONTAINER}.resources.requests.{name}={json.dumps(str(amount))}"
+    elif study.harness.name == "inference-perf" and (load.sweep or load.throughput):
+        yield "load: inference-perf takes concurrencies and rates; guidellm takes sweep and throughput as well"
+    elif study.harness.name == "inference-perf" and not load.rate and load.requests is None:
+        yield "load: inference-perf holds a concurrency for a count of requests, not for a time; give load.requests"
 
 
 def _lengths(name: str, tokens: Tokens) -> dict[str, Any]:

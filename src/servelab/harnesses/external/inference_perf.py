@@ -78,15 +78,15 @@ def _warnings(load: LoadPoint) -> tuple[str, ...]:
 
 def _config(job: Job, tokenizer: str, timeout: float) -> dict[str, Any]:
     load = job.load
-    stages = [_stage(load, load.requests, load.seconds)]
+    stages = [stage(load, load.requests, load.seconds)]
     if load.warmup:
-        stages.insert(0, _stage(load, warmup(load), None))
+        stages.insert(0, stage(load, warmup(load), None))
     most = int(load.level) if load.kind in CLOSED else job.max_concurrency
     workers = max(1, min(len(job.cpus) or MAX_WORKERS, MAX_WORKERS, most))
     fields = {"request": False, "response": False, "response_chunks": False, "computed_metrics": True}
     return {
         "api": {"type": "completion", "streaming": True},
-        "data": _data(job.workload, _count(stages), job.seed),
+        "data": data(job.workload, count(stages), job.seed),
         "load": {
             "type": "concurrent" if load.kind in CLOSED else load.kind,
             "interval": 0,
@@ -114,7 +114,7 @@ def _config(job: Job, tokenizer: str, timeout: float) -> dict[str, Any]:
     }
 
 
-def _stage(load: LoadPoint, requests: int | None, seconds: float | None) -> dict[str, Any]:
+def stage(load: LoadPoint, requests: int | None, seconds: float | None) -> dict[str, Any]:
     """A stage: a count of requests in a closed loop, whole seconds of a rate in an open one."""
     if load.kind in CLOSED:
         return {"num_requests": requests, "concurrency_level": int(load.level)}
@@ -123,16 +123,18 @@ def _stage(load: LoadPoint, requests: int | None, seconds: float | None) -> dict
     return {"rate": load.level, "duration": max(1, math.ceil(min(needed)))}
 
 
-def _count(stages: list[dict[str, Any]]) -> int:
+def count(stages: list[dict[str, Any]]) -> int:
+    """The requests of all stages."""
     return sum(stage.get("num_requests") or math.ceil(stage["rate"] * stage["duration"]) for stage in stages)
 
 
-def _data(workload: Workload, count: int, seed: int) -> dict[str, Any]:
+def data(workload: Workload, requests: int, seed: int) -> dict[str, Any]:
+    """The prompts, as many as there are requests."""
     if workload.prefix and workload.prefix.tokens:
         groups = workload.prefix.groups
         shared: dict[str, Any] = {
             "num_groups": groups,
-            "num_prompts_per_group": math.ceil(count / groups),
+            "num_prompts_per_group": math.ceil(requests / groups),
             "seed": seed,
         }
         shared |= {"system_prompt_len": workload.prefix.tokens, "question_len": _lengths(workload.prompt)}

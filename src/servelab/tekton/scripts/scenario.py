@@ -3,6 +3,7 @@
 
 Counts and lengths are in tokens. ``RATE`` means what the kind of load takes: requests per second, streams in
 flight (several with commas), or for a sweep the number of its levels. Warm-up requests are sent first, not counted.
+The server's address is ``TARGET``, or stands in the file ``URL_FILE``.
 """
 
 import json
@@ -36,10 +37,10 @@ def profile(kind: str, rates: list[float]) -> dict[str, Any]:
 
 def lengths(variables: Mapping[str, str], name: str) -> dict[str, int]:
     """A length and how it varies; bounds without a deviation would make it uniform between them."""
-    mean, stdev = int(variables[name.upper()]), int(variables[f"{name.upper()}_STDEV"] or 0)
+    mean, stdev = int(variables[name.upper()]), int(variables.get(f"{name.upper()}_STDEV") or 0)
     if not stdev:
         return {name: mean}
-    low, high = int(variables[f"{name.upper()}_MIN"] or 1), int(variables[f"{name.upper()}_MAX"] or 2 * mean)
+    low, high = (int(variables.get(f"{name.upper()}_{end}") or bound) for end, bound in (("MIN", 1), ("MAX", 2 * mean)))
     return {name: mean, f"{name}_stdev": stdev, f"{name}_min": low, f"{name}_max": high}
 
 
@@ -52,16 +53,18 @@ def scenario(variables: Mapping[str, str]) -> dict[str, Any]:
     data: dict[str, Any] = {"kind": "synthetic_text", **lengths(variables, "prompt_tokens")}
     data |= lengths(variables, "output_tokens")
     groups = int(variables.get("PREFIX_GROUPS") or 1)
-    if int(variables["PREFIX_TOKENS"] or 0):
+    if int(variables.get("PREFIX_TOKENS") or 0):
         data["prefix_buckets"] = [{"prefix_count": groups, "prefix_tokens": int(variables["PREFIX_TOKENS"])}]
     warmup = int(variables.get("WARMUP") or 0)
-    load = profile(variables["RATE_TYPE"], [float(rate) for rate in variables["RATE"].split(",") if rate.strip()])
+    kind = variables["RATE_TYPE"]
+    given = variables["RATE"] or (variables.get("MAX_CONCURRENCY", "") if kind == "throughput" else "")
+    load = profile(kind, [float(rate) for rate in given.split(",") if rate.strip()])
     constraints: list[dict[str, Any]] = []
     if int(variables.get("MAX_REQUESTS") or 0):
         constraints.append({"kind": "max_requests", "count": int(variables["MAX_REQUESTS"]) + warmup})
     if float(variables.get("MAX_SECONDS") or 0):
         constraints.append({"kind": "max_duration", "seconds": float(variables["MAX_SECONDS"])})
-    target = Path(variables["URL_FILE"]).read_text(encoding="utf-8").strip()
+    target = variables.get("TARGET") or Path(variables["URL_FILE"]).read_text(encoding="utf-8").strip()
     backend = {"kind": "openai_http", "target": target}
     if variables.get("MODEL"):
         backend["model"] = variables["MODEL"]
