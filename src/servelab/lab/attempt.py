@@ -93,11 +93,8 @@ def _teller(setup: Setup, trial: Trial) -> Tell:
 
 def _launch(setup: Setup, trial: Trial, address: Address, devices: tuple[str, ...]) -> Launch:
     launch = setup.engine.launch(setup.model, setup.config, trial.parameters, address)
-    environment = dict(launch.environment)
-    if devices:
-        environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
     count = accelerator_count(setup.study, trial.parameters)
-    return launch.model_copy(update={"environment": environment, "accelerators": count})
+    return launch.model_copy(update={"accelerators": count, "devices": devices})
 
 
 def _deployment(setup: Setup, launch: Launch, running: Running) -> Deployment:

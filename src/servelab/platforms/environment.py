@@ -14,7 +14,7 @@ _SECRET = re.compile(
 
 
 def engine_environment(launch: Launch) -> dict[str, str]:
-    """Our environment less what looks like a secret, then the launch's variables and those it names.
+    """Our environment less what looks like a secret, then the launch's variables, those it names, and its devices.
 
     Raises:
         DeployError: a variable that the study names is not set.
@@ -25,4 +25,6 @@ def engine_environment(launch: Launch) -> dict[str, str]:
         if name not in os.environ:
             raise DeployError(f"the study passes on {name}, which is not set", f"Set it: export {name}=...")
         environment[name] = os.environ[name]
+    if launch.devices:
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(launch.devices)
     return environment

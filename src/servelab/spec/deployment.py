@@ -48,7 +48,8 @@ class Launch(Spec):
     address: Address
     ready_path: str = "/health"
     metrics_path: str | None = "/metrics"
-    accelerators: int = 0
+    accelerators: int = Field(default=0, description="how many it holds")
+    devices: tuple[str, ...] = Field(default=(), description="which ones, by UUID or index; empty: not known")
 
 
 class Deployment(Spec):
