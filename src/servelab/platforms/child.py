@@ -13,11 +13,9 @@ from servelab.platforms.base import Exit, ExitedError
 from servelab.platforms.logfile import cap, tail
 from servelab.platforms.marked import KILL_WAIT, identity, kill, marked_processes
 from servelab.platforms.proc import group_end, process_end
-from servelab.platforms.ready import answers
+from servelab.platforms.ready import ready_unless
 from servelab.spec.deployment import Launch, Mark
 
-FIRST_LOOK = 0.02  # seconds between looks at the ready path: at first, and at most
-SLOWEST_LOOK = 0.25
 LOG_CHECK = 10.0  # seconds between looks at the size of the log
 
 
@@ -46,15 +44,8 @@ class RunningProcess:
             ExitedError: it ended first.
             TimeoutError: it was not ready in time.
         """
-        pause = FIRST_LOOK
-        async with asyncio.timeout(timeout):
-            while not self._ended.is_set():
-                if await answers(self._ready_url):
-                    return
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._ended.wait(), pause)
-                pause = min(SLOWEST_LOOK, pause * 1.5)
-        raise ExitedError(self._exit())
+        if not await ready_unless(self._ended, self._ready_url, timeout):
+            raise ExitedError(self._exit())
 
     async def wait_exit(self) -> Exit:
         """Return when the engine has ended by itself."""

@@ -20,11 +20,21 @@ def engine_environment(launch: Launch) -> dict[str, str]:
         DeployError: a variable that the study names is not set.
     """
     environment = {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
-    environment |= launch.environment
+    environment |= passed_on(launch)
+    if launch.devices:
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(launch.devices)
+    return environment
+
+
+def passed_on(launch: Launch) -> dict[str, str]:
+    """The launch's own variables, and those of ours that it names.
+
+    Raises:
+        DeployError: a variable that the study names is not set.
+    """
+    environment = dict(launch.environment)
     for name in launch.environment_from:
         if name not in os.environ:
             raise DeployError(f"the study passes on {name}, which is not set", f"Set it: export {name}=...")
         environment[name] = os.environ[name]
-    if launch.devices:
-        environment["CUDA_VISIBLE_DEVICES"] = ",".join(launch.devices)
     return environment

@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 PATIENCE = 5.0  # seconds for one answer
+FIRST_LOOK = 0.02  # seconds between looks at the ready path: at first, and at most
+SLOWEST_LOOK = 0.25
+
+
+async def ready_unless(ended: asyncio.Event, url: str, timeout: float) -> bool:
+    """Whether the server answers at ``url`` before it has ended.
+
+    Raises:
+        TimeoutError: neither happened within ``timeout`` seconds.
+    """
+    pause = FIRST_LOOK
+    async with asyncio.timeout(timeout):
+        while not ended.is_set():
+            if await answers(url):
+                return True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), pause)
+            pause = min(SLOWEST_LOOK, pause * 1.5)
+    return False
 
 
 async def answers(url: str) -> bool:

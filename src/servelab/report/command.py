@@ -5,19 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from servelab.catalog.containers import Mount, mounted
 from servelab.spec.base import Spec
-
-MODELS = "/models"
-"""Where local model files lie inside a container."""
-
-_PATH_FLAGS = ("--model", "--model-path", "--tokenizer", "--tokenizer-path", "--chat-template", "--mmproj")
-
-
-class Mount(Spec):
-    """A local path and where a container sees it."""
-
-    source: str
-    target: str
 
 
 class ContainerCommand(Spec):
@@ -58,7 +47,7 @@ def is_embedded(engine: str, measured: Sequence[str]) -> bool:
 def shell_command(engine: str, measured: Sequence[str], port: int) -> tuple[str, ...]:
     """The measured command on the engine's usual port; llama-server where its library was measured."""
     program, arguments = split_program(measured)
-    if is_embedded(engine, measured):
+    if engine == "llamacpp" and (is_embedded(engine, measured) or program[0] == "/app/llama-server"):
         program = ("llama-server",)
     return with_option((*program, *arguments), "--port", str(port))
 
@@ -67,28 +56,6 @@ def container_command(engine: str, measured: Sequence[str], port: int) -> Contai
     """The same inside a container: listening to everyone, with local paths below /models."""
     program, arguments = split_program(shell_command(engine, measured, port))
     arguments = with_option(arguments, "--host", "0.0.0.0")  # noqa: S104 - of the container's own network
-    arguments, mounts = _mounted(arguments, positional=program[-1] == "serve")
+    arguments, mounts = mounted(arguments, positional=program[-1] == "serve")
     entrypoint = ("/app/llama-server",) if engine == "llamacpp" else (PurePosixPath(program[0]).name, *program[1:])
     return ContainerCommand(entrypoint=entrypoint, arguments=arguments, mounts=mounts)
-
-
-def _mounted(arguments: Sequence[str], positional: bool) -> tuple[tuple[str, ...], tuple[Mount, ...]]:
-    """Arguments with local paths moved below MODELS, and the mounts that this takes."""
-    found, mounts = list(arguments), {}
-    for index, word in enumerate(found):
-        flag, equals, value = word.partition("=")
-        before = found[index - 1] if index else ("--model" if positional else "")
-        if equals and flag in _PATH_FLAGS and value.startswith("/"):
-            mount = _mount(value)
-            found[index] = f"{flag}={mount.target}"
-        elif before in _PATH_FLAGS and word.startswith("/"):
-            mount = _mount(word)
-            found[index] = mount.target
-        else:
-            continue
-        mounts[mount.target] = mount
-    return tuple(found), tuple(mounts.values())
-
-
-def _mount(path: str) -> Mount:
-    return Mount(source=path, target=f"{MODELS}/{PurePosixPath(path).name}")

@@ -25,7 +25,8 @@ def comment_lines(advice: Recommendation) -> list[str]:
 
 def container_notes(advice: Recommendation) -> list[str]:
     """What a container changes against what was measured."""
-    notes = ["the image is the engine's published one; servelab measured without this container"]
+    measured_without = "the image is the engine's published one; servelab measured without this container"
+    notes = [] if advice.contained else [measured_without]
     if advice.accelerators and not advice.resources.accelerators:
         notes.append(f"{advice.accelerators} GPU(s) assumed, since the study's engine.resources does not say")
     return notes

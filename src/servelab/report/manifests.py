@@ -10,7 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.representer import SafeRepresenter
 
-from servelab.report.command import MODELS
+from servelab.catalog.containers import MODELS
 from servelab.report.forms import comment_lines, commented, container_notes
 from servelab.report.recommend import Recommendation
 

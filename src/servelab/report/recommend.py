@@ -50,6 +50,7 @@ class Recommendation(Spec):
     port: int
     accelerators: int = 0
     resources: Resources = Resources()
+    contained: bool = False
     ready_path: str = "/health"
     ready_timeout: float = 600.0
     evidence: tuple[str, ...] = ()
@@ -172,6 +173,7 @@ def recommend_from(found: Digest, launch: Launch | None = None) -> Recommendatio
         port=port,
         accelerators=devices,
         resources=study.engine.resources,
+        contained=study.platform.name == "docker",
         ready_path=launch.ready_path if launch else "/health",
         ready_timeout=study.budget.timeouts.ready,
         evidence=tuple(_evidence(found, measured)),
@@ -239,8 +241,9 @@ def untested(found: Digest) -> list[str]:
         "other versions of the engine, other machines, other models",
         "the quality of the answers: quantization, cache types and speculative decoding can change them",
         f"anything longer than {max(longest, 1):.0f} s under load: slow leaks and heat do not show in that time",
-        "containers: those forms hold the same arguments but were not run",
     ]
+    if study.platform.name != "docker":
+        lines.append("containers: those forms hold the same arguments but were not run")
     chosen = found.trial(found.verdict.trial)
     if chosen is not None and is_embedded(study.engine.name, _measured_command(found, chosen)):
         lines.append("the llama-server program itself: the same library was measured inside servelab's own process")

@@ -20,6 +20,7 @@ from servelab.spec.model import EngineConfig, Model
 
 EMBEDDED = (sys.executable, "-m", "servelab.engines.llamacpp.server")
 LLAMA_SERVER = "llama-server"
+IN_IMAGE = "/app/llama-server"  # which is on no PATH there
 PATIENCE = 10.0  # seconds for a program to say its version
 
 
@@ -75,7 +76,7 @@ def _program(config: EngineConfig) -> tuple[str, ...]:
     if config.executable is not None:
         return (config.executable,)
     if config.image is not None:
-        return (LLAMA_SERVER,)
+        return (IN_IMAGE,)
     if installed_version("xllamacpp") is not None:
         return EMBEDDED
     found = shutil.which(LLAMA_SERVER)

@@ -43,10 +43,12 @@ class Simulated:
             profile = ("--profile", config.profile)
         arguments = {**config.arguments, **parameters}
         listening = ("--host", address.host, "--port", str(address.port))
-        program = (sys.executable, "-m", "servelab.engines.simulated")
+        python = "python3" if config.image else sys.executable
+        program = (python, "-m", "servelab.engines.simulated")
         return Launch(
             command=(*program, model.name, *profile, *listening, *flags(self.name, arguments)),
             environment=config.environment,
+            image=config.image,
             address=address,
         )
 

@@ -1,0 +1,100 @@
+"""The way to the Docker Engine, and what its errors mean."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from servelab.spec.errors import DeployError, MachineError
+
+if TYPE_CHECKING:
+    from aiodocker import Docker
+
+UNREACHABLE = 900  # aiodocker's status for an engine that does not answer
+LOCAL = ("", "localhost", "127.0.0.1", "::1")
+START_IT = (
+    "Start it (systemctl start docker), let this user reach its socket (group docker), or name another in DOCKER_HOST; "
+    "see: servelab doctor --platform docker"
+)
+
+Result = TypeVar("Result")
+
+
+@asynccontextmanager
+async def connected(host: str | None) -> AsyncIterator[Docker]:
+    """A client of the engine.
+
+    Raises:
+        MachineError: it cannot be reached, or is another machine's.
+    """
+    client = await open_client(host)
+    try:
+        yield client
+    except OSError as error:
+        raise MachineError(f"the Docker Engine went away: {error}", START_IT) from error
+    finally:
+        await client.close()
+
+
+async def open_client(host: str | None) -> Docker:
+    """A client of the engine, to be closed.
+
+    Raises:
+        MachineError: there is no engine, or it is another machine's, whose loopback we cannot reach.
+    """
+    from aiodocker import Docker
+
+    try:
+        client = Docker(url=host)
+    except (AssertionError, ValueError) as error:
+        raise MachineError("there is no Docker Engine here: no DOCKER_HOST, and no socket", START_IT) from error
+    address = urlsplit(client._connection_info)
+    if address.scheme != "unix" and address.hostname not in LOCAL:
+        await client.close()
+        raise MachineError(
+            f"the Docker Engine at {address.scheme}://{address.hostname} is another machine's",
+            "Run servelab there: engines listen on the loopback of the machine that runs them, and so do their GPUs.",
+        )
+    return client
+
+
+def meaning(error: Exception, doing: str) -> DeployError:
+    """What the engine's refusal means: the machine's fault, or the configuration's."""
+    said = getattr(error, "message", str(error)).strip()
+    status = getattr(error, "status", 0)
+    if status == UNREACHABLE:
+        return MachineError(f"the Docker Engine cannot be reached: {said}", START_IT)
+    for word, remedy in _REMEDIES.items():
+        if word in said.lower():
+            return DeployError(f"Docker cannot {doing}: {said}", remedy)
+    for word, remedy in _PASSING.items():
+        if word in said.lower():
+            return MachineError(f"Docker cannot {doing}: {said}", remedy)
+    return DeployError(f"Docker cannot {doing} ({status}): {said}", "Try it by hand, with docker run.")
+
+
+_REMEDIES = {
+    "executable file not found": "The image has no such program: check engine.image and engine.executable.",
+    "bind source path does not exist": "Check model.path: it must exist on the machine of the Docker Engine.",
+}
+_PASSING = {
+    "could not select device driver": "Install the NVIDIA Container Toolkit: nvidia-ctk runtime configure "
+    "--runtime=docker, then systemctl restart docker.",
+    "nvidia-container-cli": "The NVIDIA driver and its container toolkit do not work together; try: "
+    "docker run --rm --gpus all ubuntu nvidia-smi",
+    "port is already allocated": "Another program took the port first; it is tried again on another.",
+    "address already in use": "Another program took the port first; it is tried again on another.",
+    "no space left on device": "Free some space where Docker keeps its files: docker system df, docker image prune.",
+    "requested cpus are not available": "Name cores of the Docker Engine's in platform.options.cpus.",
+    "permission denied": "Let this user reach Docker's socket (group docker).",
+}
+
+
+def at_once(work: Coroutine[Any, Any, Result]) -> Result:
+    """Do asynchronous work to its end, whether or not an event loop runs here."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
