@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from servelab.perf.two_point import ReportError, two_points
 from servelab.tekton import shipped
-from servelab.tekton.scripts.parameters import ReportError, two_points
 from servelab.tekton.scripts.scenario import profile
 from servelab.tekton.scripts.upload import signed
 from tests.tekton.steps import Run

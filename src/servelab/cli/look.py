@@ -132,6 +132,7 @@ def export(
     study: StudyName = "",
     *,
     output: Annotated[Path, cyclopts.Parameter(name=["--output", "-o"])],
+    traces: Annotated[bool, cyclopts.Parameter(negative="")] = False,
     store: StoreUrl = None,
 ) -> None:
     """Write trials.csv, report.json, and each measurement as llm-d Benchmark Report v0.2.
@@ -140,12 +141,17 @@ def export(
     ----------
     output
         Directory.
+    traces
+        Write the requests of each measurement too, as the trace pair that blis replay and blis calibrate read.
     """
+    from servelab.lab.results import write_traces
     from servelab.report.exports import export_study
 
     opened = open_store(store)
     record = opened.get_study(study)
-    for path in export_study(record, opened.trials(record.id, with_reports=True), output):
+    trials = opened.trials(record.id, with_reports=True)
+    written = [*export_study(record, trials, output), *(write_traces(record, trials, output) if traces else ())]
+    for path in written:
         console.print(str(path), markup=False)
 
 

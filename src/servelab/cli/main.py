@@ -34,6 +34,7 @@ COMMANDS = {
         "quickstart": ("run:quickstart", "Tune llama.cpp on this machine, and say how to serve it."),
         "run": ("run:run", "Run a study from a YAML or JSON document."),
         "tune": ("run:tune", "Tune an engine for a model and a workload, without writing a document."),
+        "estimate": ("estimate:estimate", "Estimate the coefficients of a server's latency model."),
         "resume": ("run:resume", "Go on with a study that was interrupted."),
         "worker": ("run:worker", "Help with a study in a shared PostgreSQL store."),
         "pause": ("control:pause", "Let the running trials of a study finish, and start no more."),
@@ -45,6 +46,10 @@ COMMANDS = {
         "report": ("look:report", "Write the report of a study and print its summary."),
         "recommend": ("look:recommend", "Print how to serve, in the form you ask for."),
         "compare": ("look:compare", "Compare trials side by side."),
+        "coefficients": (
+            "coefficients:coefficients",
+            "Show estimated coefficients, or write them as others read them.",
+        ),
         "export": ("look:export", "Write a study's trials and reports as files."),
         "import-report": ("harnesses:import_report", "Read the results of other load generators."),
     },

@@ -35,7 +35,7 @@ Output = Annotated[Path | None, cyclopts.Parameter(name=["--output", "-o"], help
 
 def quickstart(*, output: Output = None, store: StoreUrl = None, json: Json = False) -> int:
     """Tune llama.cpp for a chat workload under an SLO on this machine."""
-    return _create_and_run(quickstart_study(), store, output, json)
+    return create_and_run(quickstart_study(), store, output, json)
 
 
 def run(study: Path, *, output: Output = None, store: StoreUrl = None, json: Json = False) -> int:
@@ -46,7 +46,7 @@ def run(study: Path, *, output: Output = None, store: StoreUrl = None, json: Jso
     study
         The study, YAML or JSON; - reads standard input.
     """
-    return _create_and_run(load_study(read_text(study), str(study)), store, output, json)
+    return create_and_run(load_study(read_text(study), str(study)), store, output, json)
 
 
 def tune(
@@ -57,7 +57,7 @@ def tune(
     json: Json = False,
 ) -> int:
     """Tune an engine: its tunable arguments are the space, narrowed by --parameter."""
-    return _create_and_run(tuning_study(request), store, output, json)
+    return create_and_run(tuning_study(request), store, output, json)
 
 
 def resume(study: str = "", *, output: Output = None, store: StoreUrl = None, json: Json = False) -> int:
@@ -89,7 +89,8 @@ def worker(study: str, *, store: StoreUrl = None, json: Json = False) -> int:
     return _conclude(opened, opened.get_study(record.id), json)
 
 
-def _create_and_run(study: Study, store: str | None, output: Path | None, json: bool) -> int:
+def create_and_run(study: Study, store: str | None, output: Path | None, json: bool) -> int:
+    """Check a study, store it, and run it to its end."""
     for warning in require_valid(study):
         notes.print(f"[yellow]warning:[/] {escape(warning)}")
     opened = open_store(store)
@@ -105,6 +106,10 @@ def _run(store: Store, record: StudyRecord, output: Path | None, json: bool) -> 
         notes.print(f"interrupted; go on with [bold]servelab resume {record.id}[/]")
         return EXIT_INTERRUPTED
     record = store.get_study(record.id)
+    if record.state == "complete" and record.study.load.estimate:
+        from servelab.cli.estimate import conclude
+
+        return conclude(store, record, output, json)
     if record.state in ("complete", "failed"):
         files = finish_report(store, record, output or results_directory(record.id))
         if not json:

@@ -51,7 +51,7 @@ def plan(study: Path, *, json: Json = False) -> None:
         print_json(made)
         return
     console.print(f"[bold]{loaded.name}[/]: {made.trials} trials, then {made.verification_trials} to verify the best")
-    at_most = "at most " if loaded.load.saturation else ""
+    at_most = "at most " if loaded.load.saturation or loaded.load.estimate else ""
     console.print(f"  {at_most}{made.measurements_per_trial} measurement(s) of each, engine up throughout")
     if made.load_seconds is not None:
         console.print(f"  at most {made.load_seconds / 60:.0f} minutes under load, engine starts not counted")

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from servelab.harnesses.base import Job, Progress
+from servelab.lab.paths import measurement_directory
 from servelab.lab.screening import hopeless, shortened
 from servelab.lab.seeds import measurement_seed
 from servelab.lab.setup import Setup
+from servelab.perf.design import next_level
+from servelab.perf.sample import samples
 from servelab.spec.deployment import Deployment
 from servelab.spec.errors import MeasureError
 from servelab.spec.model import Model
@@ -67,7 +70,7 @@ class _Bench:
 
     async def _measure(self, phase: Phase, point: int, repeat: int, load: LoadPoint, again: bool = False) -> Report:
         study = self.setup.study
-        directory = self.directory / f"{phase}-{point}-{repeat}"
+        directory = measurement_directory(self.directory, phase, point, repeat)
         # Left by an attempt that died before its report was stored.
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
@@ -118,6 +121,8 @@ async def measure_trial(
             return Measured("stopped", reason)
     if setup.study.load.saturation:
         return Measured("complete", await _saturate(bench))
+    if setup.study.load.estimate:
+        return Measured("complete", await _estimate(bench))
     loads = list(setup.study.load.points)
     for repeat in range(setup.study.budget.repeats):
         reports = [await bench.report("full", index, repeat, load) for index, load in enumerate(loads)]
@@ -138,6 +143,20 @@ async def _saturate(bench: _Bench) -> str:
     if ("full", 0, 0) not in bench.done:
         bench.keep("full", 0, 0, report)
     return finding
+
+
+async def _estimate(bench: _Bench) -> str:
+    """Measure the levels that a latency model is best fitted to; returns how many they were, for people."""
+    reports: list[Report] = []
+    while (load := _next_level(bench, reports)) is not None:
+        reports.append(await bench.report("full", len(reports), 0, load))
+    return f"{len(reports)} measurements at {len({report.load.level for report in reports})} levels"
+
+
+def _next_level(bench: _Bench, reports: list[Report]) -> LoadPoint | None:
+    places = [measurement_directory(bench.directory, "full", index, 0) for index in range(len(reports))]
+    spent = sum(report.duration + report.metrics.get("e2e_mean", 0.0) for report in reports)
+    return next_level(bench.setup.study.load, samples(zip(reports, places, strict=True)), spent)
 
 
 def with_sample_warnings(study: Study, report: Report) -> Report:

@@ -17,3 +17,8 @@ def data_directory() -> Path:
 def trial_directory(study_id: str, number: int) -> Path:
     """Logs and records of one trial. Study ids are DNS labels, so the path stays below the data directory."""
     return data_directory() / "studies" / study_id / f"trial-{number:04d}"
+
+
+def measurement_directory(trial: Path, phase: str, point: int, repeat: int) -> Path:
+    """Records of one measurement, below its trial's directory."""
+    return trial / f"{phase}-{point}-{repeat}"

@@ -55,12 +55,15 @@ def make_plan(study: Study) -> Plan:
     trials = planned_trials(study)
     verification = study.budget.verification
     retests = (verification.top + 1) * verification.rounds if study.objectives and verification.top else 0
-    levels = most_probes(study.load) if study.load.saturation else study.load.sweep or len(study.load.points)
+    load = study.load
+    levels = most_probes(load) if load.saturation else load.sweep or len(load.points)
+    if load.estimate:
+        levels = load.estimate.most
     return Plan(
         trials=trials,
         verification_trials=retests,
         measurements_per_trial=levels * study.budget.repeats,
-        adaptive=study.load.adaptive,
+        adaptive=load.adaptive,
         load_seconds=_load_seconds(study, trials, retests),
         first=tuple(Planned(parameters=p, command=_command(study, p)) for p in _first(study, trials)),
     )

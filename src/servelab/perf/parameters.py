@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from pydantic import Field, ValidationError, model_validator
 
-from servelab.perf.models import MODELS, DecodeModel, Lengths, PerformanceModel, PrefillModel
+from servelab.perf.models import (
+    MODELS,
+    DecodeModel,
+    Lengths,
+    LinearBatch,
+    LinearPrefill,
+    PerformanceModel,
+    PrefillModel,
+)
 from servelab.spec.base import Spec
 from servelab.spec.errors import DocumentError, NotFoundError
 
@@ -125,6 +133,16 @@ class Origin(Spec):
     created_at: str = ""
 
 
+class TwoPoint(Spec):
+    """What the estimation pipeline's parameters.json holds, latencies in ms; alpha and beta are of ``linear-batch``."""
+
+    itl_synchronous: float
+    itl_throughput: float
+    batch_size: float
+    alpha: float
+    beta: float
+
+
 class Parameters(Spec):
     """Fitted models of one deployment. ``decode`` and ``prefill`` name the ones to predict with."""
 
@@ -134,6 +152,7 @@ class Parameters(Spec):
     prefill: str | None = Field(default=None, description="the model that tells TTFT best, where one is known")
     workload: FittedWorkload = FittedWorkload()
     provenance: Origin
+    two_point: TwoPoint | None = Field(default=None, description="in a file, its fields stand at the top")
     warnings: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -198,13 +217,18 @@ def read_parameters(path: Path) -> Parameters:
         raise DocumentError((f"cannot read {path}: {error.strerror or error}",)) from error
     except ValueError as error:
         raise DocumentError((f"{path} is not JSON: {error}",)) from None
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
+    pipeline = set(TwoPoint.model_fields)
+    if not isinstance(data, dict) or (data.get("format") != FORMAT and set(data) != pipeline):
         raise DocumentError(
             (f"{path} is not of the format {FORMAT}",),
-            "servelab estimate writes it; a parameters.json of the two-point pipeline is read by "
-            "servelab estimate --two-point with its values.",
+            "Files that servelab estimate writes can be read, and the parameters.json of the estimation pipeline.",
         )
     try:
+        if "format" not in data:
+            return of_two_points(TwoPoint.model_validate(data), Origin(method="two-point", files=(str(path),)))
+        if pipeline <= set(data):
+            found = {name: data.pop(name) for name in TwoPoint.model_fields}
+            data["two_point"] = found
         return Parameters.model_validate(data)
     except ValidationError as error:
         problems = (f"{path}: {'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors())
@@ -218,9 +242,38 @@ def write_parameters(parameters: Parameters, path: Path) -> None:
         DocumentError: the file cannot be written.
     """
     try:
-        path.write_text(json.dumps(parameters.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(file_data(parameters), indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise DocumentError((f"cannot write {path}: {error.strerror or error}",)) from error
+
+
+def file_data(parameters: Parameters) -> dict[str, Any]:
+    """What a file holds; of the two-point formula, the fields of the pipeline's parameters.json come first."""
+    data = parameters.model_dump(mode="json", exclude={"two_point"})
+    return data if parameters.two_point is None else {**parameters.two_point.model_dump(), **data}
+
+
+def of_two_points(
+    found: TwoPoint,
+    origin: Origin,
+    prefill: LinearPrefill | None = None,
+    workload: FittedWorkload | None = None,
+    warnings: tuple[str, ...] = (),
+) -> Parameters:
+    """The parameters of two points: exact by construction, so that nothing is known of their uncertainty."""
+    batch = {"batch": Span(low=1, high=found.batch_size)}
+    fits = [Fit.of(LinearBatch(found.alpha / 1000, found.beta / 1000), valid=batch, goodness=Goodness(points=2))]
+    if prefill is not None:
+        fits.append(Fit.of(prefill, valid=batch, goodness=Goodness(points=2)))
+    return Parameters(
+        fits=tuple(fits),
+        decode=LinearBatch.name,
+        prefill=None if prefill is None else prefill.name,
+        workload=workload or FittedWorkload(),
+        provenance=origin,
+        two_point=found,
+        warnings=warnings,
+    )
 
 
 def in_milliseconds(value: float, unit: str) -> str:

@@ -91,6 +91,8 @@ def _levels_text(load: Load) -> str:
     if load.saturation:
         search = load.saturation
         return f"saturation searched between {search.of} {search.low:g} and {search.high:g}"
+    if load.estimate:
+        return f"concurrency 1 to {load.estimate.high}, where a latency model is best fitted"
     if load.concurrency:
         return f"concurrency {listed([f'{level:g}' for level in load.concurrency])}"
     if not load.rate:

@@ -276,7 +276,19 @@ class Saturation(Spec):
         return self
 
 
-WAYS = ("concurrency", "rate", "ramp", "replay", "synchronous", "throughput", "sweep", "saturation")
+class Estimation(Spec):
+    """Concurrency levels for fitting a latency model, each chosen where it narrows the fit most.
+
+    The first are 1, ``high``, and some between; then as the measurements so far advise, until the time is used up or
+    the fit is narrow.
+    """
+
+    high: Annotated[int, Field(ge=2)] = Field(description="highest concurrency")
+    total: Seconds = Field(default=360.0, gt=0, description="seconds under load in all, warm-up included")
+    most: Annotated[int, Field(ge=2)] = Field(default=24, description="measurements at most")
+
+
+WAYS = ("concurrency", "rate", "ramp", "replay", "synchronous", "throughput", "sweep", "saturation", "estimate")
 
 
 class Load(Spec):
@@ -296,6 +308,7 @@ class Load(Spec):
         default=None, description="number of levels: one stream, as fast as possible, and rates between"
     )
     saturation: Saturation | None = Field(default=None, description="search the highest level that meets the SLO")
+    estimate: Estimation | None = Field(default=None, description="levels for fitting a latency model")
     arrival: Arrival = "poisson"
     burstiness: PositiveFloat = Field(
         default=1.0, description="gamma arrivals: their shape; 1 is Poisson, less is burstier, more is more even"
@@ -346,12 +359,12 @@ class Load(Spec):
     @property
     def adaptive(self) -> bool:
         """Whether levels depend on what earlier ones showed."""
-        return self.sweep is not None or self.saturation is not None
+        return self.sweep is not None or self.saturation is not None or self.estimate is not None
 
     @property
     def points(self) -> tuple[LoadPoint, ...]:
-        """The levels known beforehand, in order; a sweep knows its two extremes, a saturation search none."""
-        if self.saturation:
+        """The levels known beforehand, in order; a sweep knows its two extremes, a search or an estimation none."""
+        if self.saturation or self.estimate:
             return ()
         if self.sweep:
             return (self.point("concurrency", 1), self.point("throughput", self.max_concurrency))

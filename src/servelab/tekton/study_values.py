@@ -112,7 +112,7 @@ def _faults(study: Study) -> Iterator[str]:
     for name in ("prompt", "output"):
         if getattr(workload, name).distribution not in ("normal", "fixed"):
             yield f"workload.{name}: lengths vary normally or not at all in the pipeline"
-    if load.ramp or load.replay or load.saturation or (load.rate and load.arrival == "gamma"):
+    if load.ramp or load.replay or load.saturation or load.estimate or (load.rate and load.arrival == "gamma"):
         yield "load: the pipeline knows concurrency, constant and Poisson rates, synchronous, throughput and sweep"
     elif study.harness.name == "inference-perf" and (load.sweep or load.throughput):
         yield "load: inference-perf takes concurrencies and rates; guidellm takes sweep and throughput as well"

@@ -1,65 +1,17 @@
 #!/usr/bin/env python3
 """Latency-model parameters of two guidellm benchmarks, by the two-point formula.
 
-With ITL = alpha + beta * batch size: ITL_synchronous = alpha + beta, ITL_throughput = alpha + beta * batch size.
-
 Reads NAME.json of both benchmarks, or the report that a path names, from the directory RESULTS; writes
 parameters.json there, latencies in milliseconds, and each result to the file that its variable names.
 """
 
 import json
-import math
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-
-class ReportError(ValueError):
-    """A report that holds no usable latency."""
-
-
-def two_points(synchronous: float, throughput: float, batch_size: float) -> tuple[float, float]:
-    """``(alpha, beta)`` in ms, from the inter-token latencies of one request and of ``batch_size`` at a time.
-
-    Raises:
-        ReportError: the two points define no line that a server can have.
-    """
-    if batch_size <= 1:
-        raise ReportError(f"the batch size is {batch_size:g}; it has to be above 1, as the throughput benchmark's was")
-    beta = (throughput - synchronous) / (batch_size - 1)
-    alpha = synchronous - beta
-    if beta < 0 or alpha < 0:
-        raise ReportError(
-            f"alpha = {alpha:.4f} ms and beta = {beta:.4f} ms may not be negative: the latency of {batch_size:g} "
-            f"requests at a time ({throughput:.4f} ms) does not fit that of one ({synchronous:.4f} ms)"
-        )
-    return alpha, beta
-
-
-def latency(report: Any, name: str) -> float:
-    """The mean inter-token latency in ms of the first benchmark of a guidellm report, of requests that succeeded.
-
-    Raises:
-        ReportError: there is none.
-    """
-    try:
-        groups = report["benchmarks"][0]["metrics"]["inter_token_latency_ms"]
-        group = groups.get("successful") or groups["total"]
-        mean = float(group["mean"])
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-        raise ReportError(f"{name} is not a report of guidellm with inter-token latencies") from None
-    if group.get("count") == 0 or not math.isfinite(mean) or mean <= 0:
-        raise ReportError(f"{name} has no inter-token latency: no request succeeded, or each made a single token")
-    return mean
-
-
-def concurrency(report: Any) -> float | None:
-    """How many requests were in flight on average, where the report says so."""
-    try:
-        return float(report["benchmarks"][0]["metrics"]["request_concurrency"]["successful"]["mean"])
-    except (KeyError, IndexError, TypeError, ValueError):
-        return None
+from servelab.perf.two_point import ReportError, crowd, doubts, flat, latency, two_points
 
 
 def _read(directory: Path, path: str, name: str) -> tuple[Any, str]:
@@ -84,9 +36,14 @@ def main() -> None:
         alpha, beta = two_points(synchronous, throughput, batch_size)
     except ValueError as error:
         sys.exit(f"calculate-parameters: {error}")
-    in_flight = concurrency(loaded)
-    if in_flight is not None and in_flight < 0.9 * batch_size:
-        print(f"warning: {in_flight:.1f} requests were in flight on average, not {batch_size:g}: beta is too small")
+    said = [
+        *doubts(alone, alone_file),
+        *doubts(loaded, loaded_file),
+        *crowd(loaded, loaded_file, batch_size),
+        *flat(beta),
+    ]
+    for warning in said:
+        print(f"warning: {warning}")
     found = {
         "itl_synchronous": synchronous,
         "itl_throughput": throughput,
