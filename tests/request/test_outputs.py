@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -22,11 +23,20 @@ from servelab.request.feasible import doubts
 from servelab.request.kubeconfig import current_namespace
 from servelab.request.numbers import Numbers
 from servelab.request.said import Request, Understanding
-from servelab.request.settle import settle
+from servelab.request.settle import Settled, settle
 from servelab.request.state import State
 from servelab.request.study import StudyError, make_study
 from servelab.request.understand import understand
-from servelab.request.workdir import WorkDirectoryError, fresh_root, write_experiment, write_study, yaml_text
+from servelab.request.workdir import (
+    Pipeline,
+    WorkDirectoryError,
+    fresh_root,
+    pipeline_beside,
+    write_experiment,
+    write_study,
+    yaml_text,
+)
+from servelab.tekton.experiment import compile_experiment, read_directory, read_experiment
 from tests.request.given import BLIS, DAY, LLAMA_7B, LLAMA_70B, blis_values, facts, needs_blis, settled
 
 CORPUS = Path(__file__).with_name("corpus.yaml")
@@ -157,6 +167,7 @@ def test_the_work_directory_has_the_plan_s_files(tmp_path):
     directory = write_experiment(found, facts(), tmp_path / "root")
     assert directory == tmp_path / "root" / "feb04-llama7b-chatsweep"
     assert sorted(path.name for path in directory.iterdir()) == [
+        "pipeline.yaml.j2",
         "pipelinerun.yaml",
         "state.json",
         "study.yaml",
@@ -175,11 +186,50 @@ def test_the_work_directory_has_the_plan_s_files(tmp_path):
 def test_a_match_copies_the_values_as_they_are_and_keeps_the_person_s_own_run(tmp_path):
     values = blis_values()
     base = (BLIS / "pipelinerun.yaml").read_text()
-    directory = write_experiment(settled(values), facts(values), tmp_path, base)
+    directory = write_experiment(settled(values), facts(values), tmp_path, Pipeline(run=base))
     assert (directory / "values.yaml").read_text() == values.text
     run = YAML(typ="safe").load(directory / "pipelinerun.yaml")
     assert run["spec"]["timeouts"] == {"pipeline": "6h", "tasks": "5h30m"}
     assert run["metadata"]["name"] == "feb04-llama7b-chatsweep"
+
+
+SENTENCES = (
+    "chatbot with llama2-7b in namespace mert",
+    "only tp=4, codesweep with llama2-13b, ns mert, max-model-len 8192, max-num-seqs 64",
+    "llama2-70b doc, tp 4 and 8, ns mert, image ghcr.io/ibm/vllm-journey:v0.8.0 --journey-tracing-sample-rate 1.0",
+    "custom workload prompt=500 output=100 stdev prompt=100, llama2-7b, ns mert, --trust-remote-code, 5 rps",
+)
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_the_work_directory_compiles_to_a_pipeline(sentence, tmp_path):
+    found = settle(understand(sentence), facts())
+    assert_compiles(write_experiment(found, facts(), tmp_path), found)
+
+
+@needs_blis
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_with_a_pipeline_of_one_s_own_it_is_that_one(sentence, tmp_path):
+    values = blis_values()
+    found = settle(understand(sentence), facts(values))
+    directory = write_experiment(found, facts(values), tmp_path, pipeline_beside(BLIS / "values.yaml"))
+    assert (directory / "pipeline.yaml.j2").read_bytes() == (BLIS / "data_pipeline.yaml.j2").read_bytes()
+    assert_compiles(directory, found)
+
+
+def assert_compiles(directory: Path, found: Settled) -> None:
+    """As ``servelab tekton submit`` does, without a cluster: a task that deploys for every tensor parallelism."""
+    compiled = compile_experiment(read_experiment(read_directory(directory), str(directory)))
+    assert compiled.run["metadata"]["name"] == found.experiment_id
+    params = {one["name"]: one["value"] for one in compiled.run["spec"]["params"]}
+    assert (params["model"], params["namespace"]) == (found.model, found.namespace)
+    tasks = {task["name"] for task in compiled.pipeline["spec"]["tasks"]}
+    sizes = next(change.new for change in found.changes if change.parameter == "tensor_parallelism")
+    deploys = {name for name in tasks if re.fullmatch(r"deploy(-model)?-\d+", name)}
+    assert {int(name.rpartition("-")[2]) for name in deploys} == set(sizes)
+    text = json.dumps(compiled.pipeline)
+    for value in (found.images.main, str(found.limits["max_model_len"]), *(flag for flag in found.engine_args)):
+        assert value in text
 
 
 def test_an_intent_that_the_pipeline_does_not_know_has_a_study_only(tmp_path):

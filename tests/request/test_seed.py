@@ -282,6 +282,8 @@ def test_6_1_the_whole_dialog() -> None:
     assert compared["tensor_parallelism"] == ("SUBSET", [4])
     assert compared["images.main"] == compared["images.init"] == ("OVERRIDE", image)
     assert compared["--journey-tracing-sample-rate"] == ("OVERRIDE", 1.0)
+    assert "Journey tracing mentioned" in said
+    assert "nothing is traced" not in conversation.last(), "the rate was given"
     assert_verification(conversation.last(), image)
     conversation.say("Looks good, but also add --trust-remote-code")
     assert_final_box(conversation.last(), image)

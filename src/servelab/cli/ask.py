@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,15 +162,14 @@ def _at_once(state: State, read: Reader, sentence: str, places: _Places, yes: bo
 
 
 def _files(settled: Settled, facts: Facts, places: _Places) -> Path:
-    from servelab.request.workdir import fresh_root, write_experiment, write_study
+    from servelab.request.workdir import fresh_root, pipeline_beside, write_experiment, write_study
 
     if places.out is not None:
         write_study(settled, facts, places.out)
         if places.root is None:
             return places.out
-    beside = places.values.parent / "pipelinerun.yaml" if places.values else None
-    base = read_text(beside) if beside is not None and beside.is_file() else None
-    return write_experiment(settled, facts, places.root or fresh_root(facts.today), base)
+    pipeline = pipeline_beside(places.values) if places.values else None
+    return write_experiment(settled, facts, places.root or fresh_root(facts.today), pipeline)
 
 
 def _write(settled: Settled, facts: Facts, places: _Places) -> int:
@@ -182,8 +182,9 @@ def _write(settled: Settled, facts: Facts, places: _Places) -> int:
 
         return run(study)
     if settled.pipeline and written != places.out:
-        console.print(
-            "values.yaml and pipelinerun.yaml are for the data-collection pipeline; servelab does not submit it yet."
-        )
-    console.print(f"the study by itself, on this machine: servelab run {escape(str(study))}", soft_wrap=True)
+        command = f"servelab tekton submit {shlex.quote(str(written))} -n {settled.namespace}"
+        console.print(f"on the cluster, as a Tekton pipeline: {escape(command)}", soft_wrap=True)
+    console.print(
+        f"the study by itself, on this machine: servelab run {escape(shlex.quote(str(study)))}", soft_wrap=True
+    )
     return 0

@@ -33,6 +33,7 @@ def detected(settled: Settled, understanding: Understanding) -> Box:
     lines += [Line(label=flag.lstrip("-"), value=listed(levels)) for flag, levels in settled.sweep.items()]
     lines += goal_lines(settled)
     custom = [Line(value="Custom image requested")] if request.custom_image or request.images.main else []
+    custom += [Line(value=f"{feature.capitalize()} mentioned") for feature in dict.fromkeys(request.features.values())]
     custom += [Line(value=spoken(f, v), note=mark(f, understanding)) for f, v in settled.engine_args.items()]
     sections = [Section(lines=tuple(lines))]
     if (size := download(settled)) is not None:

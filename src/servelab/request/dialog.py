@@ -44,8 +44,10 @@ def advance(state: State, message: str, read: Reader) -> Turn:
         return _next(state.model_copy(update={"verified": True}))
     if state.step is Step.WORKLOAD and word in FINE:
         return _next(state.model_copy(update={"varied": True}))
-    if (word in YES or not word) and state.step in (Step.VERIFY, Step.WORKLOAD):
+    if (word in YES or not word) and state.step in _HOW:
         return state, Reply(blocks=(Text(text=_HOW[state.step]),))
+    if state.step is Step.CONFIRM and not word:
+        return _again(state, "Only a yes starts it: answer y or n, or say what to change.")
     if state.step is Step.QUESTIONS and (answered := _chosen(state, message)) is not None:
         return answered
     return _heard(state, message, read)

@@ -15,7 +15,8 @@ from servelab.request.name import unused
 from servelab.request.numbers import Numbers
 from servelab.request.said import Option, Question
 from servelab.request.settle import Settled
-from servelab.request.study import StudyError, make_study
+from servelab.request.study import ON_CLUSTER, StudyError, make_study
+from servelab.spec.plugins import plugin_names
 
 KEEP = "keep"
 """The answer that leaves a doubt as it is."""
@@ -29,7 +30,7 @@ def doubts(settled: Settled, facts: Facts) -> tuple[Question, ...]:
     model = find_model(settled.model) if settled.model else None
     found = [*_means(settled.numbers), *_limit(settled, model), *_length(settled, model)]
     found += [*_heads(settled, model), *_memory(settled, model, facts), *_available(settled, facts)]
-    return (*found, *_taken(settled, facts), *_study(settled, facts))
+    return (*found, *_taken(settled, facts), *_platform(settled), *_study(settled, facts))
 
 
 def _length(settled: Settled, model: KnownModel | None) -> Iterator[Question]:
@@ -139,6 +140,15 @@ def _taken(settled: Settled, facts: Facts) -> Iterator[Question]:
             text=f"experiment {name!r} already exists: take another id",
             options=(Option(value=free, label=f"use {free}", recommended=True),),
         )
+
+
+def _platform(settled: Settled) -> Iterator[Question]:
+    """A platform that no installed plug-in offers; a cluster's pipeline needs none."""
+    name = settled.request.platform
+    if name is None or name in ON_CLUSTER or name in plugin_names("servelab.platforms"):
+        return
+    text = f"no platform {name} is installed here, so a study on it can be written and not run"
+    yield _doubt("platform", text, ("process", "run it on this machine"))
 
 
 def _instead(settled: Settled, wrong: list[int], size: int) -> tuple[str, str]:

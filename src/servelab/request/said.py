@@ -72,6 +72,8 @@ class Request(Spec):
     images: Images = Images()
     custom_image: bool = False
     """Whether an image of one's own was mentioned, named or not."""
+    features: dict[str, str] = {}
+    """Flag -> what was spoken of without it, as journey tracing; it needs a value."""
     engine_args: dict[str, Value] = {}
     sweep: dict[str, tuple[Value, ...]] = {}
     objective: Objective | None = None

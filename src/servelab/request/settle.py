@@ -109,6 +109,7 @@ def settle(understanding: Understanding, facts: Facts) -> Settled:
             *understanding.warnings,
             *automatic,
             *named.notes,
+            *_without_value(request),
             *(_also_run(wanted, changes) if on_pipeline(request) else ()),
         ),
     )
@@ -207,6 +208,12 @@ def _first_of_each(questions: tuple[Question, ...]) -> tuple[Question, ...]:
     for question in questions:
         found.setdefault(question.parameter, question)
     return tuple(found.values())
+
+
+def _without_value(request: Request) -> Iterator[str]:
+    for flag, feature in request.features.items():
+        if flag not in request.engine_args and flag not in request.sweep:
+            yield f"{feature}: add {flag} with a value, without it nothing is traced"
 
 
 def _also_run(wanted: Wanted, changes: tuple[Change, ...]) -> Iterator[str]:

@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import tempfile
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from servelab.spec.base import check_label
 from servelab.spec.errors import ServelabError
 
 PRIVATE = 0o700
+TEMPLATE, VALUES, RUN = "pipeline.yaml.j2", "values.yaml", "pipelinerun.yaml"
+TEMPLATES = (TEMPLATE, "data_pipeline.yaml.j2")
 
 
 class WorkDirectoryError(ServelabError):
@@ -49,11 +52,35 @@ def _occupied(path: Path) -> bool:
     return path.is_symlink() or not path.is_dir() or any(path.iterdir())
 
 
-def write_experiment(settled: Settled, facts: Facts, root: Path, base: str | None = None) -> Path:
+@dataclass(frozen=True)
+class Pipeline:
+    """Texts of a data-collection pipeline of one's own: its template, and a PipelineRun to start from."""
+
+    template: str | None = None
+    run: str | None = None
+
+
+def pipeline_beside(values: Path) -> Pipeline:
+    """The template and the PipelineRun that lie beside a values file.
+
+    Raises:
+        WorkDirectoryError: one of them cannot be read.
+    """
+    try:
+        found = {
+            part: next((path for name in names if (path := values.parent / name).is_file()), None)
+            for part, names in {"template": TEMPLATES, "run": (RUN,)}.items()
+        }
+        return Pipeline(**{part: path.read_text(encoding="utf-8") for part, path in found.items() if path})
+    except (OSError, ValueError) as error:
+        raise WorkDirectoryError(f"cannot read what lies beside {values}: {error}", "Mend or move that file.") from None
+
+
+def write_experiment(settled: Settled, facts: Facts, root: Path, pipeline: Pipeline | None = None) -> Path:
     """Write an experiment's files into ``root/ID`` and return that directory, private to its owner.
 
-    ``study.yaml`` and ``state.json`` always; ``values.yaml`` and ``pipelinerun.yaml`` where the data-collection
-    pipeline can run it. ``base`` is the text of a PipelineRun to start from. All appear at once.
+    ``study.yaml`` and ``state.json`` always; ``values.yaml``, ``pipelinerun.yaml`` and ``pipeline.yaml.j2``, copied as
+    it is, where the data-collection pipeline can run it. ``pipeline`` stands for servelab's own. All appear at once.
 
     Raises:
         WorkDirectoryError: the experiment is not complete, its directory has something in it, or cannot be written.
@@ -66,7 +93,7 @@ def write_experiment(settled: Settled, facts: Facts, root: Path, base: str | Non
     if target.is_symlink() or (target.exists() and _occupied(target)):
         free = unused(name, taken_names(root))
         raise WorkDirectoryError(f"{target} exists and is not empty", f"Take another experiment id, as {free}.")
-    files = _files(settled, facts, base)
+    files = _files(settled, facts, pipeline or Pipeline())
     try:
         root.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=root))
@@ -99,16 +126,22 @@ def write_study(settled: Settled, facts: Facts, path: Path) -> None:
         raise WorkDirectoryError(f"cannot write {path}: {error.strerror or error}", "Name another --out.") from None
 
 
-def _files(settled: Settled, facts: Facts, base: str | None) -> dict[str, str]:
+def _files(settled: Settled, facts: Facts, pipeline: Pipeline) -> dict[str, str]:
     study = make_study(settled, facts).model_dump(mode="json", exclude_defaults=True)
     files = {"study.yaml": yaml_text(study)}
     if settled.pipeline and settled.numbers and settled.model and settled.namespace and settled.experiment_id:
         values = facts.values
-        files["values.yaml"] = merged_values(values, settled.changes, settled.numbers)
-        run = pipeline_run(values, settled.experiment_id, settled.model, settled.namespace, base)
-        files["pipelinerun.yaml"] = run
+        files[VALUES] = merged_values(values, settled.changes, settled.numbers)
+        files[RUN] = pipeline_run(values, settled.experiment_id, settled.model, settled.namespace, pipeline.run)
+        files[TEMPLATE] = pipeline.template or _own_template()
     files["state.json"] = json.dumps(_state(settled, facts, sorted(files)), indent=2) + "\n"
     return files
+
+
+def _own_template() -> str:
+    from servelab.tekton import shipped
+
+    return shipped.text("data-collection", TEMPLATE)
 
 
 def _state(settled: Settled, facts: Facts, files: list[str]) -> dict[str, Any]:

@@ -94,14 +94,17 @@ def read_features(heard: Heard, known: Known) -> None:
     """What only builds of one's own can do, spoken of without its flag: an image is needed, and the flag's value."""
     for image in known.catalog.images.values():
         for match in heard.sentence.find(
-            rx(rf"(?:with |for )?(?<![\w-]){one_of(image.spoken)}(?: (?:enabled|on|support))?(?![\w-])")
+            rx(
+                rf"(?:(?P<off>no|without|not|disable|drop|remove) |with |for )?(?<![\w-]){one_of(image.spoken)}"
+                r"(?: (?:enabled|on|support))?(?![\w-])"
+            )
         ):
             heard.sentence.take(*match.span())
-            flags = [flag for flag in image.provides if not heard.said(flag) and flag not in known.before.engine_args]
-            for flag in flags:
-                heard.warn(
-                    f"{heard.sentence.original(*match.span())}: add {flag} with a value, without it nothing is traced"
-                )
+            if match["off"]:
+                heard.removed.append("features")
+                continue
+            features = dict.fromkeys(image.provides, image.spoken[0])
+            heard.say("features", {**known.before.features, **features}, *match.span())
             ask_for_image(heard, known, image.provides)
 
 
