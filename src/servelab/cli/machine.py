@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -27,9 +27,10 @@ Harness = Annotated[
 @cyclopts.Parameter(name="*")
 @dataclass
 class ClusterCheck:
-    """What ``doctor --cluster`` looks at."""
+    """What ``doctor --cluster`` and ``doctor --platform`` look at."""
 
-    cluster: Annotated[bool, cyclopts.Parameter(negative="", help="Instead, check a Kubernetes cluster.")] = False
+    cluster: Annotated[bool, cyclopts.Parameter(negative="", help="Instead, check a cluster for pipelines.")] = False
+    platform: Annotated[str, cyclopts.Parameter(help="Instead, check where engines run: ome, process, ...")] = ""
     namespace: Annotated[str, cyclopts.Parameter(name=["--namespace", "-n"], help="Default: the context's.")] = ""
     context: Annotated[str, cyclopts.Parameter(help="A kubeconfig's context; default: the current one.")] = ""
     id: Annotated[str, cyclopts.Parameter(help="An experiment id that is to be free.")] = ""
@@ -44,7 +45,7 @@ def doctor(
     """Check engines, store, disk, cores and leftovers; exits 1 when something is wrong.
 
     With ``harness`` it holds the load generator against a server whose schedule is known, instead; with ``cluster``
-    it checks that a data collection could run in a Kubernetes cluster.
+    it checks that a data collection could run in a Kubernetes cluster; with ``platform`` that studies could there.
     """
     from servelab.lab.doctor import examine, examine_harness
 
@@ -58,11 +59,18 @@ def doctor(
     if on is not None and on.cluster:
         asyncio.run(_check_cluster(on, tell))
     else:
-        for finding in examine_harness() if harness else examine(store):
+        for finding in _check_platform(on) if on and on.platform else examine_harness() if harness else examine(store):
             tell(finding)
     if json:
         print_json([vars(finding) for finding in found])
     return EXIT_PROBLEM if any(finding.verdict == "problem" for finding in found) else 0
+
+
+def _check_platform(on: ClusterCheck) -> Iterator[Finding]:
+    from servelab.platforms.base import platform
+
+    options = {"context": on.context, "namespace": on.namespace}
+    return platform(on.platform, {name: value for name, value in options.items() if value}).examine(on.accelerators)
 
 
 async def _check_cluster(on: ClusterCheck, tell: Callable[[Finding], None]) -> None:

@@ -61,15 +61,22 @@ def reader_manifest(name: str, study: str, volume: Volume) -> Manifest:
 
 
 @asynccontextmanager
-async def reader(cluster: Cluster, study: str, volume: Volume) -> AsyncIterator[Place]:
+async def reader(
+    cluster: Cluster, study: str, volume: Volume, name: str = "", owner: Manifest | None = None
+) -> AsyncIterator[Place]:
     """The root of a volume, readable for as long as the context lasts.
+
+    ``name`` is the pod's; default: the study's. With ``owner`` (a reference) it goes when that object goes.
 
     Raises:
         ClusterError: the pod does not start; with the reason.
     """
-    name = f"{study}-reader"
+    name = name or f"{study}-reader"
     await cluster.delete(POD, name, grace=0)  # of a collection that was killed
-    await cluster.apply(reader_manifest(name, study, volume))
+    manifest = reader_manifest(name, study, volume)
+    if owner is not None:
+        manifest["metadata"]["ownerReferences"] = [owner]
+    await cluster.apply(manifest)
     try:
         await _started(cluster, name)
         yield Place(cluster, name, CONTAINER, MOUNT)
@@ -90,6 +97,6 @@ async def _started(cluster: Cluster, name: str) -> None:
                     break
     raise ClusterError(
         f"the pod that reads the volume does not start: {waits}",
-        "Is the claim bound, and free to be mounted? Another image: --image NAME:TAG (with sleep, find, stat, "
-        "sha256sum, tail and tar).",
+        "Is the claim bound, and free to be mounted? Another image can be named (--image, or the option reader_image): "
+        "one with sleep, find, stat, sha256sum, tail and tar.",
     )

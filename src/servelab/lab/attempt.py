@@ -94,7 +94,8 @@ def _teller(setup: Setup, trial: Trial) -> Tell:
 def _launch(setup: Setup, trial: Trial, address: Address, devices: tuple[str, ...]) -> Launch:
     launch = setup.engine.launch(setup.model, setup.config, trial.parameters, address)
     count = accelerator_count(setup.study, trial.parameters)
-    return launch.model_copy(update={"accelerators": count, "devices": devices})
+    own = {"accelerators": count, "devices": devices, "resources": setup.config.resources, "model": setup.model.id}
+    return launch.model_copy(update=own)
 
 
 def _deployment(setup: Setup, launch: Launch, running: Running) -> Deployment:

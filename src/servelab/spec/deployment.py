@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from servelab.spec.base import Spec
+from servelab.spec.model import Resources
 
 
 class Address(Spec):
@@ -50,6 +51,8 @@ class Launch(Spec):
     metrics_path: str | None = "/metrics"
     accelerators: int = Field(default=0, description="how many it holds")
     devices: tuple[str, ...] = Field(default=(), description="which ones, by UUID or index; empty: not known")
+    resources: Resources = Resources()
+    model: str = Field(default="", description="id of the model, for platforms that bring it themselves")
 
 
 class Deployment(Spec):

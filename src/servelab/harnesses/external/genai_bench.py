@@ -41,39 +41,22 @@ class GenAIBench(External):
     def express(self, job: Job, tokenizer: str) -> Plan:
         """Its command line."""
         workload, load = job.workload, job.load
-        if (fixed(workload.output) or workload.output.min) < FEWEST_TOKENS:
-            raise refuse(self.name, "answers of one token", "Set workload.output.min: 2, or use another harness.")
-        if load.requests is None and (load.seconds or 0) % 60:
-            raise refuse(self.name, "a time but whole minutes", "Give load.requests, or whole minutes.")
+        check(self.name, workload, load)
         # Its front end costs 10 ms of TTFT at 32 streams; without it, it says no more than when it begins and ends.
         environment = {"ENABLE_UI": "false"}
         # A key must be there, though none is wanted.
         arguments = ["benchmark", "--api-backend", "vllm", "--api-key", "none", f"--api-base={job.deployment.url}"]
         arguments += ["--task", "text-to-text", f"--api-model-name={job.deployment.model}"]
         arguments += [f"--model={job.deployment.model}", f"--model-tokenizer={tokenizer}"]
-        arguments += ["--traffic-scenario", self._scenario(workload), "--num-concurrency", str(int(load.level))]
+        arguments += ["--traffic-scenario", scenario(workload), "--num-concurrency", str(int(load.level))]
         if workload.prefix and workload.prefix.tokens:
             arguments += ["--prefix-len", str(workload.prefix.tokens)]
         if workload.extra:
             arguments += ["--additional-request-params", json.dumps(workload.extra)]
-        minutes = math.ceil(load.seconds / 60) if load.seconds is not None else NO_LIMIT
-        uncounted = warmup(load) + int(load.level)
-        requests = load.requests + uncounted if load.requests is not None else NO_LIMIT * 10**6
+        minutes, requests = limits(load)
         arguments += ["--max-time-per-run", str(minutes), "--max-requests-per-run", str(requests)]
         arguments += ["--experiment-base-dir", ".", "--experiment-folder-name", OUTPUT]
-        return Plan(tuple(arguments), environment, _warnings(workload, load))
-
-    def _scenario(self, workload: Workload) -> str:
-        """The lengths in its notation, in which those of a prompt include the prefix."""
-        prefix = workload.prefix.tokens if workload.prefix else 0
-        both = ((workload.prompt, prefix), (workload.output, 0))
-        kinds = {tokens.distribution for tokens, _ in both if fixed(tokens) is None}
-        if len(kinds) > 1:
-            raise refuse(self.name, "normal and uniform lengths together")
-        if not kinds:
-            return f"D({','.join(str((fixed(tokens) or 0) + more) for tokens, more in both)})"
-        pair = _uniform if "uniform" in kinds else _normal
-        return f"{'U' if 'uniform' in kinds else 'N'}{'/'.join(pair(tokens, more) for tokens, more in both)}"
+        return Plan(tuple(arguments), environment, warnings(workload, load))
 
     def share(self, job: Job, said: str) -> float | None:
         """Begun or ended; it does not say more."""
@@ -83,13 +66,58 @@ class GenAIBench(External):
 
     def measured(self, job: Job) -> Measured:
         """Its JSON, without the warm-up, and without those in flight when it ended, which suffer from that."""
-        # It gives up where all requests failed, or all tokens of an answer come at once, but keeps the records.
-        found = [file for results in (RESULTS, GIVEN_UP) for file in (job.directory / OUTPUT).glob(results)]
-        if not found:
-            raise FileNotFoundError(f"no result in {job.directory / OUTPUT}")
-        data = json.loads(found[0].read_text(encoding="utf-8"))
-        (measured,) = read_all(found[0], data, warmup(job.load), int(job.load.level))
-        return measured
+        return read_results(job.directory / OUTPUT, job.load)
+
+
+def check(harness: str, workload: Workload, load: LoadPoint) -> None:
+    """See that genai-bench can be told a workload and a load, as far as its own rules go.
+
+    Raises:
+        MeasureError: it cannot.
+    """
+    if (fixed(workload.output) or workload.output.min) < FEWEST_TOKENS:
+        raise refuse(harness, "answers of one token", "Set workload.output.min: 2, or use another harness.")
+    if load.requests is None and (load.seconds or 0) % 60:
+        raise refuse(harness, "a time but whole minutes", "Give load.requests, or whole minutes.")
+
+
+def limits(load: LoadPoint) -> tuple[int, int]:
+    """Minutes and requests after which it ends, whichever comes first; what is not to be counted is included."""
+    minutes = math.ceil(load.seconds / 60) if load.seconds is not None else NO_LIMIT
+    uncounted = warmup(load) + int(load.level)
+    return minutes, load.requests + uncounted if load.requests is not None else NO_LIMIT * 10**6
+
+
+def scenario(workload: Workload) -> str:
+    """The lengths in its notation, in which those of a prompt include the prefix.
+
+    Raises:
+        MeasureError: it has none for them.
+    """
+    prefix = workload.prefix.tokens if workload.prefix else 0
+    both = ((workload.prompt, prefix), (workload.output, 0))
+    kinds = {tokens.distribution for tokens, _ in both if fixed(tokens) is None}
+    if len(kinds) > 1:
+        raise refuse("genai-bench", "normal and uniform lengths together")
+    if not kinds:
+        return f"D({','.join(str((fixed(tokens) or 0) + more) for tokens, more in both)})"
+    pair = _uniform if "uniform" in kinds else _normal
+    return f"{'U' if 'uniform' in kinds else 'N'}{'/'.join(pair(tokens, more) for tokens, more in both)}"
+
+
+def read_results(directory: Path, load: LoadPoint) -> Measured:
+    """The one run in a directory of its, without the warm-up, and without those in flight when it ended.
+
+    Raises:
+        OSError, ValueError, LookupError, TypeError, AttributeError: there is none, or it is damaged.
+    """
+    # It gives up where all requests failed, or all tokens of an answer come at once, but keeps the records.
+    found = [file for results in (RESULTS, GIVEN_UP) for file in directory.glob(results)]
+    if not found:
+        raise FileNotFoundError(f"no result in {directory}")
+    data = json.loads(found[0].read_text(encoding="utf-8"))
+    (measured,) = read_all(found[0], data, warmup(load), int(load.level))
+    return measured
 
 
 def _normal(tokens: Tokens, more: int) -> str:
@@ -106,7 +134,8 @@ def _uniform(tokens: Tokens, more: int) -> str:
     return f"({low + more},{high + more + 1})"
 
 
-def _warnings(workload: Workload, load: LoadPoint) -> tuple[str, ...]:
+def warnings(workload: Workload, load: LoadPoint) -> tuple[str, ...]:
+    """What it cannot be told, and does otherwise."""
     found = ["genai-bench takes no seed: its prompts are others each time"]
     normal = [tokens for tokens in (workload.prompt, workload.output) if tokens.distribution == "normal"]
     found += unbounded("genai-bench", *normal)

@@ -1,0 +1,1 @@
+"""genai-bench inside the cluster, as an OME BenchmarkJob."""

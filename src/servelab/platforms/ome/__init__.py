@@ -1,0 +1,1 @@
+"""Engines as OME InferenceServices in a Kubernetes cluster."""

@@ -1,0 +1,131 @@
+"""Whole studies on a real cluster: real pods that run the simulated engine, real measurements through it."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from servelab.catalog.study import load_study
+from servelab.kube.cluster import Cluster
+from servelab.kube.kinds import DEPLOYMENT, POD
+from servelab.kube.labels import STUDY
+from servelab.platforms.ome.kinds import INFERENCE_SERVICE
+from servelab.spec.study import Study
+from servelab.store.store import Store
+from tests.kubernetes import Kubernetes
+from tests.lab.studies import servelab, start
+from tests.platforms.ome.controller import controlled
+
+STUDY_TEXT = """
+name: places
+model: smollm2-135m
+engine: simulated
+platform: process
+workload: {prompt: 32, output: 8}
+load: {concurrency: 2, requests: 12, warmup: 2}
+space:
+  parameters:
+    max_num_seqs: [1, 8]
+objectives: [maximize output_throughput]
+sampler: {name: grid}
+budget: {trials: 3, screening: 0, timeouts: {ready: 240s}, verification: {top: 0}}
+"""
+
+
+def study(platform: str = "ome") -> Study:
+    """The study, which one word moves from this machine to a cluster."""
+    return load_study(STUDY_TEXT.replace("platform: process", f"platform: {platform}"))
+
+
+async def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line, beside the controller."""
+    return await asyncio.to_thread(servelab, *arguments, timeout=600)
+
+
+async def left(cluster: Cluster, study_id: str) -> list[str]:
+    """What of a study is in the cluster."""
+    found = []
+    for kind in (INFERENCE_SERVICE, DEPLOYMENT, POD):
+        found += [item["metadata"]["name"] for item in (await cluster.list(kind, labels={STUDY: study_id})).items]
+    return found
+
+
+@pytest.mark.usefixtures("pods")
+@pytest.mark.timeout(900)
+async def test_one_word_moves_a_study_to_a_cluster(api: Kubernetes, ome: Cluster, store: Store, tmp_path: Path) -> None:
+    here = store.create_study(study("process"))
+    await run("resume", here.id)
+    there = store.create_study(study("ome"))
+    async with controlled(api.kubeconfig(), ome.namespace) as controller:
+        await run("resume", there.id)
+
+    expected, found = store.trials(here.id, with_reports=True), store.trials(there.id, with_reports=True)
+    assert [trial.state for trial in found] == ["complete"] * len(expected), [trial.failure for trial in found]
+    assert [trial.parameters for trial in found] == [trial.parameters for trial in expected]
+    for one, other in zip(expected, found, strict=True):
+        (mine,), (its,) = one.reports, other.reports
+        assert its.requests == mine.requests == 12
+        assert its.errors == {}
+        assert set(its.metrics) == set(mine.metrics)
+    assert await left(ome, there.id) == []
+    assert len(controller.made) == len(found)
+    for service, trial in zip(controller.made, found, strict=True):
+        arguments = service["spec"]["engine"]["runner"]["args"]
+        for name, value in trial.parameters.items():
+            assert arguments[arguments.index(f"--{name.replace('_', '-')}") + 1] == str(value)
+    log = await run("logs", there.id, "--trial", "0")
+    assert "[servelab] Scheduled (Pod" in log.stdout
+
+
+@pytest.mark.usefixtures("pods")
+@pytest.mark.timeout(1500)
+async def test_killed_at_any_stage_it_leaves_nothing_and_measures_nothing_twice(
+    api: Kubernetes, ome: Cluster, store: Store, tmp_path: Path
+) -> None:
+    record = store.create_study(study("ome"))
+
+    async def at(stage: str) -> None:
+        """Run the study, and kill it when it is at a stage."""
+        log = tmp_path / f"{stage}.log"
+        process = start("resume", record.id, log=log)
+        try:
+            async with asyncio.timeout(300):
+                while not await reached(stage):
+                    assert process.poll() is None, f"ended before {stage}: {log.read_text()}"
+                    await asyncio.sleep(0.05)
+        finally:
+            process.kill()
+            process.wait()
+
+    async def reached(stage: str) -> bool:
+        events = store.events(0, record.id)
+        pods = (await ome.list(POD, labels={STUDY: record.id})).items
+        if stage == "applied":
+            return bool((await ome.list(INFERENCE_SERVICE, labels={STUDY: record.id})).items)
+        if stage == "running":
+            return any(pod["status"].get("phase") == "Running" for pod in pods)
+        if stage == "measured":
+            return any(event.kind == "measured" for event in events)
+        return any(pod["metadata"].get("deletionTimestamp") for pod in pods)
+
+    async with controlled(api.kubeconfig(), ome.namespace):
+        for stage in ("applied", "running", "measured", "deleting"):
+            await at(stage)
+        assert await left(ome, record.id) != []
+        await run("cleanup")
+        assert [name for name in await left(ome, record.id) if not name.endswith("-engine")] == []
+        await run("resume", record.id)
+    trials = store.trials(record.id, with_reports=True)
+    assert [trial.state for trial in trials] == ["complete"] * len(trials), [trial.failure for trial in trials]
+    measured = Counter(
+        (event.trial, event.data["phase"], event.data["point"], event.data["repeat"])
+        for event in store.events(0, record.id)
+        if event.kind == "measured"
+    )
+    assert set(measured.values()) == {1}
+    assert len(measured) == sum(len(trial.measurements) for trial in trials)
+    assert await left(ome, record.id) == []
