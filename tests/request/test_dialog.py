@@ -33,6 +33,7 @@ MEANINGS = {
     "stdev": {"profile": {"prompt": {"mean": 500, "stdev": 100}, "output": {"mean": 100, "stdev": 50}}},
     "trust": {"engine_args": {"--trust-remote-code": True}},
     "tune": SIMPLE | {"intent": "tune", "namespace": None, "objective": "maximize output_throughput"},
+    "nowhere": SIMPLE | {"namespace": None},
     "hello": {},
 }
 
@@ -267,3 +268,9 @@ def test_what_the_model_understood_is_marked():
 
     _, reply = advance(State(facts=facts()), "x", by_model)
     assert "NEW, understood by the model" in text(reply)
+
+
+@pytest.mark.parametrize("word", ["y", "no", "ok"])
+def test_a_yes_is_no_name(word):
+    state, reply = talk("nowhere", word)
+    assert (state.settled.namespace, asked(reply)) == (None, ["namespace"])

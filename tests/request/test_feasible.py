@@ -150,3 +150,15 @@ def test_a_limit_is_one_positive_number(fields, asked):
     assert [question.parameter for question in found.questions] == asked
     assert not found.engine_args
     assert not doubts(found, facts())
+
+
+def test_other_accelerators_than_the_values_file_s_are_told():
+    asked = {"accelerator": "a100-80gb"}
+    assert "NVIDIA-H100-80GB-HBM3" in found(facts(), **asked)["accelerator"].text
+    assert "accelerator" not in found(facts(), accelerator="h100-80gb")
+    assert "accelerator" not in found(facts(), **asked, intent="tune")
+
+
+def test_a_platform_that_is_not_installed_is_told():
+    assert "no platform nowhere is installed" in found(facts(), platform="nowhere", intent="tune")["platform"].text
+    assert "platform" not in found(facts(), platform="process", intent="tune")

@@ -25,6 +25,8 @@ def detected(settled: Settled, understanding: Understanding) -> Box:
         lines.append(
             Line(label="Tensor Parallel", value=sizes, note=default or mark("tensor_parallelism", understanding))
         )
+    if request.accelerator:
+        lines.append(Line(label="Accelerator", value=request.accelerator, note=mark("accelerator", understanding)))
     if settled.namespace:
         origin = "" if request.namespace else "from the kubeconfig's context"
         lines.append(Line(label="Namespace", value=settled.namespace, note=origin))

@@ -159,7 +159,7 @@ def _assigned(state: State, parameter: str, answer: str) -> State:
 
 def _answers(parameter: str, message: str) -> bool:
     """Whether one word may be meant for a parameter: an image has a slash or a colon, a number is a number."""
-    if not message or len(message.split()) > 1:
+    if not message or len(message.split()) > 1 or message.lower().rstrip(".!") in YES | FINE:
         return False
     if parameter == "images":
         return "/" in message or ":" in message

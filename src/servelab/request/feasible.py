@@ -9,7 +9,7 @@ from servelab.catalog.check import check_study
 from servelab.catalog.fit import MARKETED, SHRINKING
 from servelab.catalog.memory import kv_tokens, weights_gb
 from servelab.catalog.models import KnownModel, find_model
-from servelab.request.accelerator import accelerator_of
+from servelab.request.accelerator import accelerator_of, named
 from servelab.request.facts import Facts
 from servelab.request.name import unused
 from servelab.request.numbers import Numbers
@@ -30,6 +30,7 @@ def doubts(settled: Settled, facts: Facts) -> tuple[Question, ...]:
     model = find_model(settled.model) if settled.model else None
     found = [*_means(settled.numbers), *_limit(settled, model), *_length(settled, model)]
     found += [*_heads(settled, model), *_memory(settled, model, facts), *_available(settled, facts)]
+    found += [*_selected(settled, facts)]
     return (*found, *_taken(settled, facts), *_platform(settled), *_study(settled, facts))
 
 
@@ -128,6 +129,16 @@ def _available(settled: Settled, facts: Facts) -> Iterator[Question]:
     text = f"only {there} GPUs are available, but TP={size} requires {size}"
     below = max((n for n in (1, 2, 4, 8) if n <= there), default=None)
     yield _doubt("tensor_parallelism", text, *([_instead(settled, wrong, below)] if below else []))
+
+
+def _selected(settled: Settled, facts: Facts) -> Iterator[Question]:
+    """Accelerators that were named, where the values file puts the engine on others."""
+    asked, labels = named(settled.request.accelerator or ""), facts.values.accelerators
+    selected = [found[1] for label in labels if (found := named(label)) is not None]
+    if settled.pipeline and asked is not None and selected and asked[1] not in selected:
+        where = "stack.model.helmValues.decode.acceleratorTypes"
+        text = f"the values file puts the engine on {' or '.join(labels)}, not on {asked[1].title}: see its {where}"
+        yield _doubt("accelerator", text)
 
 
 def _taken(settled: Settled, facts: Facts) -> Iterator[Question]:

@@ -19,6 +19,9 @@ def study_box(settled: Settled, study: Study) -> Box:
     core = [Line(label="Experiment ID", value=study.name), Line(label="Model", value=study.model.id)]
     core += [Line(label="Namespace", value=settled.namespace)] if settled.namespace else []
     core.append(Line(label="Platform", value=study.platform.name))
+    resources = study.engine.resources
+    if resources.accelerators:
+        core.append(Line(label="Accelerators", value=f"{resources.accelerators} x {resources.accelerator}"))
     workload = [Line(label="Type", value=study.workload.name), *_load(study.load)]
     workload += length_lines(settled.numbers) if settled.numbers else ()
     engine = [Line(label=name, value=str(value)) for name, value in study.engine.arguments.items()]
