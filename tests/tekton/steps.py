@@ -16,7 +16,7 @@ from servelab.tekton import shipped
 
 def find(kind: str, name: str) -> dict[str, Any]:
     """The spec of a shipped Task or StepAction."""
-    every = [*shipped.definitions(), *shipped.objects("estimation")]
+    every = [*shipped.definitions(), *shipped.objects("load-generator"), *shipped.objects("estimation")]
     (spec,) = (item["spec"] for item in every if item["kind"] == kind and item["metadata"]["name"] == name)
     return spec
 
@@ -70,7 +70,8 @@ class Run:
         file = self.directory / "script"
         file.write_text(script)
         interpreter = sys.executable if script.startswith("#!/usr/bin/env python3") else "/bin/sh"
-        env = {variable["name"]: self._here(str(variable["value"])) for variable in filled["env"]}
+        # What comes from a secret that need not be there is not set.
+        env = {one["name"]: self._here(str(one["value"])) for one in filled["env"] if "value" in one}
         base = {"PATH": os.environ["PATH"], "HOME": str(self.directory / "home")}
         return subprocess.run(
             [interpreter, str(file), *map(self._here, filled["args"])],

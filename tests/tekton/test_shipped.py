@@ -157,7 +157,7 @@ def test_the_dry_form_installs_nothing_and_uses_the_given_images():
 
 
 def test_every_image_is_a_parameter_with_a_tag():
-    for item in (*shipped.definitions(), *shipped.objects("estimation")):
+    for item in (*shipped.definitions(), *shipped.objects("load-generator"), *shipped.objects("estimation")):
         if item["kind"] not in {"Task", "StepAction"}:
             continue
         spec = item["spec"]

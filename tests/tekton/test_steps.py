@@ -337,7 +337,7 @@ def test_the_signature_is_that_of_botocore():
 
 
 def scripts():
-    for item in (*shipped.definitions(), *shipped.objects("estimation")):
+    for item in (*shipped.definitions(), *shipped.objects("load-generator"), *shipped.objects("estimation")):
         spec = item["spec"] if item["kind"] in {"Task", "StepAction"} else {}
         for step in spec.get("steps", [spec]):
             if "script" in step:
@@ -356,3 +356,44 @@ def test_scripts_are_clean(name, script, tmp_path):
         pytest.skip("shellcheck is not installed")
     done = subprocess.run(["shellcheck", "-"], input=script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def load_generator(tmp_path, **params):
+    """The Task, with a stand-in for guidellm that says its arguments and ends as it is told."""
+    package = tmp_path / "guidellm"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(
+        "import json, os, sys\n"
+        "print('stand-in for guidellm', *sys.argv[1:])\n"
+        "if os.environ.get('FAIL'): sys.exit(3)\n"
+        "spec = json.load(open(sys.argv[3]))['spec']\n"
+        "open(spec['outputs'][0]['path'], 'w').write('{}')\n"
+    )
+    given = {"target-url": "http://s:8000", "model": "m", "output-basename": "load", "max-seconds": "30", **params}
+    return Run(tmp_path, "guidellm-load-generator", given)
+
+
+def test_the_load_generator_leaves_report_and_log(tmp_path):
+    run = load_generator(tmp_path, **{"rate-type": "throughput", "max-concurrency": "16"})
+    assert run.step("create-profile").returncode == 0
+    spec = json.loads((tmp_path / "shared/profile.json").read_text())["spec"]
+    assert spec["backend"] == {"kind": "openai_http", "target": "http://s:8000", "model": "m"}
+    assert spec["profile"] == {"kind": "throughput", "max_concurrency": 16}
+    assert spec["constraints"] == [{"kind": "max_duration", "seconds": 30.0}]
+    assert spec["data"] == [{"kind": "synthetic_text", "prompt_tokens": 128, "output_tokens": 128}]
+    done = run.step("run-benchmark", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    report, log = (run.workspace("results") / name for name in ("load.json", "load-log.txt"))
+    assert (run.result("benchmark-report"), run.result("log-file")) == (str(report), str(log))
+    assert report.exists()
+    assert "stand-in for guidellm run --config" in log.read_text()
+
+
+def test_a_load_that_fails_fails_the_task_and_keeps_its_log(tmp_path):
+    run = load_generator(tmp_path)
+    assert run.step("create-profile").returncode == 0
+    done = run.step("run-benchmark", PYTHONPATH=str(tmp_path), FAIL="1")
+    assert done.returncode == 3
+    assert "stand-in for guidellm" in (run.workspace("results") / "load-log.txt").read_text()
+    assert not (tmp_path / "results" / "benchmark-report").exists()

@@ -1,17 +1,73 @@
-"""Submitting a parameter estimation, and showing what came out."""
+"""Rendering a parameter estimation, or submitting it and showing what came out."""
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
 from rich.markup import escape
 
 from servelab.cli.output import console
 from servelab.cli.run_submit import take_steps
 from servelab.cli.runs import How, Where
+from servelab.cli.tekton import write_out
 from servelab.kube.cluster import Cluster, connect
 from servelab.kube.errors import ForbiddenError
-from servelab.spec.errors import NotFoundError
-from servelab.tekton.estimate import GENERATOR, GENERATOR_HOME, Estimation
+from servelab.spec.errors import DocumentError, NotFoundError
+from servelab.tekton.estimate import GENERATOR, GENERATOR_HOME, Estimation, render_estimation
 from servelab.tekton.kinds import PIPELINE_RUN, TASK
+from servelab.tekton.shipped import joined
+
+
+def estimate(
+    *,
+    render: Annotated[bool, cyclopts.Parameter(negative="")] = False,
+    submit: Annotated[bool, cyclopts.Parameter(negative="")] = False,
+    namespace: Annotated[str, cyclopts.Parameter(name=["--namespace", "-n"])] = "wva-training",
+    context: Annotated[str, cyclopts.Parameter()] = "",
+    set_: Annotated[list[str] | None, cyclopts.Parameter(name="--set", negative="")] = None,
+    how: How | None = None,
+    out: Annotated[Path | None, cyclopts.Parameter(name=["--out", "-o"])] = None,
+) -> int:
+    """Estimate a latency model's alpha and beta of a running server, by two benchmarks on a cluster.
+
+    Parameters
+    ----------
+    render
+        Print the pipeline's files, or write them into a directory.
+    submit
+        Run it: check the cluster, apply Task and Pipeline, start a run and follow it.
+    namespace
+        Where it is to run.
+    context
+        A kubeconfig's context, with --submit; default: the current one.
+    set_
+        A parameter of the run, as target-url=http://vllm:8000; may be repeated.
+    out
+        Directory to write the files into, with --render.
+    """
+    if render == submit:
+        remedy = "--render prints the pipeline's files, or writes them to -o DIRECTORY; --submit runs it."
+        raise DocumentError(("say either --render or --submit",), remedy)
+    made = render_estimation(namespace, set_ or ())
+    if submit:
+        return asyncio.run(submit_estimation(made, how or How(), Where(namespace, context)))
+    _print_files(made.texts, out)
+    return 0
+
+
+def _print_files(texts: Mapping[str, str], out: Path | None) -> None:
+    if out is None:
+        sys.stdout.write(joined([f"# {name}\n{text}" for name, text in texts.items()]))
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        write_out(text, out / name)
+        console.print(str(out / name), markup=False, soft_wrap=True)
 
 
 async def submit_estimation(estimation: Estimation, how: How, where: Where) -> int:

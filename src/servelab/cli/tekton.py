@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import cyclopts
 
-from servelab.cli.output import console, read_text
-from servelab.cli.runs import How, Where
+from servelab.cli.output import read_text
 
 app = cyclopts.App(name="tekton", help="Run experiments as Tekton pipelines: compile, check, render.")
 
@@ -71,7 +68,7 @@ def compile_pipeline(
         print(graph.dot(compiled.document), file=explanations)
     if validate:
         require_valid(compiled, None if tasks is None else known_of(read_objects(tasks)), name=str(template))
-    _write(to_yaml(compiled.document), out)
+    write_out(to_yaml(compiled.document), out)
 
 
 @app.command
@@ -96,7 +93,7 @@ def override(values: Input, *rules: str, out: Out = None) -> None:
         changed = apply(read_mapping(read_text(values), str(values)), list(rules))
     except RuleError as error:
         raise DocumentError((str(error),)) from None
-    _write(to_yaml(changed), out)
+    write_out(to_yaml(changed), out)
 
 
 @app.command
@@ -136,7 +133,7 @@ def render(
     base = None if values is None else read_mapping(read_text(values), str(values))
     rendered = render_study(load_study(read_text(study), str(study)), namespace, experiment, base, dry=dry)
     objects = rendered.objects if definitions else (rendered.pipeline, rendered.run)
-    _write(joined([to_yaml(item) for item in objects]), out)
+    write_out(joined([to_yaml(item) for item in objects]), out)
 
 
 @app.command
@@ -150,65 +147,15 @@ def manifests(what: str = "tasks", *, out: Out = None) -> None:
     """
     from servelab.tekton import shipped
 
-    _write(shipped.manifests(what), out)
+    write_out(shipped.manifests(what), out)
 
 
-@app.command
-def estimate(
-    *,
-    render: Annotated[bool, cyclopts.Parameter(negative="")] = False,
-    submit: Annotated[bool, cyclopts.Parameter(negative="")] = False,
-    namespace: Annotated[str, cyclopts.Parameter(name=["--namespace", "-n"])] = "wva-training",
-    context: Annotated[str, cyclopts.Parameter()] = "",
-    set_: Annotated[list[str] | None, cyclopts.Parameter(name="--set", negative="")] = None,
-    how: How | None = None,
-    out: Annotated[Path | None, cyclopts.Parameter(name=["--out", "-o"])] = None,
-) -> int:
-    """Estimate a latency model's alpha and beta of a running server, by two benchmarks on a cluster.
+def write_out(text: str, out: Path | None) -> None:
+    """Write to a file, or to standard output.
 
-    Parameters
-    ----------
-    render
-        Print the pipeline's files, or write them into a directory.
-    submit
-        Run it: check the cluster, apply Task and Pipeline, start a run and follow it.
-    namespace
-        Where it is to run.
-    context
-        A kubeconfig's context, with --submit; default: the current one.
-    set_
-        A parameter of the run, as target-url=http://vllm:8000; may be repeated.
-    out
-        Directory to write the files into, with --render.
+    Raises:
+        DocumentError: the file cannot be written.
     """
-    from servelab.spec.errors import DocumentError
-    from servelab.tekton.estimate import render_estimation
-
-    if render == submit:
-        remedy = "--render prints the pipeline's files, or writes them to -o DIRECTORY; --submit runs it."
-        raise DocumentError(("say either --render or --submit",), remedy)
-    made = render_estimation(namespace, set_ or ())
-    if submit:
-        from servelab.cli.run_estimate import submit_estimation
-
-        return asyncio.run(submit_estimation(made, how or How(), Where(namespace, context)))
-    _print_files(made.texts, out)
-    return 0
-
-
-def _print_files(texts: Mapping[str, str], out: Path | None) -> None:
-    from servelab.tekton.shipped import joined
-
-    if out is None:
-        sys.stdout.write(joined([f"# {name}\n{text}" for name, text in texts.items()]))
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        _write(text, out / name)
-        console.print(str(out / name), markup=False, soft_wrap=True)
-
-
-def _write(text: str, out: Path | None) -> None:
     if out is None:
         sys.stdout.write(text)
         return
@@ -233,3 +180,9 @@ RUNS = {
 
 for _name, _help in RUNS.items():
     app.command(f"servelab.cli.runs:{_name}", name=_name, help=_help)
+
+app.command(
+    "servelab.cli.run_estimate:estimate",
+    name="estimate",
+    help="Estimate a latency model's alpha and beta of a running server, by two benchmarks on a cluster.",
+)

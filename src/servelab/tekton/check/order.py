@@ -14,6 +14,7 @@ def check_order(spec: Mapping[str, Any]) -> Iterator[Found]:
     tasks = items(spec, "tasks")
     names = {str(task.get("name")) for _, task in tasks}
     final = {str(task.get("name")) for _, task in items(spec, "finally")}
+    sources = {index: result_sources(task) for index, task in tasks}
     for index, task in tasks:
         for place, earlier in enumerate(run_after(task)):
             path = ("tasks", index, "runAfter", place)
@@ -22,7 +23,7 @@ def check_order(spec: Mapping[str, Any]) -> Iterator[Found]:
             elif earlier not in names:
                 also = ", it is a final task" if earlier in final else ""
                 yield path, f"there is no task `{earlier}` to run after{also}"
-        if task.get("name") in result_sources(task):
+        if task.get("name") in sources[index]:
             yield ("tasks", index), f"task `{task['name']}` uses a result of itself"
     for index, task in items(spec, "finally"):
         if task.get("runAfter"):
@@ -31,7 +32,7 @@ def check_order(spec: Mapping[str, Any]) -> Iterator[Found]:
                 ("finally", index, "runAfter"),
                 f"final tasks have no order among themselves: task `{task.get('name')}` has runAfter {named}",
             )
-    waits = {str(task.get("name")): [*run_after(task), *result_sources(task)] for _, task in tasks}
+    waits = {str(task.get("name")): [*run_after(task), *sources[index]] for index, task in tasks}
     cycle = find_cycle(waits)
     if cycle:
         yield ("tasks",), f"tasks wait for one another: {' -> '.join(f'`{name}`' for name in cycle)}"
