@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FILES := src tests benchmarks
 
-.PHONY: help quickstart test test-harnesses check bench bench-search bench-loop bench-harness bench-tekton docs clean
+.PHONY: help quickstart test test-harnesses check bench bench-search bench-loop bench-harness bench-tekton bench-watch docs clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -18,7 +18,7 @@ quickstart: .venv/core ## set up, tune llama.cpp on this machine, write the answ
 test: .venv/dev check docs ## set up and run every check
 	scripts/postgres
 	scripts/kubernetes
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -rs --cov --cov-report=term:skip-covered
 
 test-harnesses: .venv/dev ## install every harness of the field (5 GB) and test them for real
 	SERVELAB_HARNESSES=all $(BIN)/pytest tests/harnesses/test_external.py
@@ -29,7 +29,7 @@ check: .venv/dev ## lint, types, architecture
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: .venv/dev bench-search bench-loop bench-harness bench-tekton ## every benchmark; tables go to docs/benchmarks/
+bench: .venv/dev bench-search bench-loop bench-harness bench-tekton bench-watch ## every benchmark; tables go to docs/benchmarks/
 
 bench-search: .venv/dev ## samplers side by side on a surface with known truth
 	$(BIN)/python -m benchmarks.search --out docs/benchmarks/search.md
@@ -42,6 +42,10 @@ bench-harness: .venv/dev ## load generators side by side on a server whose sched
 
 bench-tekton: .venv/dev ## compiling 1,000 treatments to a pipeline: time and memory
 	$(BIN)/python -m benchmarks.tekton --out docs/benchmarks/tekton.md
+
+bench-watch: .venv/dev ## watching a run of 2,000 tasks in a terminal: pictures, delays, processor time
+	scripts/kubernetes
+	$(BIN)/python -m benchmarks.watch --out docs/benchmarks/watch.md
 
 docs: .venv/dev ## build the documentation into site/, strictly
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

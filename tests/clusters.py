@@ -19,7 +19,7 @@ def api() -> Iterator[Scripted | Assets]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pods(api: Scripted | Assets) -> Iterator[None]:
     """A node, so that pods run."""
     with node(api):

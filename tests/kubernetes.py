@@ -12,11 +12,14 @@ import contextlib
 import fcntl
 import json
 import os
+import random
+import re
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -63,6 +66,11 @@ class Kubernetes:
         """Start what does not run; returns when the API server is ready."""
         raise NotImplementedError
 
+    @property
+    def port(self) -> int:
+        """Where the API server listens."""
+        raise NotImplementedError
+
     def pause(self) -> None:
         """Stop the API server's process without ending it: nothing answers, no connection is closed."""
         os.kill(self._pid(), signal.SIGSTOP)
@@ -73,9 +81,8 @@ class Kubernetes:
 
     def kill(self) -> None:
         """Kill the API server; what it stored stays."""
-        pid = self._pid()
-        os.kill(pid, signal.SIGKILL)
-        _gone(pid)
+        os.kill(self._pid(), signal.SIGKILL)
+        _wait_until_free(self.port)  # a killed process may hold its port for a while yet
         (self.directory / "pid" / "apiserver").unlink()  # the scripts would take a zombie for alive
 
     def _pid(self) -> int:
@@ -87,11 +94,17 @@ class Scripted(Kubernetes):
 
     def __init__(self, directory: Path, folder: Path) -> None:
         super().__init__(directory)
-        self._folder = folder
+        self.folder = folder
         self._loaded = (directory / "log" / "crds.log").exists()
+        ports = zip(("PORT", "ETCD_PORT", "ETCD_PEER"), map(str, _free_ports(3)), strict=True)
+        self._ports = {} if (directory / "env").exists() else dict(ports)
+
+    @property
+    def port(self) -> int:
+        return int(re.findall(r"^PORT=(\d+)", (self.directory / "env").read_text(), re.MULTILINE)[0])
 
     def start(self, *components: str) -> None:
-        environment = {**os.environ, **({"NO_CRDS": "1"} if self._loaded else {})}
+        environment = {**os.environ, **self._ports, **({"NO_CRDS": "1"} if self._loaded else {})}
         self._run("up.sh", *components, environment=environment)
         self._loaded = True
 
@@ -100,13 +113,30 @@ class Scripted(Kubernetes):
         self.start("cm", "sched")
         self._run("node-up.sh", environment=dict(os.environ))
 
+    def load_image(self, archive: Path) -> None:
+        """Give the node an image from a docker archive."""
+        command = ["ctr", "-a", self.directory / "cri" / "containerd.sock", "-n", "k8s.io", "images", "import", archive]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+    def make_image(self, archive: Path, name: str, *files: str) -> None:
+        """Write a docker archive; each of ``files`` is source=destination."""
+        script = [sys.executable, self.folder / "mkimage.py", archive, name, '["/bin/sh"]', *files]
+        subprocess.run(script, check=True, capture_output=True, timeout=60)
+
+    def stop_node(self) -> None:
+        """End the node with its pods, the controllers and the scheduler; the API server is started again."""
+        self._run("down.sh", environment=dict(os.environ))
+        self.start()
+        remove = ["kubectl", "--kubeconfig", self.kubeconfig(), "delete", "node", "localhost", "--ignore-not-found"]
+        subprocess.run(remove, check=True, capture_output=True, timeout=60)
+
     def stop(self) -> None:
         """End everything, and forget it."""
         if self.directory.exists():
             self._run("down.sh", "--purge", environment=dict(os.environ))
 
     def _run(self, script: str, *arguments: str, environment: dict[str, str]) -> None:
-        command = [self._folder / script, self.directory, *arguments]
+        command = [self.folder / script, self.directory, *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
         if done.returncode:
             pytest.fail(f"{script} failed: {done.stderr[-2000:]}")
@@ -118,13 +148,17 @@ class Assets(Kubernetes):
     def __init__(self, directory: Path, programs: Path) -> None:
         super().__init__(directory)
         self._programs = programs
-        self._ports = [_free_port() for _ in range(3)]
+        self._ports = _free_ports(3)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         (directory / "pid").mkdir()
         keys = directory / "service-accounts.key"
         subprocess.run(["openssl", "genrsa", "-out", keys, "2048"], check=True, capture_output=True)
         tokens = [f'{user}-token,{user},{user},"{group}"' for user, group in (("admin", "system:masters"), ("dev", ""))]
         (directory / "tokens.csv").write_text("\n".join(tokens))
+
+    @property
+    def port(self) -> int:
+        return self._ports[0]
 
     def start(self, *components: str) -> None:
         assert not components
@@ -228,20 +262,33 @@ def node(cluster: Scripted | Assets) -> Iterator[None]:
             yield
         finally:
             if not os.environ.get("SERVELAB_KUBERNETES"):
-                cluster.stop()
+                cluster.stop_node()  # others may be waiting to be one
             for setting, value in before.items():
                 setting.write_text(value)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on, below those that the kernel gives to clients.
+
+    A client that tries to reach a server that is down, at a port which the kernel may give to clients, can be given
+    that port itself, and connect to itself; the server then cannot start again.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(12_000, lowest)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+    return found
 
 
-def _gone(pid: int) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and Path(f"/proc/{pid}/cmdline").exists():
-        if not Path(f"/proc/{pid}/cmdline").read_bytes():
-            return  # a zombie
+def _wait_until_free(port: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return
         time.sleep(0.02)
+    pytest.fail(f"port {port} is not given back")

@@ -107,7 +107,7 @@ def test_a_dialog_to_its_yes():
     written = Path(done.stdout.split("wrote ")[1].split("\n")[0])
     assert (written / "pipelinerun.yaml").is_file()
     assert f"servelab run {written}/study.yaml" in done.stdout
-    assert "does not submit it yet" in done.stdout
+    assert "servelab tekton submit" in done.stdout
 
 
 @pytest.mark.parametrize("said", ["n\n", "cancel\n", "", "\n\n"])

@@ -6,6 +6,7 @@ What a task does is decided by the test; nothing of a task's steps is run, unles
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,22 +16,28 @@ from pathlib import Path
 from typing import Any
 
 from servelab.kube.cluster import Cluster, connect
+from servelab.kube.errors import ConflictError
 from servelab.kube.kinds import POD, Manifest
 from servelab.spec.errors import ClusterError
 from servelab.tekton.kinds import PIPELINE, PIPELINE_RUN, TASK_RUN
 
 TICK = 0.05  # seconds
+ENDED = ("Succeeded", "Failed")
 
 
 @dataclass
 class Behaviour:
-    """What a task does: it runs for ``seconds`` (None: until it is cancelled), then succeeds or fails."""
+    """What a task does: it runs for ``seconds`` (None: until it is cancelled), then succeeds or fails.
+
+    ``follows``: it ends as its pod does, after that.
+    """
 
     seconds: float | None = 0.0
     fails: bool = False
     reason: str = "Failed"
     message: str = '"step-run" exited with code 1'
     pod: Manifest | None = None
+    follows: bool = False
 
 
 @dataclass
@@ -128,7 +135,8 @@ class Controller:
         ]
         spec = {"taskRef": task["taskRef"], "params": task.get("params") or [], "workspaces": workspaces}
         metadata = {"name": name, "labels": labels, "ownerReferences": [owner]}
-        await self.cluster.create(TASK_RUN, {"metadata": metadata, "spec": spec})
+        with contextlib.suppress(ConflictError):
+            await self.cluster.create(TASK_RUN, {"metadata": metadata, "spec": spec})
 
     async def _advance(self, run: Manifest, *, cancelled: bool) -> None:
         condition = _condition(run)
@@ -146,11 +154,12 @@ class Controller:
             }
             return await self._set(TASK_RUN, run, begun)
         final = task.startswith("finally-")
+        phase = await self._phase(status["podName"]) if how.follows else "Succeeded"
         if cancelled and not final:
             ended = _is("False", "TaskRunCancelled", f"TaskRun {run['metadata']['name']!r} was cancelled")
-        elif how.seconds is None or time.time() - _time(status["startTime"]) < how.seconds:
+        elif how.seconds is None or time.time() - _time(status["startTime"]) < how.seconds or phase not in ENDED:
             return
-        elif how.fails:
+        elif how.fails or phase == "Failed":
             ended = _is("False", how.reason, how.message)
         else:
             ended = _is("True", "Succeeded", "All Steps have completed executing")
@@ -161,8 +170,12 @@ class Controller:
             return ""
         name = f"{run['metadata']['name']}-pod"
         labels = {**run["metadata"]["labels"], "tekton.dev/taskRun": run["metadata"]["name"]}
-        await self.cluster.create(POD, {**how.pod, "metadata": {"name": name, "labels": labels}})
+        with contextlib.suppress(ConflictError):  # made already, when the API server went away
+            await self.cluster.create(POD, {**how.pod, "metadata": {"name": name, "labels": labels}})
         return name
+
+    async def _phase(self, pod: str) -> str:
+        return str((await self.cluster.get(POD, pod)).get("status", {}).get("phase"))
 
     async def _end(self, run: Manifest, status: Manifest, value: str, reason: str, message: str) -> None:
         await self._set(

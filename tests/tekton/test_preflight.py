@@ -215,7 +215,7 @@ async def test_what_is_taken_and_what_is_to_be_applied(cluster: Cluster) -> None
     [
         ("a", ["a"], "a-v2"),
         ("a-v2", ["a-v2", "a-v3"], "a-v4"),
-        ("x" * 50, [], "x" * 47 + "-v2"),
+        ("x" * 50, [], "x" * 37 + "-v2"),
         ("a-v", ["a-v"], "a-v-v2"),
     ],
 )

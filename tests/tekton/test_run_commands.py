@@ -18,7 +18,7 @@ import pytest
 
 from servelab.cli.main import app
 from servelab.kube.cluster import Cluster, connect
-from servelab.kube.kinds import CLAIM, POD
+from servelab.kube.kinds import CLAIM, NAMESPACE, POD
 from servelab.spec.errors import ServelabError
 from servelab.tekton.kinds import PIPELINE_RUN, TASK_RUN
 from servelab.tekton.source import CONFIG
@@ -155,11 +155,14 @@ def test_what_goes_wrong_is_said(beside: Beside, tmp_path: Path, capsys: Capture
     assert beside.ask("find", PIPELINE_RUN, "fourth") is None
 
 
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
 class Terminal:
     """A command in a terminal of its own."""
 
     def __init__(self, *arguments: str) -> None:
-        self.shown = ""
+        self._raw = ""
         self._master, slave = pty.openpty()
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40", "PYTHONPATH": "src"}
         root = Path(__file__).parent.parent.parent
@@ -174,6 +177,11 @@ class Terminal:
         )
         os.close(slave)
 
+    @property
+    def shown(self) -> str:
+        """All that was shown, without colours and movements."""
+        return ESCAPES.sub("", self._raw)
+
     def until(self, text: str, seconds: float = 60.0) -> None:
         """Read until ``text`` was shown."""
         deadline = time.monotonic() + seconds
@@ -181,7 +189,7 @@ class Terminal:
         while text not in self.shown[seen:]:
             assert time.monotonic() < deadline, f"{text!r} was not shown: {self.shown[-3000:]}"
             if select.select([self._master], [], [], 0.2)[0]:
-                self.shown += os.read(self._master, 65536).decode(errors="replace")
+                self._raw += os.read(self._master, 65536).decode(errors="replace")
 
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())
@@ -196,7 +204,7 @@ class Terminal:
         while self._process.poll() is None and time.monotonic() < deadline:
             if select.select([self._master], [], [], 0.1)[0]:
                 try:
-                    self.shown += os.read(self._master, 65536).decode(errors="replace")
+                    self._raw += os.read(self._master, 65536).decode(errors="replace")
                 except OSError:
                     break
         return self._process.wait(10)
@@ -248,3 +256,41 @@ def test_a_person_is_asked_about_a_collision(beside: Beside, tmp_path: Path) -> 
         terminal.type("1\n")
         terminal.until("'twice-v2' created")
         assert terminal.code() == 0
+
+
+def test_live_a_run_is_cancelled_and_removed_by_one_key(beside: Beside, tmp_path: Path) -> None:
+    files = write(tmp_path / "exp", "gone")
+    with beside.controller(run_workload_2=Behaviour(seconds=None)):
+        terminal = Terminal("submit", *files, "-n", beside.namespace)
+        terminal.until("run-workload-2")
+        terminal.type("x")
+        terminal.until("everything of it is removed")
+        terminal.until("removed: ")
+        assert terminal.code() == 8
+    assert beside.ask("find", PIPELINE_RUN, "gone") is None
+    assert beside.ask("list", TASK_RUN).items == []
+
+
+def test_after_success_a_person_is_asked_what_comes_next(beside: Beside, tmp_path: Path) -> None:
+    files = write(tmp_path / "exp", "done")
+    with beside.controller():
+        terminal = Terminal("submit", *files, "-n", beside.namespace)
+        terminal.until("Bring the results here?")
+        terminal.type("n\n")
+        terminal.until("servelab tekton collect done")
+        terminal.until("Remove the run from the cluster?")
+        terminal.type("y\n")
+        assert terminal.code() == 0
+    assert beside.ask("find", PIPELINE_RUN, "done") is None
+
+
+def test_a_missing_namespace_is_made_when_a_person_says_so(beside: Beside, tmp_path: Path) -> None:
+    files = write(tmp_path / "exp", "far")
+    name = f"{beside.namespace}-new"
+    terminal = Terminal("submit", *files, "-n", name)
+    terminal.until(f"Create namespace {name}?")
+    terminal.type("y\n")
+    terminal.until("was created")
+    terminal.until("there is no PersistentVolumeClaim data-pvc")
+    assert terminal.code() == 1
+    assert beside.ask("find", NAMESPACE, name) is not None

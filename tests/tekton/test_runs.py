@@ -8,17 +8,18 @@ from typing import Any
 
 import pytest
 
+from servelab.kube.accepted import require_accepted
 from servelab.kube.cluster import Cluster, connect
-from servelab.kube.kinds import POD
+from servelab.kube.kinds import POD, SECRET, Manifest
 from servelab.kube.labels import MANAGED, STUDY, TRIAL, label
-from servelab.spec.errors import ClusterError, NotFoundError
+from servelab.spec.errors import ClusterError, DocumentError, NotFoundError
 from servelab.tekton.board import Board
 from servelab.tekton.cleanup import remaining, remove_run
 from servelab.tekton.control import cancel
 from servelab.tekton.experiment import compile_experiment
 from servelab.tekton.follow import follow, snapshot
 from servelab.tekton.kinds import PIPELINE, PIPELINE_RUN, TASK, TASK_RUN
-from servelab.tekton.source import read_source
+from servelab.tekton.source import CONFIG, read_source
 from servelab.tekton.status import RunStatus
 from servelab.tekton.submit import CollisionError, apply_definitions, deploy, dry_run, require_free
 from tests.kubernetes import Kubernetes
@@ -171,8 +172,10 @@ async def test_what_the_server_drops_is_refused(cluster: Cluster) -> None:
     one = experiment("typo").renamed("typo", cluster.namespace)
     compiled = compile_experiment(one, tasks())
     compiled.run["spec"]["timeout"] = "1h"  # of v1beta1; v1 has timeouts
-    with pytest.raises(ClusterError, match=r"does not know spec\.timeout of PipelineRun typo"):
+    with pytest.raises(DocumentError, match=r"PipelineRun typo: spec: unknown field `timeout`, did you mean"):
         await dry_run(cluster, compiled)
+    with pytest.raises(ClusterError, match=r"does not know spec\.timeout of PipelineRun typo"):
+        await require_accepted(cluster, [compiled.run], force=True)
     assert await cluster.find(PIPELINE_RUN, "typo") is None
 
 
@@ -213,3 +216,29 @@ async def test_engine_pods_are_those_of_the_study_alone(cluster: Cluster) -> Non
     assert set(pods) == {"ours", "labelled"}
     assert (pods["ours"].status, pods["ours"].ready, pods["ours"].restarts) == ("ImagePullBackOff", False, 3)
     assert (pods["labelled"].status, pods["labelled"].accelerators) == ("Pending", 2)
+
+
+async def test_what_an_engine_left_goes_with_its_run(api: Kubernetes, cluster: Cluster) -> None:
+    """As after ``cancel --now``: a Helm release, and a collector, whose final tasks never ran."""
+
+    def config(name: str, labels: dict[str, str], release: str = "") -> Manifest:
+        annotations = {"meta.helm.sh/release-name": release} if release else {}
+        return {"metadata": {"name": name, "labels": labels, "annotations": annotations}}
+
+    helm = {"app.kubernetes.io/managed-by": "Helm"}
+    await submitted(cluster, "left")
+    await cluster.create(CONFIG, config("chart", helm, "left-2-model"))
+    await cluster.create(CONFIG, config("another-chart", helm, "left-v2-2-model"))
+    await cluster.create(CONFIG, config("collector", {"servelab/collector": "left-4"}))
+    await cluster.create(CONFIG, config("another-collector", {"servelab/collector": "left-v2-4"}))
+    for release in ("left-2-model", "left-v2-2-model"):
+        record = config(f"sh.helm.release.v1.{release}.v1", {"owner": "helm", "name": release})
+        await cluster.create(SECRET, record)
+    async with controlled(api.kubeconfig(), cluster.namespace, run_workload_2=Behaviour(seconds=None)):
+        await cancel(cluster, "left", now=True)
+        await followed(cluster, "left")
+    removed = {one.name for one in await remove_run(cluster, "left")}
+    assert {"chart", "collector", "sh.helm.release.v1.left-2-model.v1"} <= removed
+    left = {one["metadata"]["name"] for kind in (CONFIG, SECRET) for one in (await cluster.list(kind)).items}
+    assert {"another-chart", "another-collector", "sh.helm.release.v1.left-v2-2-model.v1"} <= left
+    assert not removed & left

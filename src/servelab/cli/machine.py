@@ -87,7 +87,10 @@ async def _check_cluster(on: ClusterCheck, tell: Callable[[Finding], None]) -> N
 def print_finding(finding: Finding) -> None:
     """Print what a check found, and below it what to do."""
     colours = {"ok": "green", "note": "cyan", "problem": "red"}
-    console.print(f"[{colours[finding.verdict]}]{finding.verdict:>8}[/]  {finding.check:18} {escape(finding.text)}")
+    console.print(
+        f"[{colours[finding.verdict]}]{finding.verdict:>8}[/]  {finding.check:18} {escape(finding.text)}",
+        soft_wrap=True,
+    )
     for line in finding.remedy.splitlines():
         console.print(f"{'':28} {escape(line)}", soft_wrap=True)
 

@@ -179,10 +179,10 @@ RUNS = {
 }
 
 for _name, _help in RUNS.items():
-    app.command(f"servelab.cli.runs:{_name}", name=_name, help=_help)
+    app.command(f"servelab.cli.tekton_runs:{_name}", name=_name, help=_help)
 
 app.command(
-    "servelab.cli.run_estimate:estimate",
+    "servelab.cli.tekton_estimate:estimate",
     name="estimate",
     help="Estimate a latency model's alpha and beta of a running server, by two benchmarks on a cluster.",
 )

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from httpx2.websockets import AsyncWebSocketSession, WebSocketDisconnect
 
 from servelab.kube.cluster import Cluster
-from servelab.kube.errors import translated
+from servelab.kube.errors import translated, ungrouped
 
 PROTOCOLS = ["v5.channel.k8s.io", "v4.channel.k8s.io"]
 MESSAGE = 16 * 2**20  # bytes of a message at most; Kubernetes sends 32 KiB
@@ -38,20 +38,6 @@ async def channels(cluster: Cluster, path: str, params: Sequence[tuple[str, str]
             queue_size=QUEUE,
         ) as channel:
             yield channel
-
-
-class ungrouped:
-    """Lets a lone exception out of the group in which a task group wrapped it."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        alone = error
-        while isinstance(alone, BaseExceptionGroup) and len(alone.exceptions) == 1:
-            alone = alone.exceptions[0]
-        if alone is not None and alone is not error:
-            raise alone
 
 
 async def receive(channel: Channel) -> tuple[int, bytes] | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from servelab.kube.archive import inside, unpack
 from servelab.kube.cluster import Cluster
 from servelab.kube.errors import UnreachableError
 from servelab.kube.execute import Finished, execute
@@ -21,6 +21,7 @@ NAMES = 8000  # characters of file names in one request
 LARGE = 8 * 2**20  # bytes from which a file comes alone, and is resumed in its middle
 TRIES = 5  # connections that may be lost before a copy gives up
 PAUSE = 1.0  # seconds between them
+TAR_EXTRA = 20 * 2**10  # bytes that an archive has beside a file's content: headers, and blocks that are filled up
 PART = ".servelab-part"  # ends the name of a file that is not complete yet
 
 _SIZE = re.compile(r"(\d+) (.+)")
@@ -69,12 +70,10 @@ async def copy_out(place: Place, destination: Path, progress: Callable[[int, int
         ClusterError: the pod has no such directory, a name would leave ``destination``, the connection is lost too
             often, or a file changes while it is copied.
     """
-    if not hasattr(tarfile, "data_filter"):
-        raise ClusterError("this Python cannot unpack archives safely", "Use Python 3.11.4 or newer.")
     destination = destination.resolve()
     files = await _list(place)
     for file in files:
-        _target(destination, file.path)
+        inside(destination, file.path)
     total = sum(file.size for file in files)
     for _ in range(TRIES):
         missing = await asyncio.to_thread(_missing, destination, files)
@@ -82,7 +81,7 @@ async def copy_out(place: Place, destination: Path, progress: Callable[[int, int
         if progress:
             progress(done, total)
         if not missing:
-            return [_target(destination, file.path) for file in files]
+            return [inside(destination, file.path) for file in files]
         try:
             await _fetch(place, destination, missing, _onwards(progress, done, total))
         except UnreachableError:
@@ -122,20 +121,8 @@ def _matches(pattern: re.Pattern[str], output: bytes) -> Iterator[re.Match[str]]
         yield found
 
 
-def _target(destination: Path, path: str) -> Path:
-    """Where a file goes; never outside of ``destination``, not by links that are there either."""
-    target = destination / path
-    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-        raise ClusterError(
-            f"the pod has a file {path!r}, which would be written outside of {destination}", "Do not trust that pod."
-        )
-    if not target.resolve().is_relative_to(destination):
-        raise ClusterError(f"{target} leads outside of {destination}", "Remove that link.")
-    return target
-
-
 def _missing(destination: Path, files: list[RemoteFile]) -> list[RemoteFile]:
-    return [file for file in files if not _same(_target(destination, file.path), file)]
+    return [file for file in files if not _same(inside(destination, file.path), file)]
 
 
 def _same(target: Path, file: RemoteFile) -> bool:
@@ -148,12 +135,13 @@ def _same(target: Path, file: RemoteFile) -> bool:
 async def _fetch(place: Place, destination: Path, files: list[RemoteFile], told: Callable[[int], object]) -> None:
     done = 0
     for batch in _batches([file for file in files if file.size < LARGE]):
-        await _fetch_archive(place, destination, batch)
+        for file in await _fetch_archive(place, destination, batch):
+            await _fetch_alone(place, inside(destination, file.path), file)
         done += sum(file.size for file in batch)
         told(done)
     for file in files:
         if file.size >= LARGE:
-            await _fetch_large(place, _target(destination, file.path), file, _plus(told, done))
+            await _fetch_alone(place, inside(destination, file.path), file, _plus(told, done))
             done += file.size
 
 
@@ -170,25 +158,31 @@ def _batches(files: list[RemoteFile]) -> Iterator[list[RemoteFile]]:
         yield batch
 
 
-async def _fetch_archive(place: Place, destination: Path, files: list[RemoteFile]) -> None:
-    """Small files in one tar archive. Only what was asked for is unpacked, and nothing outside of ``destination``."""
+async def _fetch_archive(place: Place, destination: Path, files: list[RemoteFile]) -> list[RemoteFile]:
+    """Small files in one tar archive, of which only what was asked for is unpacked; what it did not bring as a file.
+
+    Of files that are one file under several names, tar brings the content once.
+    """
     wanted = {file.path for file in files}
+    most = sum(file.size + TAR_EXTRA + 2 * len(file.path) for file in files) + TAR_EXTRA
     destination.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=destination) as archive:
-        await place.run("tar", "cf", "-", "-C", place.directory, *(f"./{name}" for name in wanted), sink=archive.write)
+
+        def write(data: bytes) -> None:
+            if archive.tell() + len(data) > most:
+                raise ClusterError(f"pod {place.pod} sends more than it was asked for", "Do not trust that pod.")
+            archive.write(data)
+
+        await place.run("tar", "cf", "-", "-C", place.directory, *(f"./{name}" for name in wanted), sink=write)
         archive.seek(0)
-        try:
-            with tarfile.open(fileobj=archive, mode="r:") as opened:
-                members = [one for one in opened if one.isfile() and str(PurePosixPath(one.name)) in wanted]
-                opened.extractall(destination, members, filter="data")
-        except tarfile.TarError as error:
-            raise ClusterError(
-                f"pod {place.pod} sent an archive that cannot be unpacked: {error}", "Is there a tar in its image?"
-            ) from error
+        brought = await asyncio.to_thread(unpack, archive, destination, lambda name: name if name in wanted else None)
+    return [file for file in files if file.path not in brought]
 
 
-async def _fetch_large(place: Place, target: Path, file: RemoteFile, told: Callable[[int], object]) -> None:
-    """A large file, from where the last try ended."""
+async def _fetch_alone(
+    place: Place, target: Path, file: RemoteFile, told: Callable[[int], object] = lambda _: None
+) -> None:
+    """One file, from where the last try ended; what it has grown by meanwhile is left."""
     part = target.with_name(f"{target.name}{PART}")
     target.parent.mkdir(parents=True, exist_ok=True)
     offset = part.stat().st_size if part.exists() else 0
@@ -197,7 +191,7 @@ async def _fetch_large(place: Place, target: Path, file: RemoteFile, told: Calla
         opened.truncate(offset)
 
         def write(data: bytes) -> None:
-            opened.write(data)
+            opened.write(data[: file.size - opened.tell()])
             told(opened.tell())
 
         await place.run("tail", "-c", f"+{offset + 1}", f"{place.directory}/{file.path}", sink=write)

@@ -119,6 +119,18 @@ def translated(server: str) -> Iterator[None]:
         raise ClusterError(f"the credentials for {server} could not be had: {error}", _REMEDIES[401]) from error
 
 
+@contextmanager
+def ungrouped() -> Iterator[None]:
+    """Let out the first exception of a group in which a task group has wrapped it."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None
+
+
 def _code(error: ApiError) -> int:
     response = getattr(error, "response", None)
     return 0 if response is None else response.status_code

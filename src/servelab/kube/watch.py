@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,6 +14,7 @@ from lightkube.core.selector import build_selector
 from servelab.kube.cluster import Cluster, Labels, check_selector
 from servelab.kube.errors import GoneError, refused, translated
 from servelab.kube.kinds import Kind, Manifest
+from servelab.kube.names import check_name
 from servelab.kube.patience import Patience
 from servelab.spec.errors import ClusterError
 
@@ -73,6 +74,34 @@ async def watch(
         except ClusterError as error:
             yield Change("lost", error=error)
             await trying.wait(error)
+
+
+async def wait_for(
+    cluster: Cluster,
+    kind: Kind,
+    name: str,
+    holds: Callable[[Manifest | None], bool],
+    namespace: str = "",
+    patience: float = PATIENCE,
+) -> Manifest | None:
+    """An object, as soon as ``holds`` is true of it; None stands for one that is not there.
+
+    Waits for as long as it takes: put it into ``asyncio.timeout``.
+
+    Raises:
+        ClusterError: the server refuses, or cannot be reached for ``patience`` seconds.
+    """
+    found: Manifest | None = None
+    fields = {"metadata.name": check_name(name)}
+    async with aclosing(watch(cluster, kind, namespace, fields=fields, patience=patience)) as changes:
+        async for change in changes:
+            if change.type == "lost":
+                continue
+            if change.type != "synced":
+                found = None if change.type == "deleted" else change.object
+            if holds(found):
+                return found
+    raise AssertionError("a watch has no end")
 
 
 def _differences(known: dict[str, Manifest], items: list[Manifest]) -> list[Change]:

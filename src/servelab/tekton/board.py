@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from servelab.kube.kinds import Manifest
 from servelab.kube.labels import STUDY, TRIAL, label
+from servelab.kube.names import check_label_value
 from servelab.kube.watch import Change
 from servelab.tekton.pods import EnginePod
 from servelab.tekton.status import FINAL, RunStatus, TaskStatus, run_state, run_status, task_status
@@ -13,14 +14,17 @@ from servelab.tekton.status import FINAL, RunStatus, TaskStatus, run_state, run_
 
 @dataclass
 class Board:
-    """A run, its tasks and its engines. ``lost`` says why the cluster cannot be reached just now."""
+    """A run, its tasks and its engines.
+
+    ``lost`` says why the cluster cannot be reached just now; ``latest`` is the task that changed last.
+    """
 
     name: str
     run: Manifest | None = None
     pipeline: Manifest | None = None
     pods: list[EnginePod] = field(default_factory=list)
     lost: str = ""
-    changes: int = 0
+    latest: TaskStatus | None = None
     synced: bool = False
     gone: bool = False
     _tasks: dict[str, TaskStatus] = field(default_factory=dict)
@@ -42,13 +46,12 @@ class Board:
             if change.type == "deleted":
                 self._tasks.pop(name, None)
                 return
-            self._tasks[name] = task_status(change.object)
-            if self._tasks[name].state == "Failed":
+            self.latest = self._tasks[name] = task_status(change.object)
+            if self.latest.state == "Failed":
                 self._failed.add(name)
 
     def _took(self, change: Change) -> bool:
         self.lost = change.error.message if change.type == "lost" and change.error else ""
-        self.changes += 1
         return change.type in ("added", "modified", "deleted")
 
     @property
@@ -60,7 +63,7 @@ class Board:
     def trials(self) -> set[str]:
         """The study's treatments, by the labels that the run gives its tasks."""
         specs = ((self.run or {}).get("spec") or {}).get("taskRunSpecs") or []
-        return {label(spec, TRIAL) for spec in specs} - {""}
+        return {check_label_value(label(spec, TRIAL)) for spec in specs} - {""}
 
     @property
     def over(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,14 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from servelab.spec.base import Value
 from servelab.spec.errors import DocumentError
+from servelab.tekton.treatments import treatment_settings
 
 PARALLELISM = "tensor_parallel_size"
 IMAGE = "image"
 MEMORY = "memory"
 STARTUP = "startup_probes"
+OUTSIDE_STUDY = (MEMORY, STARTUP)
+"""What the values say and a study does not; of memory, it may."""
 
 _SCALARS = {
     "max_model_len": "MAX_MODEL_LEN",
@@ -63,7 +67,7 @@ def parameters(values: Mapping[str, Any], trial: str) -> dict[str, Value]:
     probe = _map(_map(container.get("extraConfig")).get("startupProbe"))
     if "failureThreshold" in probe:
         found[STARTUP] = probe["failureThreshold"]
-    return found
+    return {**found, **treatment_settings(values, trial)}
 
 
 def changed_values(text: str, change: Change) -> str:
@@ -100,8 +104,11 @@ def changed_study(text: str, change: Change) -> str:
     factors = _map(tree.get("factors"))
     if name == IMAGE:
         _engine(tree)["image"] = change.after
-    elif name in (MEMORY, STARTUP):
-        return text  # a study says nothing of them
+    elif name in OUTSIDE_STUDY:
+        resources = _map(_engine(tree).get("resources"))
+        if name != MEMORY or "memory_gb" not in resources:
+            return text
+        resources["memory_gb"] = int(re.sub(r"\D", "", str(change.after)))
     elif treatments:
         for treatment in treatments:
             if treatment[name] == change.before:

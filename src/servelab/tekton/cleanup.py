@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from servelab.kube.cluster import Cluster
 from servelab.kube.errors import ForbiddenError, MissingError, RefusedError
-from servelab.kube.kinds import Kind, Manifest
+from servelab.kube.kinds import SECRET, Kind, Manifest
 from servelab.kube.labels import MANAGED, OURS, STUDY, label
 from servelab.spec.errors import ClusterError
+from servelab.tekton.board import Board
 from servelab.tekton.kinds import GROUP, PIPELINE_RUN, TASK_RUN
 from servelab.tekton.labels import PIPELINE_RUN_LABEL
 from servelab.tekton.status import FINAL, run_state
 
 PATIENCE = 60.0  # seconds for what was deleted to be gone
 PAUSE = 0.5  # seconds between looks
+
+COLLECTOR = "servelab/collector"  # label of a treatment's OpenTelemetry collector
+RELEASE = "meta.helm.sh/release-name"  # annotation of everything in a Helm release
+RELEASE_ENDING = "-model"  # of the releases that deploy-model makes
+
+Found = list[tuple[Kind, Manifest]]
 
 _METHOD_NOT_ALLOWED = 405
 
@@ -30,7 +37,10 @@ class Removed:
 
 
 async def remove_run(cluster: Cluster, name: str) -> list[Removed]:
-    """Delete a run that has ended and everything with its label; when no other run of ours is left, our Tasks as well.
+    """Delete a run that has ended and everything of it; when no other run of ours is left, our Tasks as well.
+
+    Of it are: what carries its label, its TaskRuns, and its engines with their collectors where final tasks have not
+    removed them.
 
     Raises:
         ClusterError: it still runs, or something does not go away.
@@ -38,17 +48,45 @@ async def remove_run(cluster: Cluster, name: str) -> list[Removed]:
     run = await cluster.find(PIPELINE_RUN, name)
     if run is not None and run_state(run) not in FINAL:
         raise ClusterError(f"run {name} has not ended", f"Cancel it first: servelab tekton cancel {name}")
-    study = (label(run, STUDY) if run else "") or name
-    removed = await _remove(cluster, {STUDY: study}, first=PIPELINE_RUN)
-    for task_run in (await cluster.list(TASK_RUN, labels={PIPELINE_RUN_LABEL: name})).items:
-        removed += await _delete(cluster, TASK_RUN, [task_run])
+    board = Board(name, run)
+
+    async def of_run() -> Found:
+        runs = (await cluster.list(TASK_RUN, labels={PIPELINE_RUN_LABEL: name})).items
+        labelled = await remaining(cluster, {STUDY: board.study})
+        return [*labelled, *((TASK_RUN, one) for one in runs), *await _engines(cluster, board)]
+
+    removed = await _remove(cluster, of_run)
     others = (await cluster.list(PIPELINE_RUN, labels={MANAGED: OURS})).items
     if all(other["metadata"].get("deletionTimestamp") or other["metadata"]["name"] == name for other in others):
-        removed += await _remove(cluster, {MANAGED: OURS}, first=PIPELINE_RUN)
+        removed += await _remove(cluster, lambda: remaining(cluster, {MANAGED: OURS}))
     return removed
 
 
-async def remaining(cluster: Cluster, labels: Mapping[str, str | None]) -> list[tuple[Kind, Manifest]]:
+async def _engines(cluster: Cluster, board: Board) -> Found:
+    """What the treatments' Helm releases and collectors left. Helm marks every object with its release."""
+    treatments = {f"{board.study}-{trial}" for trial in board.trials}
+    releases = {f"{treatment}{RELEASE_ENDING}" for treatment in treatments}
+    if not treatments:
+        return []
+    collectors = [
+        (kind, item)
+        for kind, item in await remaining(cluster, {COLLECTOR: None})
+        if label(item, COLLECTOR) in treatments
+    ]
+    records = (await cluster.list(SECRET, labels={"owner": "helm"})).items
+    known = [(SECRET, item) for item in records if label(item, "name") in releases]
+    if not known:
+        return collectors
+    charted = await remaining(cluster, {MANAGED: "Helm"})
+    parts = [(kind, item) for kind, item in charted if _annotation(item, RELEASE) in releases]
+    return [*collectors, *(parts or known)]  # the record of a release goes last: by it the rest is found
+
+
+def _annotation(item: Manifest, name: str) -> str:
+    return str((item["metadata"].get("annotations") or {}).get(name, ""))
+
+
+async def remaining(cluster: Cluster, labels: Mapping[str, str | None]) -> Found:
     """Everything in the namespace with these labels.
 
     Raises:
@@ -61,15 +99,16 @@ async def remaining(cluster: Cluster, labels: Mapping[str, str | None]) -> list[
     return list(unique.values())
 
 
-async def _remove(cluster: Cluster, labels: Mapping[str, str | None], first: Kind) -> list[Removed]:
-    """Delete runs before what they would make again; then wait until all are gone."""
-    removed = await _delete(cluster, first, (await cluster.list(first, labels=labels)).items)
+async def _remove(cluster: Cluster, find: Callable[[], Awaitable[Found]]) -> list[Removed]:
+    """Delete what is found, runs before what they would make again, until nothing is found any more."""
+    removed: list[Removed] = []
+    left: Found = []
     try:
         async with asyncio.timeout(PATIENCE):
-            while left := await remaining(cluster, labels):
-                for kind, item in left:
+            while left := await find():
+                for kind, item in sorted(left, key=lambda one: one[0] != PIPELINE_RUN):
                     if not item["metadata"].get("deletionTimestamp"):
-                        removed += await _delete(cluster, kind, [item])
+                        removed += await _delete(cluster, kind, item)
                 await asyncio.sleep(PAUSE)
     except TimeoutError:
         names = ", ".join(f"{kind.name} {item['metadata']['name']}" for kind, item in left[:5])
@@ -80,12 +119,9 @@ async def _remove(cluster: Cluster, labels: Mapping[str, str | None], first: Kin
     return removed
 
 
-async def _delete(cluster: Cluster, kind: Kind, items: list[Manifest]) -> list[Removed]:
-    deleted = []
-    for item in items:
-        if await cluster.delete(kind, item["metadata"]["name"], item["metadata"]["namespace"]):
-            deleted.append(Removed(kind.name, item["metadata"]["name"]))
-    return deleted
+async def _delete(cluster: Cluster, kind: Kind, item: Manifest) -> list[Removed]:
+    name = item["metadata"]["name"]
+    return [Removed(kind.name, name)] if await cluster.delete(kind, name, item["metadata"]["namespace"]) else []
 
 
 async def _kinds(cluster: Cluster) -> AsyncIterator[Kind]:

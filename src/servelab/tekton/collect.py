@@ -1,4 +1,4 @@
-"""Bring a run's results here: raw files from its volume, their measurements into the store."""
+"""Bring a run's results here: raw files from its volume or from a bucket, and the measurements in them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from servelab.kube.reader import Volume, reader
 from servelab.spec.errors import ClusterError, DocumentError
 from servelab.spec.report import Report
 from servelab.tekton.board import Board
+from servelab.tekton.bucket import bucket_of, fetch, open_bucket
+from servelab.tekton.experiment import Experiment
 from servelab.tekton.kinds import TASK_RUN
 from servelab.tekton.labels import PIPELINE_RUN_LABEL
 
@@ -56,6 +58,33 @@ async def collect(
                 continue
             told = _telling(progress, trial)
             collected.files[trial] = await copy_out(place, directory / trial, told)
+    return _with_reports(collected)
+
+
+async def collect_from_bucket(
+    board: Board,
+    experiment: Experiment,
+    directory: Path,
+    progress: Callable[[str, int, int], object] | None = None,
+) -> Collected:
+    """The same from the bucket to which the run uploaded its results; on the volume they may be gone.
+
+    Raises:
+        NotFoundError: it uploads nothing to a bucket.
+        ClusterError: the bucket cannot be read, or an archive is damaged.
+    """
+    store = open_bucket(bucket_of(experiment))
+    collected = Collected(directory)
+    for trial in sorted(board.trials):
+        files = await fetch(store, f"{board.study}-{trial}", directory / trial, _telling(progress, trial))
+        if files is None:
+            collected.missing.append(trial)
+        else:
+            collected.files[trial] = files
+    return _with_reports(collected)
+
+
+def _with_reports(collected: Collected) -> Collected:
     for trial, files in collected.files.items():
         collected.reports[trial] = [report for file in files for report in read_reports(file)]
     return collected

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from servelab.kube.cluster import Cluster
 from servelab.tekton.kinds import PIPELINE_RUN
 
-LENGTH = 50  # characters: task and release names add to it, and 63 is Kubernetes' limit
+LENGTH = 40  # characters: names of Helm releases begin with it, and have 53 at most
 
 _VERSION = re.compile(r"(?P<stem>.+?)-v(?P<number>[1-9]\d*)")
 

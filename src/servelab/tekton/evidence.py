@@ -18,7 +18,7 @@ from servelab.tekton.pods import MODEL, engine_pods
 from servelab.tekton.status import RunStatus, TaskStatus
 
 LOG_LINES = 400
-ENGINES_WHEN = ("deploy", "run-workload", "wait")
+ENGINES_WHEN = ("deploy", "run-workload", "workload", "wait")
 """Tasks by the beginning of their names that may fail because of an engine; the others' failures are their own."""
 
 Where = Literal["waiting", "terminated", "pod", "event", "condition", "log"]

@@ -11,13 +11,25 @@ from typing import Any
 from servelab.kube.kinds import Manifest
 from servelab.kube.labels import WHOLE, marked
 from servelab.spec.errors import DocumentError
-from servelab.tekton.changes import Change, changed_study, changed_values, parameters, renamed_run
+from servelab.tekton.changes import (
+    OUTSIDE_STUDY,
+    Change,
+    changed_study,
+    changed_values,
+    parameters,
+    renamed_run,
+)
 from servelab.tekton.check.known import known_of
 from servelab.tekton.compile import compile_template, require_valid
+from servelab.tekton.definitions import named_tasks, with_shipped
 from servelab.tekton.needs import Needs, needs_of
+from servelab.tekton.treatments import engine_of, explicit, with_study
 from servelab.tekton.values import read_mapping, with_run
 
 TEMPLATE, VALUES, RUN, STUDY_FILE = "pipeline.yaml.j2", "values.yaml", "pipelinerun.yaml", "study.yaml"
+
+RELEASE = 53  # characters that Helm allows
+RELEASE_PARTS = "--model"  # what deploy-model adds to the id and the treatment
 
 _OF_TRIAL = re.compile(r"\$\(params\.experimentId\)-([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)")
 
@@ -48,14 +60,21 @@ class Experiment:
             DocumentError: its values have no place for one of them.
         """
         values, study = self.values, self.study
+        of_study = bool(study and explicit(read_mapping(values, VALUES)))  # then its treatments are the study's
         for change in changes:
-            values = changed_values(values, change)
             study = changed_study(study, change) if study else ""
-        return replace(self, values=values, study=study)
+            if not of_study or change.parameter in OUTSIDE_STUDY:
+                values = changed_values(values, change)
+        return replace(self, values=with_study(values, study, self.study) if of_study else values, study=study)
 
     def parameters(self, trial: str) -> dict[str, Any]:
         """The engine's parameters in one treatment."""
         return dict(parameters(read_mapping(self.values, VALUES), trial))
+
+    @property
+    def engine(self) -> str:
+        """The engine's name."""
+        return engine_of(read_mapping(self.values, VALUES))
 
     @property
     def files(self) -> dict[str, str]:
@@ -82,12 +101,17 @@ def read_experiment(files: dict[str, str], where: str) -> Experiment:
     """
     for name in (TEMPLATE, VALUES, RUN):
         if name not in files:
-            raise DocumentError((f"{where} has no {name}",), "servelab ask writes an experiment; see docs/cluster.md.")
+            raise DocumentError(
+                (f"{where} has no {name}",),
+                "servelab ask writes an experiment, and a study is one; see docs/cluster.md.",
+            )
     return Experiment(files[TEMPLATE], files[VALUES], files[RUN], files.get(STUDY_FILE, ""))
 
 
 def compile_experiment(experiment: Experiment, definitions: Sequence[Manifest] = ()) -> Compiled:
     """Compile the template, and label everything with the study (the experiment's id) and trials (its treatments).
+
+    ``definitions`` come before our own of the same names.
 
     Raises:
         DocumentError: a file is not what it should be, or Tekton would refuse the pipeline.
@@ -98,12 +122,15 @@ def compile_experiment(experiment: Experiment, definitions: Sequence[Manifest] =
         raise DocumentError((f"{RUN} has no metadata.name",), "The PipelineRun's name is the experiment's id.")
     values = with_run(read_mapping(experiment.values, VALUES), run, RUN)
     expanded = compile_template(experiment.template, values, TEMPLATE)
-    known = known_of(definitions) if definitions else None  # without any, those in the cluster are meant
-    require_valid(expanded, known, TEMPLATE)
     pipeline = expanded.document
+    definitions = with_shipped(pipeline, definitions)
+    known = known_of(definitions)
+    # Tasks that are nowhere here are meant to be in the cluster, which is asked before anything is submitted.
+    require_valid(expanded, known if known.tasks.keys() >= set(named_tasks(pipeline)) else None, TEMPLATE)
     own = pipeline["metadata"]["name"]
     # A Pipeline of its own for each run: what ran stays readable, and another run cannot change it meanwhile.
     pipeline = {**pipeline, "metadata": {**pipeline["metadata"], "name": name}}
+    _check_releases(name, pipeline)
     spec = {**run["spec"], "pipelineRef": {"name": name}, "taskRunSpecs": _task_run_specs(run, pipeline)}
     annotated = {"annotations": {"servelab/pipeline": own}}
     labelled = {**run, "metadata": {**run["metadata"], **annotated}, "spec": spec}
@@ -126,6 +153,17 @@ def trials(pipeline: Manifest) -> dict[str, str]:
     return found
 
 
+def _check_releases(name: str, pipeline: Manifest) -> None:
+    """Our deploy-model makes a Helm release of the id and the treatment."""
+    longest = max((len(trial) for trial in trials(pipeline).values() if trial != WHOLE), default=0)
+    most = RELEASE - longest - len(RELEASE_PARTS)
+    if "deploy-model" in named_tasks(pipeline) and len(name) > most:
+        raise DocumentError(
+            (f"the experiment id {name!r} has {len(name)} characters; here {most} are allowed",),
+            "It begins the names of Helm releases, which have at most 53 characters. Another: --id ID.",
+        )
+
+
 def _task_run_specs(run: Manifest, pipeline: Manifest) -> list[dict[str, Any]]:
     """Per task, as Tekton puts the labels of its entry on its TaskRun and pod."""
     given = {one["pipelineTaskName"]: one for one in run["spec"].get("taskRunSpecs") or []}
@@ -136,13 +174,13 @@ def _task_run_specs(run: Manifest, pipeline: Manifest) -> list[dict[str, Any]]:
     return [entry for entry in specs if len(entry) > 1]
 
 
-def read_directory(directory: Path, template: str = "") -> dict[str, str]:
-    """The texts of an experiment's files in a directory; ``template`` where it has none of its own.
+def read_directory(directory: Path) -> dict[str, str]:
+    """The texts of an experiment's files in a directory.
 
     Raises:
         DocumentError: a file cannot be read.
     """
-    found = {TEMPLATE: template} if template else {}
+    found = {}
     for name in (TEMPLATE, VALUES, RUN, STUDY_FILE):
         file = directory / name
         if file.exists():

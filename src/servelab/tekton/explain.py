@@ -9,6 +9,7 @@ from servelab.spec.errors import NotFoundError
 from servelab.tekton.board import Board
 from servelab.tekton.diagnosis import Diagnosis, diagnose
 from servelab.tekton.evidence import gather
+from servelab.tekton.experiment import Experiment
 from servelab.tekton.kinds import PIPELINE_RUN
 from servelab.tekton.source import read_source
 
@@ -29,7 +30,9 @@ async def explain(cluster: Cluster, board: Board) -> Diagnosis | None:
         return kept
     failed, seen = await gather(cluster, board, status)
     task, trial = (failed.task, failed.trial) if failed else ("", "")
-    found = diagnose(seen, task, trial, await _parameters(cluster, board.name, trial))
+    source = await _source(cluster, board.name)
+    parameters, engine = (source.parameters(trial), source.engine) if source else ({}, "vllm")
+    found = diagnose(seen, task, trial, parameters, engine)
     annotations = {ANNOTATION: found.model_dump_json()}
     board.run = await cluster.merge(PIPELINE_RUN, board.name, {"metadata": {"annotations": annotations}})
     return found
@@ -43,8 +46,8 @@ def _kept(board: Board) -> Diagnosis | None:
         return None  # of another version of servelab
 
 
-async def _parameters(cluster: Cluster, run: str, trial: str) -> dict[str, object]:
+async def _source(cluster: Cluster, run: str) -> Experiment | None:
     try:
-        return (await read_source(cluster, run)).parameters(trial)
+        return await read_source(cluster, run)
     except NotFoundError:
-        return {}  # a run that servelab did not submit
+        return None  # a run that servelab did not submit

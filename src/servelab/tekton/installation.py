@@ -48,7 +48,7 @@ async def _version(cluster: Cluster) -> Finding:
             "Tekton",
             "note",
             "its definitions are installed, but no controller was found: nothing would run",
-            f"Look for it: kubectl get deployments -A -l app.kubernetes.io/part-of=tekton-pipelines. {remedies.TEKTON}",
+            f"Look for it: kubectl get deployments -A -l app.kubernetes.io/part-of=tekton-pipelines\n{remedies.TEKTON}",
         )
     controller = found[0]
     version = controller["metadata"].get("labels", {}).get("app.kubernetes.io/version", "of unknown version")

@@ -26,7 +26,7 @@ def keep(store: Store, experiment: Experiment, collected: Collected, diagnosis: 
     """
     study = study_of(experiment)
     record = store.create_study(study)
-    names = sorted({*collected.files, *collected.missing})
+    names = sorted({*collected.files, *collected.missing}, key=lambda name: (len(name), name))  # t2 before t10
     store.set_study_state(record.id, "running", f"collected from run {experiment.name}")
     store.add_trials(record.id, [Trial(number=0, parameters=_parameters(experiment, study, name)) for name in names])
     worker = worker_name()

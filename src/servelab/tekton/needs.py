@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from servelab.kube.kinds import Manifest
+from servelab.tekton.treatments import explicit
 
 MODEL_SIZE, DATA_SIZE = "300Gi", "20Gi"
 
@@ -72,7 +73,8 @@ def _accelerators(values: Mapping[str, Any]) -> int:
     """Of the largest treatment: one engine's pod takes as many as its tensor parallelism; on CPUs, none."""
     if _at(values, "stack", "model", "helmValues", "accelerator", "type") == "cpu":
         return 0
-    sizes = _at(values, "stack", "treatments", "tensorParallelism")
+    listed = [treatment.get("tensorParallelism", 1) for treatment in explicit(values)]
+    sizes = listed or _at(values, "stack", "treatments", "tensorParallelism")
     numbers = [size for size in sizes if isinstance(size, int)] if isinstance(sizes, list) else []
     return max(numbers, default=0)
 

@@ -86,5 +86,7 @@ async def _unbound(cluster: Cluster, name: str, phase: str, storage_class: str) 
 async def _service_account(cluster: Cluster, name: str) -> Finding:
     if await cluster.find(SERVICE_ACCOUNT, name) is None:
         text = f"there is no service account {name} in {cluster.namespace}"
-        return Finding(name, "problem", text, "Apply roles.yaml: servelab tekton manifests roles | kubectl apply -f -")
+        return Finding(
+            name, "problem", text, f"servelab tekton manifests roles | kubectl apply -n {cluster.namespace} -f -"
+        )
     return Finding(name, "ok", "service account found")

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 
 from servelab.kube.cluster import Cluster
-from servelab.kube.kinds import POD
+from servelab.kube.errors import RefusedError, ungrouped
+from servelab.kube.kinds import POD, Manifest
 from servelab.kube.logs import logs
-from servelab.kube.watch import watch
-from servelab.spec.errors import ClusterError, NotFoundError
+from servelab.kube.watch import wait_for, watch
+from servelab.spec.errors import NotFoundError
 from servelab.tekton.follow import snapshot
 from servelab.tekton.kinds import PIPELINE_RUN, TASK_RUN
 from servelab.tekton.labels import PIPELINE_RUN_LABEL
 from servelab.tekton.status import FINAL, TaskStatus, run_state, task_status
 
+NO_LOG = (400, 404)  # what the API server answers for a step that was never reached, and for a pod that is gone
 STEP = "step-"  # how Tekton names the containers of a task's steps
-POLL = 0.5  # seconds between looks at a container that has not started
 
 Emit = Callable[[str, str, str], object]
 """Is given the task, the step and a line."""
@@ -44,55 +45,58 @@ async def follow_logs(cluster: Cluster, run: str, task: str, emit: Emit) -> None
     """The logs of a run's tasks as they are written, until the run ends.
 
     Raises:
+        NotFoundError: there is no such run.
         ClusterError: the cluster refuses, or was away for too long.
     """
-    followed: dict[str, asyncio.Task[None]] = {}
-    async with asyncio.TaskGroup() as group:
-        ended = group.create_task(_wait(cluster, run))
+    followed: set[str] = set()
+    with ungrouped():
+        async with asyncio.TaskGroup() as group:
 
-        async def watch_tasks() -> None:
-            async with aclosing(watch(cluster, TASK_RUN, labels={PIPELINE_RUN_LABEL: run})) as changes:
-                async for change in changes:
-                    if change.type not in ("added", "modified"):
-                        continue
-                    one = task_status(change.object)
-                    if one.pod and one.pod not in followed and task in ("", one.task):
-                        followed[one.pod] = group.create_task(_print_task(cluster, one, emit, follow=True))
+            def take(task_run: Manifest) -> None:
+                one = task_status(task_run)
+                if one.pod and one.pod not in followed and task in ("", one.task):
+                    followed.add(one.pod)
+                    group.create_task(_print_task(cluster, one, emit, follow=True))
 
-        watching = group.create_task(watch_tasks())
-        await ended
-        watching.cancel()
+            watching = group.create_task(_each_task(cluster, run, take))
+            if await wait_for(cluster, PIPELINE_RUN, run, _over) is None:
+                raise NotFoundError(f"there is no PipelineRun {run} in {cluster.namespace}", "It may be deleted.")
+            watching.cancel()
+            for last in (await cluster.list(TASK_RUN, labels={PIPELINE_RUN_LABEL: run})).items:
+                take(last)  # the watch may not have told of it yet
 
 
-async def _wait(cluster: Cluster, run: str) -> None:
-    """Return when a run is final."""
-    async with aclosing(watch(cluster, PIPELINE_RUN, fields={"metadata.name": run})) as changes:
+async def _each_task(cluster: Cluster, run: str, take: Callable[[Manifest], None]) -> None:
+    async with aclosing(watch(cluster, TASK_RUN, labels={PIPELINE_RUN_LABEL: run})) as changes:
         async for change in changes:
-            if change.type == "deleted" or (change.object and run_state(change.object) in FINAL):
-                return
+            if change.type in ("added", "modified"):
+                take(change.object)
+
+
+def _over(run: Manifest | None) -> bool:
+    return run is None or run_state(run) in FINAL
 
 
 async def _print_task(cluster: Cluster, task: TaskStatus, emit: Emit, *, follow: bool) -> None:
-    pod = await cluster.find(POD, task.pod)
+    pod = await (wait_for(cluster, POD, task.pod, lambda _: True) if follow else cluster.find(POD, task.pod))
     containers = [one["name"] for one in (pod or {}).get("spec", {}).get("containers") or []]
     steps = [name for name in containers if name.startswith(STEP)] or containers
     for name in steps:
         if follow:
-            await _started(cluster, task.pod, name)
-        with contextlib.suppress(ClusterError):  # a step that was never reached has no log
+            await wait_for(cluster, POD, task.pod, partial(_begun, name))
+        try:
             async with aclosing(logs(cluster, task.pod, name, follow=follow)) as lines:
                 async for line in lines:
                     emit(task.task, name.removeprefix(STEP), line)
+        except RefusedError as error:
+            if error.code not in NO_LOG:
+                raise
 
 
-async def _started(cluster: Cluster, pod: str, container: str) -> None:
-    """Return when a container has started, or never will."""
-    while True:
-        found = await cluster.find(POD, pod)
-        if found is None or found["status"].get("phase") in ("Succeeded", "Failed"):
-            return
-        statuses = found["status"].get("containerStatuses") or []
-        state = next((one.get("state") or {} for one in statuses if one["name"] == container), {})
-        if "running" in state or "terminated" in state:
-            return
-        await asyncio.sleep(POLL)
+def _begun(container: str, pod: Manifest | None) -> bool:
+    """Whether a container has started, or never will."""
+    if pod is None or pod["status"].get("phase") in ("Succeeded", "Failed"):
+        return True
+    statuses = pod["status"].get("containerStatuses") or []
+    state = next((one.get("state") or {} for one in statuses if one["name"] == container), {})
+    return "running" in state or "terminated" in state

@@ -13,17 +13,14 @@ CONFIG = Kind("v1", "ConfigMap", "configmaps")
 SUFFIX = "-experiment"
 
 
-def source_manifest(experiment: Experiment, run: Manifest) -> Manifest:
-    """A ConfigMap with the experiment's files; Kubernetes removes it together with its run."""
-    owner = {
-        "apiVersion": PIPELINE_RUN.api_version,
-        "kind": PIPELINE_RUN.name,
-        "name": run["metadata"]["name"],
-        "uid": run["metadata"]["uid"],
-    }
-    metadata = {"name": f"{owner['name']}{SUFFIX}", "ownerReferences": [owner]}
+def source_manifest(experiment: Experiment, run: Manifest | None = None) -> Manifest:
+    """A ConfigMap with the experiment's files; with its run, so that Kubernetes removes both together."""
+    metadata: Manifest = {"name": f"{experiment.name}{SUFFIX}"}
+    if run is not None:
+        owner = {"apiVersion": PIPELINE_RUN.api_version, "kind": PIPELINE_RUN.name}
+        metadata["ownerReferences"] = [{**owner, **{key: run["metadata"][key] for key in ("name", "uid")}}]
     manifest = {"apiVersion": "v1", "kind": CONFIG.name, "metadata": metadata, "data": experiment.files}
-    return marked(manifest, owner["name"])
+    return marked(manifest, experiment.name)
 
 
 async def read_source(cluster: Cluster, run: str) -> Experiment:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -64,6 +64,7 @@ class RunStatus:
     started: float | None
     finished: float | None
     tasks: tuple[TaskStatus, ...]
+    results: dict[str, str] = field(default_factory=dict)
 
     @property
     def final(self) -> bool:
@@ -113,6 +114,7 @@ def run_status(run: Manifest, tasks: Iterable[TaskStatus], pipeline: Manifest | 
         message=condition.get("message", ""),
         started=timestamp(status.get("startTime")),
         finished=timestamp(status.get("completionTime")),
+        results={one["name"]: str(one.get("value", "")) for one in status.get("results") or []},
         tasks=tuple(_in_order(known, _task_names(run, pipeline), _skipped(status))),
     )
 

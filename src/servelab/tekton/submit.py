@@ -82,6 +82,7 @@ async def deploy(cluster: Cluster, experiment: Experiment, compiled: Compiled) -
     name = compiled.run["metadata"]["name"]
     await _apply_own(cluster, compiled.pipeline)
     await require_free(cluster, name)
+    await cluster.apply(source_manifest(experiment), force=True)  # first: no run is ever without what it was made from
     run = await cluster.apply(compiled.run)
     await cluster.apply(source_manifest(experiment, run), force=True)
     return run

@@ -34,7 +34,10 @@ COLOURS = {
 URGENCY: tuple[TaskState, ...] = ("Failed", "Running", "Cancelled", "Ignored", "Pending", "Succeeded", "Skipped")
 """Which tasks are shown when there is no room for all."""
 
-KEYS = "[b]s[/] status  [b]l[/] logs  [b]p[/] pods  [b]c[/] cancel  [b]q[/] leave (the run goes on)"
+KEYS = (
+    "[b]s[/] status  [b]l[/] logs  [b]p[/] pods  [b]c[/] cancel  [b]x[/] cancel and clean up  "
+    "[b]q[/] leave (the run goes on)"
+)
 
 
 def view(board: Board, rows: int, hint: str = "") -> RenderableType:
@@ -66,6 +69,7 @@ def _head(status: RunStatus, lost: str, now: float) -> list[Text]:
         ),
         Text.from_markup(f"Tasks: {shown or 'none'}; last updated {time.strftime('%H:%M:%S', time.localtime(now))}"),
     ]
+    lines += [Text(f"  {name} = {value}") for name, value in status.results.items()]
     if lost:
         lines.append(Text(f"the cluster cannot be reached, trying again: {lost}", style="yellow"))
     return lines

@@ -12,9 +12,9 @@ import cyclopts
 from rich.markup import escape
 
 from servelab.cli.output import console
-from servelab.cli.run_submit import take_steps
-from servelab.cli.runs import How, Where
 from servelab.cli.tekton import write_out
+from servelab.cli.tekton_runs import How, Where
+from servelab.cli.tekton_submit import take_steps
 from servelab.kube.cluster import Cluster, connect
 from servelab.kube.errors import ForbiddenError
 from servelab.spec.errors import DocumentError, NotFoundError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,14 +11,17 @@ from platformdirs import user_state_path
 from rich.markup import escape
 
 from servelab.cli.output import console, notes, read_text
-from servelab.cli.run_live import watch_run
-from servelab.cli.run_view import diagnosis_panel
-from servelab.cli.runs import EXIT_CANCELLED, EXIT_FAILURE, Files, How, Where, parse_settings
+from servelab.cli.tekton_collect import collect_run
+from servelab.cli.tekton_live import watch_run
+from servelab.cli.tekton_runs import EXIT_CANCELLED, EXIT_FAILURE, Files, How, Source, Where, parse_settings
+from servelab.cli.tekton_view import diagnosis_panel
 from servelab.kube.cluster import Cluster, connect
 from servelab.kube.kinds import Manifest
 from servelab.spec.base import Value
 from servelab.spec.errors import ClusterError, DocumentError
+from servelab.spec.finding import Finding
 from servelab.tekton.board import Board
+from servelab.tekton.cleanup import remove_run
 from servelab.tekton.collision import taken_names
 from servelab.tekton.control import cancel
 from servelab.tekton.definitions import read_definitions
@@ -35,17 +38,19 @@ from servelab.tekton.experiment import (
 )
 from servelab.tekton.explain import explain
 from servelab.tekton.follow import snapshot
+from servelab.tekton.from_study import study_experiment, with_shipped_pipeline
 from servelab.tekton.preflight import preflight
 from servelab.tekton.revise import chosen_option, revised
 from servelab.tekton.source import read_source
 from servelab.tekton.submit import CollisionError, apply_definitions, deploy, dry_run, require_free
+from servelab.tekton.values import read_mapping
 
 MARKS = {"ok": "[green]✓[/]", "note": "[cyan]·[/]", "problem": "[red]✗[/]"}
 
 
-async def submit_experiment(directory: Path | None, files: Files, how: How, where: Where) -> int:
+async def submit_experiment(source: Path | None, files: Files, how: How, where: Where) -> int:
     """Read, check, deploy and follow an experiment; the exit code."""
-    experiment = load(directory, files)
+    experiment = load(source, files, how.id)
     async with connect(where.context, namespace=where.namespace) as cluster:
         named = experiment.renamed(how.id or experiment.name, cluster.namespace)
         return await take_steps(cluster, named, read_definitions(files.tasks or ()), how)
@@ -81,19 +86,22 @@ async def _again(
     return await take_steps(cluster, new, definitions, replace(how, id=""))
 
 
-def load(directory: Path | None, files: Files) -> Experiment:
-    """The experiment in a directory, with files that are named instead of its own.
+def load(source: Path | None, files: Files, name: str = "") -> Experiment:
+    """The experiment of a study, or in a directory, with files that are named instead of its own.
 
     Raises:
-        DocumentError: a file is missing.
+        DocumentError: a file is missing, or not what it should be.
     """
-    if directory is not None and not directory.is_dir():
-        raise DocumentError((f"{directory} is not a directory",), "servelab ask writes one; or name -t, -f and -r.")
-    texts = read_directory(directory) if directory is not None else {}
-    for name, path in ((TEMPLATE, files.template), (VALUES, files.values), (RUN, files.run)):
+    if source is not None and not source.is_dir():
+        values = read_mapping(read_text(files.values), str(files.values)) if files.values else None
+        return study_experiment(read_text(source), str(source), values, name)
+    texts = read_directory(source) if source is not None else {}
+    for file, path in ((TEMPLATE, files.template), (VALUES, files.values), (RUN, files.run)):
         if path is not None:
-            texts[name] = read_text(path)
-    return read_experiment(texts, str(directory or "the command line"))
+            texts[file] = read_text(path)
+    if TEMPLATE not in texts and {VALUES, RUN} <= texts.keys():
+        texts = with_shipped_pipeline(texts)
+    return read_experiment(texts, str(source or "the command line"))
 
 
 async def take_steps(cluster: Cluster, experiment: Experiment, definitions: Sequence[Manifest], how: How) -> int:
@@ -122,7 +130,7 @@ async def take_steps(cluster: Cluster, experiment: Experiment, definitions: Sequ
     await deploy(cluster, experiment, compiled)
     _done(f"Pipeline and PipelineRun {experiment.name!r} created in {cluster.namespace}")
     if how.detach:
-        notes.print(f"follow it: servelab tekton status {experiment.name} -f -n {cluster.namespace}")
+        notes.print(f"follow it: servelab tekton status {experiment.name} -f -n {cluster.namespace}", soft_wrap=True)
         return 0
     _step(6, "Monitoring deployment")
     return await _follow(cluster, experiment, definitions, how)
@@ -130,15 +138,22 @@ async def take_steps(cluster: Cluster, experiment: Experiment, definitions: Sequ
 
 async def _check(cluster: Cluster, compiled: Compiled, how: How) -> bool:
     """Whether the checks allow to go on; a taken id is asked about later."""
-    good = True
-    async for finding in preflight(cluster, compiled.needs):
+    problems = await _told(preflight(cluster, compiled.needs))
+    if "namespace" in problems and not how.yes and _asked() and _confirmed(f"Create namespace {cluster.namespace}?"):
+        problems = await _told(preflight(cluster, compiled.needs, fix=True))
+    return not problems - {"experiment id"} or not how.checks
+
+
+async def _told(findings: AsyncIterator[Finding]) -> set[str]:
+    """Print what checks find; the names of those that found a problem."""
+    problems = set()
+    async for finding in findings:
         console.print(f"  {MARKS[finding.verdict]} {finding.check}: {escape(finding.text)}", soft_wrap=True)
-        collides = finding.check == "experiment id"
-        if finding.verdict == "problem" and not collides:
-            good = False
-            for line in finding.remedy.splitlines():
+        if finding.verdict == "problem":
+            problems.add(finding.check)
+            for line in finding.remedy.splitlines() if finding.check != "experiment id" else ():
                 console.print(f"      {escape(line)}", soft_wrap=True)
-    return good or not how.checks
+    return problems
 
 
 async def _without_collision(
@@ -169,17 +184,32 @@ async def _follow(cluster: Cluster, experiment: Experiment, definitions: Sequenc
     status = await watch_run(cluster, board)
     name, where = experiment.name, cluster.namespace
     if status is None:
-        notes.print(f"the run goes on; look again: servelab tekton status {name} -f -n {where}")
+        notes.print(f"the run goes on; look again: servelab tekton status {name} -f -n {where}", soft_wrap=True)
         return 0
+    if board.gone:
+        return EXIT_CANCELLED
     if status.state == "SUCCESS":
-        _step(7, "Results")
-        _done(f"bring them here: servelab tekton collect {name} -n {where}")
-        console.print(f"    then remove the run: servelab tekton cleanup {name} -n {where}")
-        return 0
+        return await _results(cluster, name, how)
     if status.state == "CANCELLED":
-        notes.print(f"cancelled; remove it: servelab tekton cleanup {name} -n {where}")
+        notes.print(f"cancelled; remove it: servelab tekton cleanup {name} -n {where}", soft_wrap=True)
         return EXIT_CANCELLED
     return await _recover(cluster, experiment, board, definitions, how)
+
+
+async def _results(cluster: Cluster, name: str, how: How) -> int:
+    """Offer to bring the results here and to remove the run, or say how."""
+    _step(7, "Results")
+    where = Where(cluster.namespace, cluster.access.context)
+    asked = _asked() and not how.yes
+    if asked and _confirmed("Bring the results here?"):
+        await collect_run(name, Source(), where, None, json=False)
+    else:
+        _done(f"bring them here: servelab tekton collect {name} -n {cluster.namespace}")
+    if asked and _confirmed("Remove the run from the cluster?"):
+        _done(f"removed: {len(await remove_run(cluster, name))} objects")
+    else:
+        console.print(f"    remove the run: servelab tekton cleanup {name} -n {cluster.namespace}", soft_wrap=True)
+    return 0
 
 
 async def _recover(
@@ -191,7 +221,7 @@ async def _recover(
         return EXIT_FAILURE
     console.print(diagnosis_panel(diagnosis))
     if how.yes or not _asked() or not diagnosis.options:
-        notes.print(f"take one: servelab tekton retry {experiment.name} --fix N -n {cluster.namespace}")
+        notes.print(f"take one: servelab tekton retry {experiment.name} --fix N -n {cluster.namespace}", soft_wrap=True)
         return EXIT_FAILURE
     question = f"Select option 1-{len(diagnosis.options)}, or write NAME=VALUE ..., or nothing to stop: "
     answer = console.input(question).strip()
@@ -210,7 +240,7 @@ async def _offer_cancel(cluster: Cluster, board: Board) -> None:
     """A failed run may still be measuring its other treatments."""
     if board.status is None or board.status.final:
         return
-    if console.input("Other treatments still run. Cancel them? (y/N) ").strip().lower() in ("y", "yes"):
+    if _confirmed("Other treatments still run. Cancel them?"):
         try:
             await cancel(cluster, board.name)
         except ClusterError as error:
@@ -230,6 +260,10 @@ def _write(experiment: Experiment) -> list[Path]:
 
 def _asked() -> bool:
     return console.is_terminal and sys.stdin.isatty()
+
+
+def _confirmed(question: str) -> bool:
+    return console.input(f"{question} \\[y/N] ").strip().lower() in ("y", "yes")
 
 
 def _step(number: int, text: str) -> None:

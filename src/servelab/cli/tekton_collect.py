@@ -8,13 +8,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
 from servelab.cli.output import console, notes, print_json
-from servelab.cli.runs import EXIT_FAILURE, Where
+from servelab.cli.tekton_runs import EXIT_FAILURE, Source, Where
 from servelab.kube.cluster import Cluster, connect
 from servelab.kube.labels import WHOLE
 from servelab.spec.errors import NotFoundError
 from servelab.store.store import open_store
 from servelab.tekton.board import Board
-from servelab.tekton.collect import Collected, collect
+from servelab.tekton.collect import Collected, collect, collect_from_bucket
 from servelab.tekton.explain import explain
 from servelab.tekton.follow import snapshot
 from servelab.tekton.keep import keep
@@ -24,9 +24,9 @@ from servelab.tekton.source import read_source
 ANNOTATION = "servelab/collected"  # the study in whose store the results are
 
 
-async def collect_run(run: str, output: Path | None, image: str, where: Where, store: str | None, *, json: bool) -> int:
+async def collect_run(run: str, source: Source, where: Where, store: str | None, *, json: bool) -> int:
     """Copy the files, store the measurements once, and say where both are; the exit code."""
-    directory = output or Path("servelab-results") / run
+    directory = source.output or Path("servelab-results") / run
     async with connect(where.context, namespace=where.namespace) as cluster:
         board = await snapshot(cluster, run)
         with _progress(quiet=json) as progress:
@@ -37,7 +37,10 @@ async def collect_run(run: str, output: Path | None, image: str, where: Where, s
                     bars[trial] = progress.add_task("results" if trial == WHOLE else f"treatment {trial}")
                 progress.update(bars[trial], completed=done, total=total)
 
-            collected = await collect(cluster, board, directory, image, told)
+            if source.s3:
+                collected = await collect_from_bucket(board, await read_source(cluster, run), directory, told)
+            else:
+                collected = await collect(cluster, board, directory, source.image, told)
         study = await _keep(cluster, board, collected, store)
     count = sum(map(len, collected.reports.values()))
     if json:
@@ -45,9 +48,12 @@ async def collect_run(run: str, output: Path | None, image: str, where: Where, s
         print_json({"directory": str(directory), "files": files, "measurements": count, "study": study})
         return 0 if collected.files else EXIT_FAILURE
     for trial in collected.missing:
-        notes.print(f"[yellow]treatment {escape(trial)} left nothing on the volume[/]")
+        notes.print(
+            f"[yellow]treatment {escape(trial)} left no results {'in the bucket' if source.s3 else 'on the volume'}[/]"
+        )
     total = sum(map(len, collected.files.values()))
-    console.print(f"{total} files, checked by SHA-256: {escape(str(directory))}", soft_wrap=True)
+    checked = "" if source.s3 else ", checked by SHA-256"
+    console.print(f"{total} files{checked}: {escape(str(directory))}", soft_wrap=True)
     if study:
         console.print(f"{count} measurements are in study {study}: servelab report {study}")
     else:

@@ -59,19 +59,32 @@ class How:
     checks: Annotated[bool, cyclopts.Parameter(help="Stop when a check before the run finds a problem.")] = True
 
 
+@cyclopts.Parameter(name="*")
+@dataclass
+class Source:
+    """Where results are, and where they go."""
+
+    output: Annotated[Path | None, cyclopts.Parameter(name=["--output", "-o"], help="Directory for the files.")] = None
+    s3: Annotated[bool, cyclopts.Parameter(negative="", help="From the bucket that the run uploaded to.")] = False
+    image: Annotated[str, cyclopts.Parameter(help="Image of the pod that reads the volume.")] = ""
+
+
 Follow = Annotated[bool, cyclopts.Parameter(name=["--follow", "-f"], negative="", help="Until the run ends.")]
 RunName = Annotated[str, cyclopts.Parameter(help="Name of the run, which is the experiment's id.")]
 
 
 def submit(
-    experiment: Annotated[Path | None, cyclopts.Parameter(help="Directory that servelab ask wrote.")] = None,
+    experiment: Annotated[
+        Path | None,
+        cyclopts.Parameter(help="A study, or a directory that servelab ask wrote.", allow_leading_hyphen=True),
+    ] = None,
     *,
     files: Files | None = None,
     how: How | None = None,
     where: Where | None = None,
 ) -> int:
     """Submit an experiment as a Tekton pipeline, and follow it."""
-    from servelab.cli.run_submit import submit_experiment
+    from servelab.cli.tekton_submit import submit_experiment
 
     return asyncio.run(submit_experiment(experiment, files or Files(), how or How(), where or Where()))
 
@@ -86,7 +99,7 @@ def retry(
     where: Where | None = None,
 ) -> int:
     """Submit a failed run again with a suggested fix, or with changes of your own, under a new id."""
-    from servelab.cli.run_submit import resubmit
+    from servelab.cli.tekton_submit import resubmit
 
     return asyncio.run(resubmit(run, fix, parse_settings(set or ()), tasks or (), how or How(), where or Where()))
 
@@ -136,16 +149,15 @@ def cleanup(run: RunName, *, where: Where | None = None, json: Json = False) -> 
 def collect(
     run: RunName,
     *,
-    output: Annotated[Path | None, cyclopts.Parameter(name=["--output", "-o"], help="Directory for the files.")] = None,
-    image: Annotated[str, cyclopts.Parameter(help="Image of the pod that reads the volume.")] = "",
+    source: Source | None = None,
     where: Where | None = None,
     store: StoreUrl = None,
     json: Json = False,
 ) -> int:
     """Bring a run's results here: raw files into a directory, measurements into the store."""
-    from servelab.cli.run_collect import collect_run
+    from servelab.cli.tekton_collect import collect_run
 
-    return asyncio.run(collect_run(run, output, image, where or Where(), store, json=json))
+    return asyncio.run(collect_run(run, source or Source(), where or Where(), store, json=json))
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, Value]:
@@ -168,8 +180,8 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Value]:
 
 
 async def _status(run: str, where: Where, *, follow: bool, json: bool) -> int:
-    from servelab.cli.run_live import watch_run
-    from servelab.cli.run_view import diagnosis_panel, view
+    from servelab.cli.tekton_live import watch_run
+    from servelab.cli.tekton_view import diagnosis_panel, view
     from servelab.kube.cluster import connect
     from servelab.tekton.board import Board
     from servelab.tekton.explain import explain
@@ -182,6 +194,8 @@ async def _status(run: str, where: Where, *, follow: bool, json: bool) -> int:
         board = Board(run) if follow else await snapshot(cluster, run)
         if follow:
             await watch_run(cluster, board)
+        if board.gone:
+            return EXIT_CANCELLED
         found = await explain(cluster, board)
         shown = board.status
         assert shown is not None, "a run that was found"
@@ -192,12 +206,12 @@ async def _status(run: str, where: Where, *, follow: bool, json: bool) -> int:
             console.print(view(board, 10_000))
         if found is not None and not json:
             console.print(diagnosis_panel(found))
-            notes.print(f"take one: servelab tekton retry {run} --fix N -n {cluster.namespace}")
+            notes.print(f"take one: servelab tekton retry {run} --fix N -n {cluster.namespace}", soft_wrap=True)
         return {"FAILURE": EXIT_FAILURE, "CANCELLED": EXIT_CANCELLED}.get(shown.state, EXIT_FAILURE if found else 0)
 
 
 async def _list_runs(cluster: object, *, json: bool) -> None:
-    from servelab.cli.run_view import COLOURS, lasted
+    from servelab.cli.tekton_view import COLOURS, lasted
     from servelab.kube.cluster import Cluster
     from servelab.tekton.kinds import PIPELINE_RUN
     from servelab.tekton.status import run_status
@@ -228,7 +242,7 @@ async def _logs(run: str, task: str, where: Where, *, follow: bool) -> None:
 
 
 async def _pods(run: str, where: Where, *, json: bool) -> None:
-    from servelab.cli.run_view import pod_table
+    from servelab.cli.tekton_view import pod_table
     from servelab.kube.cluster import connect
     from servelab.tekton.follow import snapshot
 

@@ -16,14 +16,17 @@ from rich.live import Live
 from rich.markup import escape
 
 from servelab.cli.output import console, notes
-from servelab.cli.run_view import COLOURS, KEYS, pod_table, slow_tasks, task_table, view
+from servelab.cli.tekton_view import COLOURS, KEYS, pod_table, slow_tasks, task_table, view
 from servelab.kube.cluster import Cluster
+from servelab.kube.watch import wait_for
 from servelab.spec.errors import ServelabError
 from servelab.tekton.board import Board
+from servelab.tekton.cleanup import remove_run
 from servelab.tekton.control import cancel
 from servelab.tekton.follow import follow
+from servelab.tekton.kinds import PIPELINE_RUN
 from servelab.tekton.runlogs import print_logs
-from servelab.tekton.status import RunStatus
+from servelab.tekton.status import FINAL, RunStatus, run_state
 
 REFRESH = 4  # times a second
 QUIET_CHECK = 5.0  # seconds between looks for slow tasks where there is no terminal
@@ -39,16 +42,29 @@ async def watch_run(cluster: Cluster, board: Board) -> RunStatus | None:
         return await _print_changes(cluster, board)
     following = asyncio.create_task(follow(cluster, board))
     keys: asyncio.Queue[str] = asyncio.Queue()
+    removing = False
     with _keys(keys), Live(view(board, console.height), console=console, auto_refresh=False, screen=False) as live:
         while not following.done():
             live.update(view(board, console.height, KEYS), refresh=True)
             key = await _next_key(keys, following)
-            if key and await _act(cluster, board, key, live) == "leave":
+            wish = await _act(cluster, board, key, live) if key else ""
+            removing = removing or wish == "remove"
+            if wish == "leave":
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
                 return None
         live.update(view(board, console.height), refresh=True)
+    if removing:
+        await _remove(cluster, board)
     return following.result()
+
+
+async def _remove(cluster: Cluster, board: Board) -> None:
+    """Remove a run that was cancelled for it; its final tasks come first."""
+    await wait_for(cluster, PIPELINE_RUN, board.name, lambda run: run is None or run_state(run) in FINAL)
+    removed = await remove_run(cluster, board.name)
+    board.gone = True
+    console.print(f"removed: {len(removed)} objects")
 
 
 async def _next_key(keys: asyncio.Queue[str], following: asyncio.Task[RunStatus]) -> str:
@@ -61,7 +77,7 @@ async def _next_key(keys: asyncio.Queue[str], following: asyncio.Task[RunStatus]
     return ""
 
 
-async def _act(cluster: Cluster, board: Board, key: str, live: Live) -> Literal["leave", ""]:
+async def _act(cluster: Cluster, board: Board, key: str, live: Live) -> Literal["leave", "remove", ""]:
     """Do what a key means."""
     status = board.status
     try:
@@ -70,6 +86,10 @@ async def _act(cluster: Cluster, board: Board, key: str, live: Live) -> Literal[
         if key == "c":
             await cancel(cluster, board.name)
             live.console.print("cancelling: its final tasks still clean up")
+        elif key == "x":
+            await cancel(cluster, board.name)
+            live.console.print("cancelling; when its final tasks have cleaned up, everything of it is removed")
+            return "remove"
         elif key == "p":
             live.console.print(pod_table(board.pods) if board.pods else "no engine runs")
         elif key == "s" and status is not None:
@@ -124,12 +144,11 @@ async def _print_changes(cluster: Cluster, board: Board) -> RunStatus:
         if bool(board.lost) != lost:
             lost = bool(board.lost)
             notes.print(f"the cluster cannot be reached: {escape(board.lost)}" if lost else "connected again")
-        status = board.status
-        for task in status.tasks if status else ():
-            if task.run and told.get(task.run) != task.state:
-                told[task.run] = task.state
-                text = f": {escape(task.message)}" if task.state == "Failed" else ""
-                notes.print(f"[{COLOURS[task.state]}]{task.state:>10}[/]  {escape(task.task)}{text}", soft_wrap=True)
+        task = board.latest
+        if task is not None and told.get(task.run) != task.state:
+            told[task.run] = task.state
+            text = f": {escape(task.message)}" if task.state == "Failed" else ""
+            notes.print(f"[{COLOURS[task.state]}]{task.state:>10}[/]  {escape(task.task)}{text}", soft_wrap=True)
 
     warning = asyncio.create_task(_warn(board))
     try:
