@@ -327,3 +327,42 @@ def test_faults_name_the_line_and_the_loop(body, said):
 def test_what_is_no_pipeline_is_refused(text):
     with pytest.raises(DocumentError):
         compile_template(text, {}, "t.j2")
+
+
+@pytest.mark.parametrize(
+    ("expression", "unknown"),
+    [
+        ("\"{{ nmaes | join(',') }}\"", "nmaes"),
+        ("'{{ nmaes | tojson }}'", "nmaes"),
+        ("'{{ [null, 1] | tojson }}'", "null"),
+        ('"{{ nmae }}"', "nmae"),
+    ],
+)
+def test_a_name_that_nothing_defines_is_told(expression, unknown):
+    with pytest.raises(DocumentError, match=f"t.j2:8: '{unknown}' is undefined"):
+        value(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "meant"),
+    [
+        ("\"{{ nmae or 'x' }}\"", "x"),
+        ("\"{{ nmae.a.b | default('x') }}\"", "x"),
+        ("\"{{ (nmaes | default(['a', 'b'])) | join('+') }}\"", "a+b"),
+        ("\"{{ 'y' if nmae is defined else 'n' }}\"", "n"),
+    ],
+)
+def test_what_may_be_missing_has_a_default(expression, meant):
+    assert value(expression) == meant
+
+
+def test_a_chain_of_treatments_follows_its_neighbours():
+    made = tasks("""
+        tasks:
+        - {name: start, taskRef: {name: t}}
+        - loopName: serial
+          foreach: {domain: {e: {{ enumerate_list(models) }} }}
+          vars: {after: "{{ 'start' if e.is_first else e.prev_item | dns }}"}
+          tasks: [{name: "{{ e.item | dns }}", taskRef: {name: t}, runAfter: ["{{ after }}"]}]
+    """)
+    assert [task.get("runAfter") for task in made] == [None, ["start"], ["llama-7b"]]

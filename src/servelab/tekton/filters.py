@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from jinja2 import Undefined, UndefinedError
+
 from servelab.tekton.limits import MAX_OUTPUT, MAX_RANGE, weigh
 from servelab.tekton.slots import JsonText
 
@@ -39,7 +41,13 @@ def tojson(value: Any, indent: int | None = None, **options: Any) -> JsonText:
         raise ValueError("tojson indents by 0 to 16 spaces")
     if weigh(value, {}) > MAX_OUTPUT:
         raise ValueError("the value is too large for tojson")
-    return JsonText(json.dumps(value, indent=indent, **options))
+    return JsonText(json.dumps(value, indent=indent, default=_refused, **options))
+
+
+def _refused(value: Any) -> Any:
+    if isinstance(value, Undefined):
+        raise UndefinedError(value._undefined_message)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def enumerate_list(items: Iterable[Any] | None) -> list[dict[str, Any]]:

@@ -74,13 +74,30 @@ class Absent(Undefined):
     __hash__ = Undefined.__hash__
 
     def found(self, environment: Environment, scope: Scope) -> Any:
-        """The value that the name has in ``scope``, and of it what was taken; itself when it has none."""
+        """The value that the name has in ``scope``, and of it what was taken; Unknown when it has none."""
         if self.root is None or self.root not in scope:
-            return self
+            return Unknown(
+                self._undefined_hint, self._undefined_obj, self._undefined_name, self._undefined_exception
+            ).after(self.steps)
         value = scope[self.root]
         for kind, key in self.steps:
             value = environment.getattr(value, key) if kind == "attribute" else environment.getitem(value, key)
         return value
+
+
+class Unknown(Absent):
+    """A name that the second pass does not know either: it is false, as in the first, but holds no items."""
+
+    __slots__ = ()
+    decided = set()
+
+    def after(self, steps: tuple[tuple[str, Any], ...]) -> Unknown:
+        """Itself, with what was taken from it."""
+        self.steps = steps
+        return self
+
+    def __iter__(self) -> Iterator[Any]:
+        self._fail_with_undefined_error()
 
 
 class Missing:
