@@ -16,6 +16,7 @@ from servelab.harnesses.base import Job
 from servelab.harnesses.external.interpreters import interpreters
 from servelab.harnesses.external.recipes import RECIPES, recipe
 from servelab.spec.deployment import Deployment
+from servelab.spec.study import Study
 from servelab.spec.workload import LoadPoint, Workload
 
 CHEAPEST = ("inference-perf", "genai-bench", "aiperf", "guidellm")
@@ -76,11 +77,21 @@ def mean(seen: dict[str, float], name: str) -> float:
 def job(name: str, directory: Path, url: str, tokenizer: str | None, load: LoadPoint, **more: object) -> Job:
     """A measurement on one core, of prompts and answers of one length."""
     directory.mkdir(exist_ok=True)
-    api = "chat" if name == "genai-bench" else "completions"
-    workload = Workload.model_validate({"prompt": PROMPT, "output": OUTPUT, "api": api, **more})
+    workload = Workload.model_validate({"prompt": PROMPT, "output": OUTPUT, "api": _api(name), **more})
     deployment = Deployment(url=url, model="m", engine="simulated", simulated=True)
     seed = int.from_bytes(os.urandom(4))
     return Job(deployment, workload, load, seed, directory, tokenizer=tokenizer, cpus=(min(os.sched_getaffinity(0)),))
+
+
+def study(name: str, tokenizer: str) -> Study:
+    """A study whose measurement ``job`` would be."""
+    workload = {"prompt": PROMPT, "output": OUTPUT, "api": _api(name)}
+    parts = {"model": {"id": "m", "tokenizer": tokenizer}, "engine": {"name": "simulated"}, "workload": workload}
+    return Study.model_validate({"name": "real", **parts, "load": {"concurrency": 4, "requests": REQUESTS}})
+
+
+def _api(name: str) -> str:
+    return "chat" if name == "genai-bench" else "completions"
 
 
 def closed(**more: object) -> LoadPoint:

@@ -53,6 +53,7 @@ class Stub:
             writer.write(plain(200, json.dumps({"tokens": list(range(len(body["prompt"].split())))})))
         elif path.endswith("/metrics"):
             text = f'stub:running{{m="x"}} {self.active}\nstub:count_total {len(self.seen)}\n'
+            text += 'stub:usage{replica="0"} 0.2\nstub:usage{replica="1"} 0.6\n'
             writer.write(plain(200, text))
         elif path.endswith("completions"):
             self.active += 1

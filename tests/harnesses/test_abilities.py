@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +76,57 @@ REFUSED = [
 def test_what_a_harness_cannot_be_told_is_refused(name, workload, load, said, tmp_path):
     with pytest.raises(MeasureError, match=said):
         planned(name, tmp_path, load, **workload)
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "harnesses.md").read_text(encoding="utf-8")
+TABLE = re.search(r"## What each cannot be told[^|]*\n((?:\|.*\n)+)", DOCUMENT)
+ROWS = [[cell.strip() for cell in line.split("|")[1:-1]] for line in TABLE[1].splitlines()] if TABLE else []
+ASKED: dict[str, tuple[dict, LoadPoint | None]] = {
+    "completions API": ({"api": "completions"}, None),
+    "chat API": ({"api": "chat"}, None),
+    "fixed lengths": ({}, None),
+    "normal lengths": ({"prompt": {"mean": 50.5, "stdev": 10, "min": 45, "max": 55}}, None),
+    "uniform lengths": (UNIFORM, None),
+    "lognormal lengths": (LOGNORMAL, None),
+    "answers of one token": ({"output": 1}, None),
+    "one shared prefix": ({"prefix": {"tokens": 8}}, None),
+    "several prefixes": (PREFIXES, None),
+    "several turns": ({"turns": 2}, None),
+    "data set or trace": (TRACE, None),
+    "further request fields": ({"extra": {"temperature": 0.7}}, None),
+    "a field left out (`null`)": ({"extra": {"ignore_eos": None}}, None),
+    "a seed": ({}, None),
+    "concurrency, `requests`": ({}, None),
+    "concurrency for `seconds`": ({}, FOR_A_TIME),
+    "as fast as possible": ({}, LoadPoint(kind="throughput", level=16, requests=64)),
+    "constant rate": ({}, LoadPoint(kind="constant", level=4, requests=8)),
+    "Poisson rate": ({}, RATE),
+    "gamma arrivals": ({}, GAMMA),
+    "ramp or replay": ({}, RAMP),
+    "sweep": ({}, LoadPoint(kind="constant", level=4, requests=8)),
+    "`seconds` beside `requests`": ({}, closed(seconds=90)),
+    "`request_timeout`": ({}, None),
+    "an API key": ({}, None),
+}
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS[2:] if row[0] != "saturation search"], ids=lambda row: row[0])
+@pytest.mark.parametrize("name", ALL)
+def test_the_documented_table_is_true(row, name, tmp_path, monkeypatch):
+    told = dict(zip(ROWS[0], row, strict=True))[name]
+    workload, load = ASKED[row[0]]
+    options = {"request_timeout": 5} if row[0] == "`request_timeout`" else {}
+    if row[0] == "an API key":
+        monkeypatch.setenv("SERVELAB_API_KEY", "s3cret")
+    asked = job(name, tmp_path / "job", "http://127.0.0.1:9", "words", load or closed(), **workload)
+    one = harness(name, options)
+    if told.startswith("refused"):
+        with pytest.raises(MeasureError):
+            one.plan(asked, "words")  # type: ignore[attr-defined]
+        return
+    found = set(one.plan(asked, "words").warnings)  # type: ignore[attr-defined]
+    seedless = {warning for warning in found if "no seed" in warning}
+    assert bool(seedless if row[0] == "a seed" else found - seedless) == ("(warned" in told)
 
 
 @pytest.mark.parametrize("name", ["inference-perf", "aiperf", "genai-bench"])

@@ -36,6 +36,7 @@ from tests.harnesses.real import (
     engine,
     job,
     mean,
+    study,
     truth,
     why_not,
 )
@@ -50,6 +51,8 @@ OVERSHOOTS = ("genai-bench",)
 
 ALIKE = {"vllm-bench": 2 * WARMUP, "genai-bench": 5}
 """Prompts that begin like another one: vllm bench warms up with its first; genai-bench has 84 lines to draw from."""
+
+ALWAYS_WARNED = {"genai-bench": ("genai-bench takes no seed: its prompts are others each time",)}
 
 Tokenizer = Callable[[str], str]
 
@@ -83,6 +86,7 @@ async def test_it_reports_what_the_engine_saw(name, tokenizer, url, tmp_path):
     words = tokenizer(name)
     seen: list[float] = []
     asked = job(name, tmp_path / "job", url, words, closed())
+    assert harness(name, {}).check(study(name, words)) == ALWAYS_WARNED.get(name, ())
     measured = await harness(name, {}).measure(asked, lambda at: seen.append(at.done / at.total))
     served = truth(url)
     assert measured.errors == {}

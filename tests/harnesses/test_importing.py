@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,37 @@ def test_the_command_prints_a_table_and_json(tmp_path):
     assert "guidellm" in done.stdout
     found = json.loads(servelab("import-report", *files, "--json").stdout)
     assert [entry["report"]["provenance"]["harness"] for entry in found] == ["vllm-bench", "guidellm"]
+
+
+def test_a_folder_of_results_is_read_as_a_whole(tmp_path):
+    """Records and settings that lie beside a result are read with it; what is nothing known is told, after the rest."""
+    files = sorted((RECORDED / "inference-perf").glob("*.json"))
+    done = servelab("import-report", *map(str, files), check=False)
+    assert done.returncode == 2
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == [
+        "stage_0_lifecycle_metrics.json",
+        "stage_1_lifecycle_metrics.json",
+    ]
+    assert "truth.json: no measurement of a known load generator" in done.stderr
+    assert "per_request" not in done.stderr
+
+
+def test_files_of_one_name_are_told_apart(tmp_path):
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        shutil.copy(RECORDED / "vllm-bench" / "vllm-bench.json", tmp_path / place / "r.json")
+    done = servelab("import-report", *(str(tmp_path / place / "r.json") for place in ("a", "b")))
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == ["a/r.json", "b/r.json"]
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_intervals_and_a_verdict_on_the_client_are_in_every_report(name):
+    (report,) = import_reports(RECORDED / name / RESULTS[name])
+    assert report.intervals.keys() <= report.metrics.keys()
+    low, high = report.intervals["ttft_p50"]
+    assert low <= report.metrics["ttft_p50"] <= high
+    assert report.client.verdict == "unknown"
+    assert report.standard["results"]["observability"]["servelab"]["client_health"]["verdict"] == "unknown"
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "3", '{"benchmarks": []}', '{"all_results": [{"metrics": null}]}'])

@@ -258,11 +258,17 @@ async def test_a_shared_prefix_is_shared(server, tmp_path):
 
 
 async def test_the_servers_own_metrics_are_read(server, tmp_path):
-    names = {"running": "stub:running", "count": "stub:count_total", "missing": "stub:none"}
+    names = {
+        "running": "stub:running",
+        "count": "stub:count_total",
+        "missing": "stub:none",
+        "kv_cache_usage": "stub:usage",
+    }
     load = LoadPoint(kind="concurrency", level=4, seconds=2.5, warmup=4)
     report = await measure(server, "ttft=0.1", load, tmp_path, server_metrics=names)
     assert "missing" not in report.server
     assert 2 <= report.server["running"] <= 4.5
+    assert report.server["kv_cache_usage"] == pytest.approx(0.4)
     assert report.server["count"] == pytest.approx(report.requests, abs=12)
     looks = [json.loads(line) for line in (tmp_path / "server.jsonl").read_text().splitlines()]
     assert [look["at"] for look in looks] == pytest.approx(list(range(len(looks))), abs=1.2)
@@ -313,7 +319,7 @@ async def test_nop_measures_nothing(tmp_path):
     job = Job(deployment=deployment, workload=workload(), load=concurrency(1), seed=3, directory=tmp_path)
     report = await harness("nop", {}).measure(job, told.append)
     assert (report.requests, report.metrics, report.provenance.seed) == (0, {}, 3)
-    assert not report.trusted
+    assert report.client.verdict == "ok"
     assert told[-1].done == told[-1].total
     with pytest.raises(DocumentError):
         harness("nop", {"x": 1})

@@ -115,9 +115,10 @@ def test_a_tally_adds_up():
     assert "1 of 3 requests failed" in tally.warnings()[0]
 
 
-def test_prometheus_text_is_summed_over_labels():
+def test_prometheus_text_is_read_for_each_set_of_labels():
     body = b'# HELP a b\n# TYPE a gauge\na{x="1",y="} 5"} 2\na{x="2"} 3 1700000\nab 9\nb 7e1\nbroken\nc{} x\n'
-    assert parse_metrics(body, lines_of(["a", "b", "broken", "c"])) == {"a": 5.0, "b": 70.0}
+    body += b"d NaN\n"
+    assert parse_metrics(body, lines_of(["a", "b", "broken", "c", "d"])) == {"a": [2.0, 3.0], "b": [70.0]}
 
 
 def test_reasoning_is_told_apart():

@@ -106,7 +106,10 @@ def test_true_is_not_one():
 def test_a_sweep_lies_between_its_extremes():
     load = Load(sweep=5, requests=10)
     assert [point.kind for point in load.points] == ["concurrency", "throughput"]
-    assert [round(point.level, 3) for point in load.between(1.0, 5.0)] == [2, 3, 4]
+    between = load.between(1.0, 7.0)  # as in guidellm: the last one is what the fastest reached
+    assert [(point.kind, round(point.level, 3)) for point in between] == [("constant", n) for n in (3, 5, 7)]
+    assert Load(sweep=3, requests=10, arrival="poisson").between(1.0, 5.0)[0].kind == "poisson"
+    assert Load.model_validate(load.model_dump()) == load
 
 
 @given(st.floats(min_value=1, max_value=1e4), st.integers(min_value=1, max_value=20000))

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import cyclopts
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from servelab.cli.output import Json, console, notes, print_json
+from servelab.spec.errors import DocumentError
+
+if TYPE_CHECKING:
+    from servelab.spec.report import Report
 
 app = cyclopts.App(name="harness", help="Install the field's own load generators, and see which are here.")
 
-TABLE_WIDTH = 150
+WIDEST = 1000
 SHOWN = ("ttft_p50", "ttft_p99", "itl_mean", "tpot_mean", "e2e_mean", "output_throughput", "request_throughput")
 
 
@@ -90,23 +96,56 @@ def import_report(
     files
         What they wrote, JSON; which of them it was is recognised.
     """
-    from servelab.harnesses.external.importing import import_reports
-    from servelab.spec.metrics import format_metric
+    from servelab.harnesses.external.importing import import_reports, is_beside
 
-    found = [(file, report) for file in files for report in import_reports(file)]
+    found: list[tuple[Path, Report]] = []
+    faults: list[str] = []
+    remedy = ""
+    for file in files:
+        if len(files) > 1 and is_beside(file):
+            continue
+        try:
+            found += [(file, report) for report in import_reports(file)]
+        except DocumentError as error:
+            faults += error.problems
+            remedy = error.remedy or remedy
     if json:
         print_json([{"file": str(file), "report": report} for file, report in found])
-        return
+    elif found:
+        _print_imported(found)
+    if faults:
+        raise DocumentError(tuple(faults), remedy)
+
+
+def _print_imported(found: Sequence[tuple[Path, Report]]) -> None:
+    from servelab.spec.metrics import format_metric
+
+    names = _told_apart([file for file, _ in found])
     table = Table(box=None, pad_edge=False)
-    for column in ("file", "harness", "load", "requests", "failed", *SHOWN):
-        table.add_column(column.replace("_", " "))
+    for column in ("file", "harness", "load"):
+        table.add_column(column, no_wrap=True)
+    for column in ("requests", "failed", *SHOWN):
+        table.add_column(column.replace("_", " "), justify="right")
     for file, report in found:
+        made = report.provenance
+        harness = made.harness if made.harness_version == "unknown" else f"{made.harness} {made.harness_version}"
+        counts = (str(report.requests), str(sum(report.errors.values())))
         figures = (format_metric(name, report.metrics.get(name)) for name in SHOWN)
-        failed = str(sum(report.errors.values()))
-        table.add_row(
-            escape(file.name), report.provenance.harness, report.load.label, str(report.requests), failed, *figures
-        )
-    Console(highlight=False, width=max(console.width, TABLE_WIDTH)).print(table)
+        table.add_row(escape(names[file]), harness, report.load.label, *counts, *figures)
+    # Figures that are broken in two cannot be read: the table is as wide as it must be.
+    wide = Console(highlight=False, width=WIDEST)
+    wide.width = max(console.width, Measurement.get(wide, wide.options, table).maximum)
+    wide.print(table)
     for file, report in found:
         for warning in report.warnings:
-            notes.print(f"[yellow]{escape(file.name)}, {report.load.label}:[/] {escape(warning)}", soft_wrap=True)
+            notes.print(f"[yellow]{escape(names[file])}, {report.load.label}:[/] {escape(warning)}", soft_wrap=True)
+
+
+def _told_apart(files: Sequence[Path]) -> dict[Path, str]:
+    """Each file's name, with as many of the directories above it as tell it from the others."""
+    several = set(files)
+    for parts in range(1, max(len(file.parts) for file in several)):
+        names = {file: "/".join(file.parts[-parts:]) for file in several}
+        if len(set(names.values())) == len(several):
+            return names
+    return {file: str(file) for file in several}

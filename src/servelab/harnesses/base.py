@@ -12,6 +12,7 @@ from servelab.spec.deployment import Deployment
 from servelab.spec.goal import RequestSLO
 from servelab.spec.plugins import load_plugin
 from servelab.spec.report import Report
+from servelab.spec.study import Study
 from servelab.spec.workload import LoadPoint, Workload
 
 
@@ -50,6 +51,14 @@ class Harness(Protocol):
     """Puts a workload at one load point on an endpoint, and measures."""
 
     name: ClassVar[str]
+
+    def check(self, study: Study) -> tuple[str, ...]:
+        """See that the measurements of ``study`` can be made, before anything is started; returns what is strange.
+
+        Raises:
+            MeasureError: one cannot be made (the message says why and what to do).
+        """
+        ...
 
     async def measure(self, job: Job, progress: Callable[[Progress], None]) -> Report:
         """Make the measurement; cancellation stops it at once and leaves nothing running.

@@ -10,8 +10,10 @@ from servelab import __version__
 from servelab.harnesses.base import Job, Progress
 from servelab.harnesses.provenance import provenance
 from servelab.spec.base import Spec
+from servelab.spec.errors import MeasureError
 from servelab.spec.options import read_options
-from servelab.spec.report import Report
+from servelab.spec.report import ClientHealth, Report
+from servelab.spec.study import Study
 
 
 class NopOptions(Spec):
@@ -26,6 +28,15 @@ class Nop:
     def __init__(self, options: Mapping[str, Any]) -> None:
         read_options(NopOptions, options, self.name)
 
+    def check(self, study: Study) -> tuple[str, ...]:
+        """Refuse goals: nothing would ever be known of them."""
+        if study.goals:
+            raise MeasureError(
+                f"nop measures nothing, so that '{study.goals[0]}' would never be known",
+                "Leave objectives and constraints out, or use another harness.",
+            )
+        return ()
+
     async def measure(self, job: Job, progress: Callable[[Progress], None]) -> Report:
         """Report that the engine is up, and nothing else."""
         progress(Progress(done=1.0, total=1.0))
@@ -34,6 +45,6 @@ class Nop:
             metrics={},
             requests=0,
             duration=0.0,
-            warnings=("no load was made (harness nop)",),
+            client=ClientHealth(verdict="ok"),
             provenance=provenance(job, self.name, __version__, datetime.now(UTC)),
         )

@@ -7,7 +7,7 @@ from typing import Literal
 from servelab.engines.base import Engine
 from servelab.platforms.base import DiagnosedError, ExitedError, Running
 from servelab.spec.deployment import Failure
-from servelab.spec.errors import DeployError, MeasureError
+from servelab.spec.errors import DeployError, MeasureError, NoAnswerError
 
 LOG_LINES = 2000  # a cause may stand above a long traceback
 
@@ -43,7 +43,7 @@ def explain(engine: Engine, error: BaseException, stage: Stage, running: Running
         )
     if isinstance(error, MeasureError):
         return Failure(
-            kind="all_requests_failed",
+            kind="all_requests_failed" if isinstance(error, NoAnswerError) else "no_measurement",
             stage=stage,
             message=error.message,
             remedy=error.remedy,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from servelab.harnesses.base import Job, Progress
+from servelab.harnesses.tokenizer import tokenizer_of
 from servelab.lab.paths import measurement_directory
 from servelab.lab.screening import hopeless, shortened
 from servelab.lab.seeds import measurement_seed
@@ -19,7 +20,6 @@ from servelab.perf.design import next_level
 from servelab.perf.sample import samples
 from servelab.spec.deployment import Deployment
 from servelab.spec.errors import MeasureError
-from servelab.spec.model import Model
 from servelab.spec.report import Report
 from servelab.spec.samples import too_few
 from servelab.spec.saturation import conclude, next_probe
@@ -86,7 +86,7 @@ class _Bench:
             request_slo=study.request_slo,
             parameters=self.trial.parameters,
             max_concurrency=study.load.max_concurrency,
-            tokenizer=_tokenizer(study.model),
+            tokenizer=tokenizer_of(study.model),
             server_metrics=self.setup.engine.server_metrics,
             cpus=client_cpus(self.deployment),
         )
@@ -192,13 +192,6 @@ def _inner_levels(setup: Setup, extremes: list[Report]) -> tuple[LoadPoint, ...]
             "One stream is already all this server can take; measure at concurrency levels or rates instead.",
         )
     return setup.study.load.between(slowest, fastest)
-
-
-def _tokenizer(model: Model) -> str:
-    """Where the tokenizer is: a directory of weights holds its own, a file of weights (GGUF) none that others read."""
-    if model.tokenizer is not None:
-        return model.tokenizer
-    return model.path if model.path is not None and Path(model.path).is_dir() else model.id
 
 
 def client_cpus(deployment: Deployment) -> tuple[int, ...]:

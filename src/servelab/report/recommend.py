@@ -216,6 +216,7 @@ def _evidence(found: Digest, measured: Sequence[str]) -> list[str]:
         f"model: {one_line(study.model.id)}; engine: {study.engine.name} {one_line(version or '')}".rstrip(),
         f"workload: {workload_text(study.workload)}",
         f"load: {load_text(study)}",
+        f"load generator: {provenance.harness} {one_line(provenance.harness_version)}" if provenance else "",
         f"machine: {machine_text(provenance.machine)}" if provenance and provenance.machine else "",
         f"measured with: {one_line(shlex.join(measured))}" if measured else "",
     ]

@@ -84,6 +84,7 @@ FailureKind = Literal[
     "unreachable",
     "bad_response",
     "all_requests_failed",
+    "no_measurement",
     "disk_full",
     "machine_exhausted",
     "interrupted",

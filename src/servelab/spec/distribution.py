@@ -11,8 +11,10 @@ import math
 import struct
 from array import array
 from base64 import b64decode, b64encode
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Annotated, Any, Self
 
 from pydantic import PlainSerializer, PlainValidator
@@ -129,7 +131,7 @@ class Distribution:
         return next(self.quantiles((percent,)))
 
     def quantiles(self, percents: Sequence[float]) -> Iterator[float]:
-        """Several quantiles at once, of ascending percents."""
+        """Several quantiles at once."""
         self._count_new()
         if not self._count:
             yield from (0.0 for _ in percents)
@@ -140,14 +142,17 @@ class Distribution:
             yield from self._approximate(percents)
 
     def _approximate(self, percents: Sequence[float]) -> Iterator[float]:
-        buckets = iter(sorted(self._buckets.items()))
-        bucket, below = next(buckets)
+        ordered = sorted(self._buckets.items())
+        below = list(accumulate(count for _, count in ordered))
+
+        def value(rank: int) -> float:
+            bucket, _ = ordered[bisect_right(below, rank)]
+            return min(self._greatest, max(self._least, _middle(bucket)))
+
         for percent in percents:
             place = (self._count - 1) * percent / 100
-            while place >= below and below < self._count:
-                bucket, more = next(buckets)
-                below += more
-            yield min(self._greatest, max(self._least, _middle(bucket)))
+            low, high = value(math.floor(place)), value(math.ceil(place))
+            yield low + (high - low) * (place % 1)
 
 
 Latencies = Annotated[Distribution, PlainValidator(Distribution.of), PlainSerializer(Distribution.state)]

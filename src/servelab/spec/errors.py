@@ -74,6 +74,10 @@ class MeasureError(ServelabError):
     exit_code = 6
 
 
+class NoAnswerError(MeasureError):
+    """The server answers nothing at all, or no request succeeds."""
+
+
 class ClusterError(ServelabError):
     """Kubernetes cannot be reached, or refused what was asked of it."""
 

@@ -10,6 +10,13 @@ from servelab.spec.errors import NotFoundError
 
 Group = Literal["servelab.engines", "servelab.platforms", "servelab.harnesses", "servelab.samplers"]
 
+_NOUNS: dict[Group, str] = {
+    "servelab.engines": "engine",
+    "servelab.platforms": "platform",
+    "servelab.harnesses": "harness",
+    "servelab.samplers": "sampler",
+}
+
 
 def plugin_names(group: Group) -> tuple[str, ...]:
     """The names of all installed plug-ins of a room, sorted."""
@@ -28,6 +35,6 @@ def load_plugin(group: Group, name: str) -> Any:
     nearest = get_close_matches(name, names, n=1)
     hint = f"Did you mean {nearest[0]}? " if nearest else ""
     raise NotFoundError(
-        f"there is no {group.removeprefix('servelab.').removesuffix('s')} called {name!r}",
+        f"there is no {_NOUNS[group]} called {name!r}",
         f"{hint}Known are: {', '.join(names)}.",
     )

@@ -13,7 +13,7 @@ from typing import Literal
 from servelab.spec.goal import Constraint
 from servelab.spec.report import Report
 from servelab.spec.samples import asked_percentile
-from servelab.spec.workload import Load, LoadKind, LoadPoint, Saturation
+from servelab.spec.workload import Load, LoadPoint, Saturation
 
 GROWTH = 2.0  # from level to level, until one misses; and of the requests, where a level is in doubt
 MORE_REQUESTS = 4  # times a level's first requests, at most, unless the search says otherwise
@@ -100,9 +100,8 @@ def next_probe(load: Load, constraints: Sequence[Constraint], reports: Sequence[
     if found.open is not None:
         again = found.open.load
         return again.model_copy(update={"requests": round(GROWTH * (again.requests or 0))})
-    kind: LoadKind = load.arrival if search.of == "rate" else search.of
     level = _next_level(search, found)
-    return None if level is None else load.point(kind, level)
+    return None if level is None else load.searched(level)
 
 
 def _next_level(search: Saturation, found: Found) -> float | None:

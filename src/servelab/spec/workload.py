@@ -305,7 +305,8 @@ class Load(Spec):
     synchronous: bool = Field(default=False, description="one request at a time")
     throughput: bool = Field(default=False, description="as fast as possible, up to max_concurrency in flight")
     sweep: Annotated[int, Field(ge=3, le=50)] | None = Field(
-        default=None, description="number of levels: one stream, as fast as possible, and rates between"
+        default=None,
+        description="number of levels: one stream, as fast as possible, and rates between",
     )
     saturation: Saturation | None = Field(default=None, description="search the highest level that meets the SLO")
     estimate: Estimation | None = Field(default=None, description="levels for fitting a latency model")
@@ -320,10 +321,13 @@ class Load(Spec):
 
     @model_validator(mode="before")
     @classmethod
-    def _burstiness_means_gamma(cls, raw: Any) -> Any:
-        if isinstance(raw, dict) and "burstiness" in raw and "arrival" not in raw:
+    def _usual_arrival(cls, raw: Any) -> Any:
+        """Burstiness means gamma arrivals, and a sweep's rates are constant unless it says otherwise."""
+        if not isinstance(raw, dict) or "arrival" in raw:
+            return raw
+        if "burstiness" in raw:
             return {**raw, "arrival": "gamma"}
-        return raw
+        return {**raw, "arrival": "constant"} if raw.get("sweep") is not None else raw
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -380,8 +384,20 @@ class Load(Spec):
             return tuple(self.point("replay", level) for level in self.replay)
         return tuple(self.point("concurrency", level) for level in self.concurrency)
 
+    @property
+    def kinds(self) -> tuple[LoadPoint, ...]:
+        """The levels known beforehand, and one of those that are found out."""
+        if self.saturation:
+            return (self.searched(self.saturation.low),)
+        return (*self.points, *(self.between(1, 2)[:1] if self.sweep else ()))
+
+    def searched(self, level: float) -> LoadPoint:
+        """A level of the saturation search."""
+        of = self.saturation.of if self.saturation else "rate"
+        return self.point(self.arrival if of == "rate" else of, level)
+
     def between(self, slowest: float, fastest: float) -> tuple[LoadPoint, ...]:
-        """The sweep's inner levels, evenly spaced request rates between its extremes in requests/s."""
-        inner = (self.sweep or 2) - 2
-        step = (fastest - slowest) / (inner + 1)
-        return tuple(self.point("constant", slowest + step * (i + 1)) for i in range(inner))
+        """The sweep's further levels, as in guidellm: even steps in requests/s from one extreme up to the other."""
+        count = (self.sweep or 2) - 2
+        step = (fastest - slowest) / max(1, count)
+        return tuple(self.point(self.arrival, slowest + step * (i + 1)) for i in range(count))

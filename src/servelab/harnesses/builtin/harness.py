@@ -22,6 +22,8 @@ from servelab.harnesses.provenance import provenance
 from servelab.spec.errors import MeasureError
 from servelab.spec.options import read_options
 from servelab.spec.report import Report
+from servelab.spec.study import Study
+from servelab.spec.workload import Workload
 
 RECORDS = "records.jsonl.gz"
 
@@ -34,13 +36,18 @@ class Builtin:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = read_options(BuiltinOptions, options, self.name)
 
+    def check(self, study: Study) -> tuple[str, ...]:
+        """Refuse what is left to other harnesses."""
+        _require_possible(study.workload)
+        return ()
+
     async def measure(self, job: Job, progress: Callable[[Progress], None]) -> Report:
         """Measure in processes of its own; cancellation kills them.
 
         Raises:
-            MeasureError: the workload is beyond this harness, or the server answers nothing at all.
+            MeasureError: the workload is beyond this harness, the server answers nothing at all, or a process died.
         """
-        _require_possible(job)
+        _require_possible(job.workload)
         started = datetime.now(UTC)
         tasks = [self._task(job, share) for share in shares(job.load, job.max_concurrency, self._options.processes)]
         parts = await run_workers(tasks, lambda done: progress(Progress(done=done, total=1.0)))
@@ -64,8 +71,8 @@ class Builtin:
         )
 
 
-def _require_possible(job: Job) -> None:
-    if job.workload.turns > 1:
+def _require_possible(workload: Workload) -> None:
+    if workload.turns > 1:
         raise MeasureError("the builtin harness cannot do several turns yet", "Leave it out, or use another harness.")
 
 

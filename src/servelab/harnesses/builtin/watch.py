@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
@@ -19,6 +20,8 @@ from servelab.spec.distribution import Distribution
 LAG_EVERY = 0.02  # seconds between looks at the client's own lateness
 SCRAPE_EVERY = 1.0  # seconds between looks at the server's metrics
 SCRAPE_TIMEOUT = 5.0  # seconds
+SHARES = ("kv_cache_usage", "prefix_cache_hit_rate")
+"""Ours that are shares: of several replicas behind one endpoint the mean is told, and of all else the sum."""
 
 
 class LagWatch:
@@ -96,7 +99,11 @@ class ServerWatch:
         if exchange.error is not None or exchange.status != HTTPStatus.OK:
             return
         theirs = parse_metrics(exchange.body, self._lines)
-        found = {name: theirs[their] for name, their in self._metrics.items() if their in theirs}
+        found = {
+            name: (fmean if name in SHARES else sum)(theirs[their])
+            for name, their in self._metrics.items()
+            if their in theirs
+        }
         for name, value in found.items():
             self._seen[name].append(value)
         moment = self._moment()
@@ -120,11 +127,12 @@ def lines_of(names: Iterable[str]) -> re.Pattern[bytes]:
     return re.compile(rb"^(%b)(?:\{.*\})?[ \t]+(\S+)" % wanted, re.MULTILINE)
 
 
-def parse_metrics(text: bytes, lines: re.Pattern[bytes]) -> dict[str, float]:
-    """Prometheus text -> name -> value, summed over labels, of the metrics that ``lines`` finds."""
-    found: dict[str, float] = {}
+def parse_metrics(text: bytes, lines: re.Pattern[bytes]) -> dict[str, list[float]]:
+    """Prometheus text -> name -> values, one for each set of labels, of the metrics that ``lines`` finds."""
+    found: dict[str, list[float]] = {}
     for line in lines.finditer(text):
-        name = line[1].decode()
         with contextlib.suppress(ValueError):
-            found[name] = found.get(name, 0.0) + float(line[2])
+            value = float(line[2])
+            if math.isfinite(value):  # NaN is what a rate of nothing is
+                found.setdefault(line[1].decode(), []).append(value)
     return found

@@ -11,7 +11,7 @@ from time import perf_counter
 
 from servelab.harnesses.builtin.part import Part
 from servelab.harnesses.builtin.task import Line, Task
-from servelab.spec.errors import MeasureError
+from servelab.spec.errors import MeasureError, NoAnswerError
 
 COMMAND = (sys.executable, "-m", "servelab.harnesses.builtin")
 LINE_LIMIT = 1 << 24  # bytes of a part: nine distributions of a megabyte each, and what JSON makes of them
@@ -69,7 +69,7 @@ class _Crew:
         async for text in child.stdout:
             line = Line.model_validate_json(text)
             if line.failure is not None:
-                raise MeasureError(line.failure, "Check the server's log, the model's name, and SERVELAB_API_KEY.")
+                raise NoAnswerError(line.failure, "Check the server's log, the model's name, and SERVELAB_API_KEY.")
             if line.part is not None:
                 return line.part
             if line.ready:

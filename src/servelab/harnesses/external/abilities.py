@@ -35,6 +35,8 @@ class Abilities:
     turns: bool = False
     extra: bool = True
     """Further fields of a request."""
+    timeout: bool = True
+    """Whether it takes a time after which a request is given up."""
     key: bool = False
     """Whether it takes the endpoint's key in the environment, not on its command line or in a file only."""
 

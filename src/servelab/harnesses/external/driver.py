@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,16 +15,20 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from servelab.harnesses.base import Job, Progress
-from servelab.harnesses.external.abilities import Abilities
+from servelab.harnesses.external.abilities import Abilities, refuse
 from servelab.harnesses.external.environments import Installed, require
 from servelab.harnesses.external.measured import Measured, report
 from servelab.harnesses.external.recipes import recipe
 from servelab.harnesses.external.running import last_words, run
 from servelab.harnesses.provenance import provenance
+from servelab.harnesses.tokenizer import local_tokenizer, tokenizer_of
 from servelab.spec.base import Seconds, Spec
+from servelab.spec.deployment import Deployment
 from servelab.spec.errors import MeasureError
 from servelab.spec.options import read_options
 from servelab.spec.report import Report
+from servelab.spec.study import Study
+from servelab.spec.workload import LoadPoint
 
 LOG = "harness.log"
 
@@ -55,6 +60,29 @@ class External(ABC):
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = read_options(ExternalOptions, options, self.name)
 
+    def check(self, study: Study) -> tuple[str, ...]:
+        """See that it can be told every load, and is installed with a tokenizer; returns what it will do otherwise.
+
+        Raises:
+            MeasureError: it is not, or cannot.
+        """
+        if study.load.saturation:
+            raise refuse(
+                self.name,
+                "a saturation search, whose steps depend on whether the client was fit, which it does not tell",
+                "Use the harness builtin, or load.rate.",
+            )
+        found = [warning for load in study.load.kinds for warning in self._rehearsal(study, load)]
+        found += _version_warning(require(recipe(self.name)))
+        local_tokenizer(self._options.tokenizer or tokenizer_of(study.model), self.name)
+        return tuple(dict.fromkeys(found))
+
+    def _rehearsal(self, study: Study, load: LoadPoint) -> tuple[str, ...]:
+        server = Deployment(url="http://127.0.0.1", model=study.model.name, engine=study.engine.name)
+        with tempfile.TemporaryDirectory() as directory:
+            job = Job(server, study.workload, load, 0, Path(directory), max_concurrency=study.load.max_concurrency)
+            return self.plan(job, self._options.tokenizer or "tokenizer").warnings
+
     def plan(self, job: Job, tokenizer: str) -> Plan:
         """How it is put to the harness; files that it needs are written to ``job.directory``.
 
@@ -62,7 +90,11 @@ class External(ABC):
             MeasureError: the workload or load cannot be expressed.
         """
         self.abilities.check(self.name, job)
-        return self.express(job, tokenizer)
+        plan = self.express(job, tokenizer)
+        if self.abilities.timeout or "request_timeout" not in self._options.model_fields_set:
+            return plan
+        dropped = f"{self.name} could not be told to give requests up after {self._options.request_timeout:g} s"
+        return dataclasses.replace(plan, warnings=(*plan.warnings, dropped))
 
     @abstractmethod
     def express(self, job: Job, tokenizer: str) -> Plan:
@@ -91,7 +123,7 @@ class External(ABC):
             MeasureError: it is not installed, cannot do what is asked, or fails.
         """
         installed = await asyncio.to_thread(require, recipe(self.name))
-        plan = self.plan(job, self._tokenizer(job))
+        plan = self.plan(job, local_tokenizer(self._options.tokenizer or job.tokenizer, self.name))
         command = (str(installed.program), *plan.arguments)
         started = datetime.now(UTC)
 
@@ -122,14 +154,6 @@ class External(ABC):
         )
         asked = (installed.program.name, *plan.arguments)
         return report(found, provenance(job, self.name, installed.version, started, asked), job.request_slo)
-
-    def _tokenizer(self, job: Job) -> str:
-        named = self._options.tokenizer or job.tokenizer
-        if named is None:
-            raise MeasureError(
-                f"{self.name} needs a tokenizer to make prompts", "Name a directory in model.tokenizer of the study."
-            )
-        return str(Path(named).resolve()) if Path(named).is_dir() else named
 
 
 def _version_warning(installed: Installed) -> tuple[str, ...]:

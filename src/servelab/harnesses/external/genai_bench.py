@@ -36,7 +36,9 @@ class GenAIBench(External):
     """genai-bench 0.0.5: text it has of its own, chat API, closed loop."""
 
     name: ClassVar[str] = "genai-bench"
-    abilities: ClassVar[Abilities] = Abilities(apis=("chat",), rates=(), lengths=("normal", "uniform"), prefixes=1)
+    abilities: ClassVar[Abilities] = Abilities(
+        apis=("chat",), rates=(), lengths=("normal", "uniform"), prefixes=1, timeout=False
+    )
 
     def express(self, job: Job, tokenizer: str) -> Plan:
         """Its command line."""

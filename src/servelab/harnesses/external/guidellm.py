@@ -144,7 +144,9 @@ def read(path: Path, index: int, warmup_requests: int | None) -> Measured:
         requests=tuple(requests),
         started=benchmark.get("start_time"),
         standard=converted("import_guidellm", str(path), index),
-        warnings=tuple(str(warning["message"]) for warning in benchmark.get("warnings") or ()),
+        warnings=tuple(
+            f"guidellm says: {str(warning['message']).rstrip('.')}" for warning in benchmark.get("warnings") or ()
+        ),
     )
 
 

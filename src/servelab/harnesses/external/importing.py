@@ -14,6 +14,11 @@ from servelab.spec.report import Report
 KNOWN = "guidellm, inference-perf, vllm bench serve, aiperf, genai-bench"
 
 
+def is_beside(path: Path) -> bool:
+    """Whether a file is read with the result beside it, and is none itself; told by its name."""
+    return path.name in (inference_perf.REQUESTS, genai_bench.METADATA)
+
+
 def import_reports(path: Path) -> list[Report]:
     """The Reports of a file that a load generator left, one for each load point in it.
 

@@ -102,13 +102,14 @@ def _from_records(measured: Measured, slo: RequestSLO) -> dict[str, Any]:
         tally.add(one, [gap / per_chunk for gap in request.gaps], request.gaps)
     if not measured.clock:
         tally.last_end = measured.duration
-    metrics = {**tally.metrics(), **measured.metrics}
+    told = any(request.intended is not None for request in measured.requests)
+    ours = {n: v for n, v in tally.metrics().items() if told or not n.startswith("schedule_delay")}
+    metrics = {**ours, **measured.metrics}
     if "itl_mean" not in metrics:
         metrics |= _mean_interval(measured.requests)
-    if all(request.intended is None for request in measured.requests):
-        metrics = {n: v for n, v in metrics.items() if not n.startswith("schedule_delay") or n in measured.metrics}
     return {
         "metrics": metrics,
+        "intervals": {n: pair for n, pair in tally.intervals().items() if n in ours and n not in measured.metrics},
         "requests": tally.requests,
         "duration": tally.last_end,
         "errors": tally.errors,
@@ -195,7 +196,8 @@ def _extended(standard: Mapping[str, Any], made: Report) -> dict[str, Any]:
         load["concurrency"] = int(made.load.level)
     if made.provenance.engine != UNKNOWN:
         data["scenario"]["stack"] = [stack(made)]
-    extras = {"metrics": made.metrics, "warnings": list(made.warnings), "errors": made.errors}
+    health = made.client.model_dump()
+    extras = {"metrics": made.metrics, "warnings": list(made.warnings), "errors": made.errors, "client_health": health}
     results = data.setdefault("results", {})
     results["observability"] = {**(results.get("observability") or {}), "servelab": extras}
     return validated(data)

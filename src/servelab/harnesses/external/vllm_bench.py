@@ -35,7 +35,7 @@ class VLLMBench(External):
     """``vllm bench serve``: random prompts of one length, closed and open loop."""
 
     name: ClassVar[str] = "vllm-bench"
-    abilities: ClassVar[Abilities] = Abilities(rates=(*RATES, "gamma"), lengths=(), prefixes=1, key=True)
+    abilities: ClassVar[Abilities] = Abilities(rates=(*RATES, "gamma"), lengths=(), prefixes=1, timeout=False, key=True)
 
     def express(self, job: Job, tokenizer: str) -> Plan:
         """Its command line; the key, if any, in the environment."""
