@@ -122,6 +122,30 @@ def test_guidellm_before_its_present_layout(kind, requests):
     assert report.metrics["e2e_mean"] == pytest.approx(seconds, rel=0.01)
 
 
+@pytest.mark.parametrize("file", ["guidellm-0.3-throughput.json", "guidellm/guidellm.json"])
+def test_a_guidellm_report_that_kept_a_few_records_gives_its_own_figures(file, tmp_path):
+    """0.4 to 0.6 keep ten unless they are told otherwise: rates of those would be wrong by the rest."""
+    (whole,) = import_reports(RECORDED / file)
+    data = json.loads((RECORDED / file).read_text())
+    (benchmark,) = data["benchmarks"]
+    benchmark["requests"]["successful"] = benchmark["requests"]["successful"][:10]
+    made = benchmark["metrics"].get("request_totals") or benchmark["run_stats"]["requests_made"]
+    made["errored"] = 1
+    sampled = tmp_path / "sampled.json"
+    sampled.write_text(json.dumps(data))
+    (report,) = import_reports(sampled)
+    assert report.requests == made["successful"] + 1
+    assert report.errors == {"failed": 1}
+    assert (
+        report.warnings[-1] == f"guidellm kept the records of 10 of {report.requests} requests: the figures are its own"
+    )
+    # Of 0.8, which leaves its warm-up out by another rule; of percentiles by another definition: nearly the same.
+    for name in ("ttft_mean", "itl_mean", "e2e_mean", "e2e_p50", "output_throughput", "request_throughput"):
+        assert report.metrics[name] == pytest.approx(whole.metrics[name], rel=0.3), name
+    assert report.metrics["total_throughput"] > report.metrics["output_throughput"]
+    assert "tpot_mean" not in report.metrics
+
+
 def test_what_the_inference_autotuner_kept_of_genai_bench():
     file = SHARED / "data" / "autotuner" / "results" / "docker-simple-tune_results.json"
     if not file.is_file():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from servelab.harnesses.base import Job
 from servelab.harnesses.external.abilities import Abilities, api_key
@@ -14,6 +15,7 @@ from servelab.harnesses.external.driver import External, Plan
 from servelab.harnesses.external.lengths import fixed, warmup, whole_numbers
 from servelab.harnesses.external.measured import Measured, Request
 from servelab.harnesses.external.standard import converted
+from servelab.spec.metrics import STATISTICS
 from servelab.spec.workload import LoadPoint, Tokens, Workload
 
 SCENARIO = "guidellm-scenario.json"
@@ -21,6 +23,13 @@ RESULT = "guidellm.json"
 KEY_VARIABLE = "GUIDELLM__SPEC__BACKEND__API_KEY"
 FORMATS = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
 
+_LATENCIES = {"time_to_first_token_ms": ("ttft", 1e-3), "request_latency": ("e2e", 1.0)}
+_RATES = {
+    "requests_per_second": "request_throughput",
+    "output_tokens_per_second": "output_throughput",
+    "tokens_per_second": "total_throughput",
+    "request_concurrency": "concurrency",
+}
 _PERCENT = re.compile(r"(\d+)%\s+(?:concurrent|constant|poisson|throughput)\b")
 
 
@@ -131,12 +140,12 @@ def read(path: Path, index: int, warmup_requests: int | None) -> Measured:
     benchmark = data["benchmarks"][index]
     config = data.get("config") or data.get("args") or {}
     spec = config.get("spec") or config
-    strategy = _strategy(benchmark)
-    load = _load_point(strategy, sum(len(group or ()) for group in benchmark["requests"].values()))
+    kept = sum(len(group or ()) for group in benchmark["requests"].values())
+    load = _load_point(_strategy(benchmark), kept)
     if warmup_requests is None:
         warmup_requests = _own_warmup(benchmark)
     requests = sorted(_requests(benchmark, load), key=lambda request: request.sent)[warmup_requests:]
-    return Measured(
+    found = Measured(
         harness="guidellm",
         version=str((data.get("metadata") or {}).get("guidellm_version") or "unknown"),
         model=_model(benchmark, spec),
@@ -148,6 +157,57 @@ def read(path: Path, index: int, warmup_requests: int | None) -> Measured:
             f"guidellm says: {str(warning['message']).rstrip('.')}" for warning in benchmark.get("warnings") or ()
         ),
     )
+    done = _totals(benchmark)
+    return found if kept >= done.successful + done.errored else _sampled(found, benchmark, done, kept)
+
+
+class _Totals(NamedTuple):
+    """Requests of a benchmark, whether the report keeps their records or not."""
+
+    successful: int
+    errored: int
+
+
+def _totals(benchmark: Mapping[str, Any]) -> _Totals:
+    """How many requests there were; it moved too."""
+    places = (benchmark["metrics"].get("request_totals"), (benchmark.get("run_stats") or {}).get("requests_made"))
+    told = next((place for place in places if isinstance(place, Mapping)), {})
+    return _Totals(int(told.get("successful") or 0), int(told.get("errored") or 0))
+
+
+def _sampled(found: Measured, benchmark: Mapping[str, Any], done: _Totals, kept: int) -> Measured:
+    """A report that keeps the records of a few requests only, as 0.4 to 0.6 do unless told otherwise: its own figures.
+
+    Its time per output token counts the first one too, and is left out.
+    """
+    stats = {
+        name: (value.get("successful") or {})
+        for name, value in benchmark["metrics"].items()
+        if isinstance(value, Mapping)
+    }
+    metrics = {
+        f"{ours}_{label}": float(value) * scale
+        for theirs, (ours, scale) in _LATENCIES.items()
+        for label, value in _statistics(stats.get(theirs) or {}).items()
+    }
+    metrics |= {"itl_mean": stats["inter_token_latency_ms"]["mean"] / 1000} if "inter_token_latency_ms" in stats else {}
+    metrics |= {ours: float(stats[theirs]["mean"]) for theirs, ours in _RATES.items() if stats.get(theirs)}
+    count = done.successful + done.errored
+    return dataclasses.replace(
+        found,
+        requests=(),
+        load=found.load.model_copy(update={"requests": count}),
+        metrics={**metrics, "error_rate": done.errored / count},
+        count=count,
+        duration=float(benchmark.get("duration") or 0.0),
+        errors={"failed": done.errored} if done.errored else {},
+        warnings=(*found.warnings, f"guidellm kept the records of {kept} of {count} requests: the figures are its own"),
+    )
+
+
+def _statistics(told: Mapping[str, Any]) -> dict[str, float]:
+    found = {**(told.get("percentiles") or {}), "mean": told.get("mean"), "max": told.get("max")}
+    return {label: found[label] for label in STATISTICS if found.get(label) is not None}
 
 
 def _load(path: Path) -> dict[str, Any]:
