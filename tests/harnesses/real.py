@@ -19,8 +19,8 @@ from servelab.spec.deployment import Deployment
 from servelab.spec.study import Study
 from servelab.spec.workload import LoadPoint, Workload
 
-CHEAPEST = ("inference-perf", "genai-bench", "aiperf", "guidellm")
-"""By what it takes to install them: 0.8 to 1.5 GB, one to two minutes."""
+CHEAPEST = ("inference-perf", "aiperf", "genai-bench", "guidellm")
+"""By what it takes to install them: 0.8 to 1.5 GB, two to five minutes."""
 FEW = 2
 PROMPT, OUTPUT, REQUESTS, WARMUP = 50, 20, 60, 4
 

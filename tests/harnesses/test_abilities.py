@@ -192,6 +192,13 @@ def test_aiperf_makes_a_prompt_for_each_request(tmp_path):
     assert int(after(planned("aiperf", tmp_path, rate), "--num-dataset-entries")) >= 240
 
 
+def test_each_stream_is_warmed_up_and_none_that_is_not_used(tmp_path):
+    assert after(planned("vllm-bench", tmp_path, closed(level=16, warmup=2)), "--num-warmups") == "16"
+    fast = LoadPoint(kind="throughput", level=512, requests=80, warmup=2)
+    assert after(planned("vllm-bench", tmp_path, fast), "--num-warmups") == "80"
+    assert after(planned("vllm-bench", tmp_path, RATE.model_copy(update={"warmup": 3})), "--num-warmups") == "3"
+
+
 def test_unknown_options_are_refused():
     with pytest.raises(DocumentError, match="did you mean `tokenizer`"):
         harness("guidellm", {"tokeniser": "x"})

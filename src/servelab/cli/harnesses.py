@@ -82,7 +82,8 @@ def list_(*, json: Json = False) -> None:
         table.add_column(column)
     for one, here in rows:
         place = "-" if here is None else f"{here.version}{'' if here.own else f' on PATH ({here.program})'}"
-        table.add_row(one.name, one.version, " ".join(one.pythons), f"{one.megabytes} MB", escape(place))
+        needs = (f"comes with {one.part_of}", "") if one.part_of else (" ".join(one.pythons), f"{one.megabytes} MB")
+        table.add_row(one.name, one.version, *needs, escape(place))
     console.print(table)
 
 

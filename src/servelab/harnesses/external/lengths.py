@@ -15,10 +15,14 @@ def fixed(tokens: Tokens) -> int | None:
 
 
 def warmup(load: LoadPoint) -> int:
-    """Warm-up requests: at least one per stream in a closed loop, if there are any."""
+    """Warm-up requests: at least one per stream in a closed loop, if there are any.
+
+    As fast as possible, there are no more streams than requests.
+    """
     if not load.warmup or load.kind not in CLOSED:
         return load.warmup
-    return max(load.warmup, int(load.level))
+    streams = int(load.level)
+    return max(load.warmup, min(streams, load.requests or streams) if load.kind == "throughput" else streams)
 
 
 def whole_numbers(tokens: Tokens, what: str) -> tuple[str, ...]:
