@@ -1,7 +1,8 @@
 """The field's harnesses, really installed and run, against an engine whose own counts are the truth.
 
 Two of them at least (tests/harnesses/real.py says which); ``make test-harnesses`` runs all. A busy machine makes a
-client late, so latencies may be above the engine's by much, but below them by nothing to speak of.
+client late, so TTFT and E2E may be above the engine's by much, but below them by nothing to speak of; intervals also
+below, where the first token was seen later than the last. Recorded runs are held to closer bounds (test_importing.py).
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def _latencies_agree(measured: Report, served: dict[str, float]) -> None:
     assert 0.9 * e2e < metrics["e2e_mean"] < e2e + LATE
     interval = mean(served, "inter_token_latency")
     for name in ("itl_mean", "tpot_mean"):
-        assert 0.8 * interval < metrics[name] < 1.5 * interval
+        assert 0.5 * interval < metrics[name] < 2 * interval
     assert metrics["tpot_p50"] <= metrics["tpot_p99"] <= metrics["tpot_max"]
     # Little's law ties what is measured apart.
     assert metrics["concurrency"] == pytest.approx(metrics["request_throughput"] * metrics["e2e_mean"], rel=0.1)
@@ -171,7 +172,7 @@ async def test_open_loop_keeps_to_the_rate(name, tokenizer, url, tmp_path):
 
 def _latencies_agree_in_kind(measured: Report, served: dict[str, float]) -> None:
     interval = mean(served, "inter_token_latency")
-    assert 0.8 * interval < measured.metrics["itl_mean"] < 1.5 * interval
+    assert 0.5 * interval < measured.metrics["itl_mean"] < 2 * interval
     assert measured.metrics["ttft_mean"] > 0.9 * mean(served, "time_to_first_token")
 
 
