@@ -30,6 +30,8 @@ def refused(name: str, study: Study) -> MeasureError:
         ("guidellm", {"load": SATURATION}, "a saturation search"),
         ("genai-bench", {"load": SWEEP, "workload": CHAT}, "a constant request rate"),
         ("inference-perf", {"load": "{concurrency: 2, seconds: 5}"}, "for a time"),
+        ("benchmark-job", {"load": SATURATION, "workload": CHAT}, "a saturation search"),
+        ("benchmark-job", {}, "the completions API"),
         ("aiperf", {"workload": TURNS}, "several turns"),
         ("builtin", {"workload": TURNS}, "several turns"),
         ("nop", {}, "'maximize output_throughput' would never be known"),
@@ -54,6 +56,8 @@ def test_a_key_that_would_be_seen_is_told(monkeypatch):
 
 def test_what_can_be_done_is_let_through():
     assert harness("builtin", {}).check(small()) == ()
+    told = harness("benchmark-job", {}).check(small(workload=CHAT))
+    assert told == ("genai-bench takes no seed: its prompts are others each time",)
     assert harness("nop", {}).check(small(space="", objectives="", constraints="")) == ()
 
 

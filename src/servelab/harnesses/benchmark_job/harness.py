@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from servelab.harnesses.base import Job, Progress
 from servelab.harnesses.benchmark_job.manifest import BENCHMARK_JOB, INFERENCE_SERVICE, benchmark_job, owner
 from servelab.harnesses.benchmark_job.options import BenchmarkJobOptions
+from servelab.harnesses.external.abilities import levels
 from servelab.harnesses.external.genai_bench import OUTPUT, GenAIBench, check, read_results, warnings
 from servelab.harnesses.external.measured import Measured, report
 from servelab.harnesses.provenance import provenance
@@ -31,6 +32,8 @@ from servelab.kube.reader import Volume, reader
 from servelab.spec.errors import ClusterError, MeasureError
 from servelab.spec.options import read_options
 from servelab.spec.report import Report
+from servelab.spec.study import Study
+from servelab.spec.workload import LoadPoint, Workload
 
 LOOK = 0.5  # seconds between looks at a job
 AWAY = 300.0  # seconds that the API server may be away
@@ -48,14 +51,25 @@ class BenchmarkJob:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = read_options(BenchmarkJobOptions, options, self.name)
 
+    def check(self, study: Study) -> tuple[str, ...]:
+        """See that genai-bench can be told every load; returns what it will do otherwise."""
+        told: list[str] = []
+        for load in levels(self.name, study):
+            self._require_possible(study.workload, load)
+            told += warnings(study.workload, load)
+        return tuple(dict.fromkeys(told))
+
+    def _require_possible(self, workload: Workload, load: LoadPoint) -> None:
+        GenAIBench.abilities.check(self.name, workload, load)
+        check(self.name, workload, load)
+
     async def measure(self, job: Job, progress: Callable[[Progress], None]) -> Report:
         """Create a BenchmarkJob, wait for its end, and read its results; cancellation deletes it.
 
         Raises:
             MeasureError: genai-bench cannot be told the workload, or the benchmark fails; with its last words.
         """
-        GenAIBench.abilities.check(self.name, job)
-        check(self.name, job.workload, job.load)
+        self._require_possible(job.workload, job.load)
         if job.deployment.service is None:
             raise MeasureError(
                 "a BenchmarkJob measures an InferenceService, and this engine is none",

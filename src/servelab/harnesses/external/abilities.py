@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from servelab.harnesses.base import Job
 from servelab.harnesses.builtin.task import API_KEY
 from servelab.harnesses.external.lengths import fixed
 from servelab.spec.errors import MeasureError
+from servelab.spec.study import Study
 from servelab.spec.workload import LoadKind, LoadPoint, Workload
 
 RATES: tuple[LoadKind, ...] = ("constant", "poisson")
@@ -40,15 +40,15 @@ class Abilities:
     key: bool = False
     """Whether it takes the endpoint's key in the environment, not on its command line or in a file only."""
 
-    def check(self, harness: str, job: Job) -> None:
+    def check(self, harness: str, workload: Workload, load: LoadPoint) -> None:
         """See that ``harness`` can be told all of a measurement.
 
         Raises:
             MeasureError: it cannot; with the part that it cannot be told.
         """
-        self._check_source(harness, job.workload)
-        self._check_lengths(harness, job.workload)
-        self._check_load(harness, job.load)
+        self._check_source(harness, workload)
+        self._check_lengths(harness, workload)
+        self._check_load(harness, load)
         if api_key() is not None and not self.key:
             raise refuse(
                 harness,
@@ -83,6 +83,21 @@ class Abilities:
             raise refuse(harness, _LOADS[load.kind], "Use another load, or another harness.")
         if load.start is not None:
             raise refuse(harness, "a rate that changes through servelab yet", "Use load.rate, or another harness.")
+
+
+def levels(harness: str, study: Study) -> tuple[LoadPoint, ...]:
+    """A load of each kind that a study will put on its engines.
+
+    Raises:
+        MeasureError: its levels depend on what no harness but ours tells.
+    """
+    if study.load.saturation:
+        raise refuse(
+            harness,
+            "a saturation search, whose steps depend on whether the client was fit, which it does not tell",
+            "Use the harness builtin, or load.rate.",
+        )
+    return study.load.kinds
 
 
 def api_key() -> str | None:

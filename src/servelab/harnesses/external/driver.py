@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from servelab.harnesses.base import Job, Progress
-from servelab.harnesses.external.abilities import Abilities, refuse
+from servelab.harnesses.external.abilities import Abilities, levels
 from servelab.harnesses.external.environments import Installed, require
 from servelab.harnesses.external.measured import Measured, report
 from servelab.harnesses.external.recipes import recipe
@@ -66,13 +66,7 @@ class External(ABC):
         Raises:
             MeasureError: it is not, or cannot.
         """
-        if study.load.saturation:
-            raise refuse(
-                self.name,
-                "a saturation search, whose steps depend on whether the client was fit, which it does not tell",
-                "Use the harness builtin, or load.rate.",
-            )
-        found = [warning for load in study.load.kinds for warning in self._rehearsal(study, load)]
+        found = [warning for load in levels(self.name, study) for warning in self._rehearsal(study, load)]
         found += _version_warning(require(recipe(self.name)))
         local_tokenizer(self._options.tokenizer or tokenizer_of(study.model), self.name)
         return tuple(dict.fromkeys(found))
@@ -89,7 +83,7 @@ class External(ABC):
         Raises:
             MeasureError: the workload or load cannot be expressed.
         """
-        self.abilities.check(self.name, job)
+        self.abilities.check(self.name, job.workload, job.load)
         plan = self.express(job, tokenizer)
         if self.abilities.timeout or "request_timeout" not in self._options.model_fields_set:
             return plan
