@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import shlex
 import sys
@@ -91,6 +92,7 @@ def _check_options(words: tuple[str, ...]) -> None:
 
 def _facts(places: _Places) -> Facts:
     from servelab.lab.accelerators import local_accelerators
+    from servelab.request.cluster import free_accelerators
     from servelab.request.facts import Facts
     from servelab.request.kubeconfig import current_namespace
     from servelab.request.workdir import taken_names
@@ -104,7 +106,8 @@ def _facts(places: _Places) -> Facts:
             taken=taken_names(places.root) if places.root else (),
             **({"values_text": read_text(places.values), "values_source": str(places.values)} if places.values else {}),
         )
-        facts.values  # noqa: B018 - a broken file is told before anything is asked
+        there = asyncio.run(free_accelerators(facts.values))  # a broken file is told before anything is asked
+        facts = facts.model_copy(update={"cluster_accelerators": there})
     except DocumentError as error:
         raise ServelabError(error.message, error.remedy) from None  # exit code 2 says that something is missing
     return facts

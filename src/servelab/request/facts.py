@@ -20,7 +20,7 @@ class Facts(Spec):
     local_accelerators: int | None = None
     """Accelerators of this machine."""
     cluster_accelerators: int | None = None
-    """Accelerators of the cluster that could be used now."""
+    """Accelerators of the cluster that one engine could have now."""
     taken: tuple[str, ...] = ()
     """Names of experiments that exist."""
 

@@ -121,7 +121,9 @@ def _reserve(settled: Settled) -> int:
 
 
 def _available(settled: Settled, facts: Facts) -> Iterator[Question]:
-    there = facts.local_accelerators if settled.request.platform == "process" else facts.cluster_accelerators
+    platform = settled.request.platform
+    here = platform == "process" or (platform is None and not settled.pipeline)
+    there = facts.local_accelerators if here else facts.cluster_accelerators
     wrong = [size for size in settled.tensor_parallelism if there is not None and size > there]
     if there is None or not wrong:
         return

@@ -1,4 +1,4 @@
-"""The namespace that kubectl would use."""
+"""What kubectl would use: a context, and its namespace."""
 
 from __future__ import annotations
 
@@ -15,16 +15,29 @@ def current_namespace() -> str | None:
 
     Only one that the context names: "default", which kubectl falls back to, is nobody's choice.
     """
-    listed = os.environ.get("KUBECONFIG", "")
-    paths = [Path(path) for path in listed.split(os.pathsep) if path] or [Path.home() / ".kube" / "config"]
-    configs = [config for path in paths if (config := _read(path)) is not None]
-    current = next((config["current-context"] for config in configs if config.get("current-context")), None)
+    configs = _configs()
+    current = _current(configs)
     listed_contexts = [config["contexts"] for config in configs if isinstance(config.get("contexts"), list)]
     for entry in (entry for contexts in listed_contexts for entry in contexts):
         if isinstance(entry, dict) and entry.get("name") == current and isinstance(entry.get("context"), dict):
             namespace = entry["context"].get("namespace")
             return namespace if isinstance(namespace, str) else None
     return None
+
+
+def has_context() -> bool:
+    """Whether a kubeconfig names a current context: a cluster that may be asked."""
+    return _current(_configs()) is not None
+
+
+def _configs() -> list[dict[str, Any]]:
+    listed = os.environ.get("KUBECONFIG", "")
+    paths = [Path(path) for path in listed.split(os.pathsep) if path] or [Path.home() / ".kube" / "config"]
+    return [config for path in paths if (config := _read(path)) is not None]
+
+
+def _current(configs: list[dict[str, Any]]) -> Any:
+    return next((config["current-context"] for config in configs if config.get("current-context")), None)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

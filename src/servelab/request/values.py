@@ -46,6 +46,7 @@ class Values(Spec):
     memory: str | None = None
     cpu: str | None = None
     accelerators: tuple[str, ...] = ()
+    accelerator_label: str = "nvidia.com/gpu.product"
 
 
 def own_values() -> Values:
@@ -86,6 +87,8 @@ def read_values(text: str, source: str = "values.yaml") -> Values:
         "cpu": None if limits.get("cpu") is None else str(limits["cpu"]),
         "accelerators": _sequence((decode.get("acceleratorTypes") or {}).get("labelValues")),
     }
+    if label := (decode.get("acceleratorTypes") or {}).get("labelKey"):
+        data["accelerator_label"] = label
     try:
         return Values.model_validate(data)
     except ValidationError as error:
