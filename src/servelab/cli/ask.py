@@ -91,7 +91,7 @@ def _check_options(words: tuple[str, ...]) -> None:
 
 
 def _facts(places: _Places) -> Facts:
-    from servelab.lab.accelerators import local_accelerators
+    from servelab.lab.accelerators.discovery import local_accelerators
     from servelab.request.cluster import free_accelerators
     from servelab.request.facts import Facts
     from servelab.request.kubeconfig import current_namespace

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from servelab.lab.accelerators import accelerator_count
+from servelab.lab.accelerators.count import accelerator_count
 from servelab.lab.diagnosis import DeploymentEndedError, Misfire, Stage, explain
 from servelab.lab.measure import Measured, measure_trial
 from servelab.lab.setup import Setup
@@ -109,6 +109,7 @@ def _deployment(setup: Setup, launch: Launch, running: Running) -> Deployment:
         log=str(running.log) if running.log else None,
         pid=running.pid,
         cpus=running.cpus,
+        devices=launch.devices,
         service=running.service,
     )
 

@@ -6,10 +6,11 @@ import asyncio
 import os
 import shutil
 from collections.abc import Iterator
+from typing import Literal
 
 from servelab.engines.base import engine
 from servelab.harnesses.builtin.selftest import MAX_SLOPE, STREAMS, Outcome, measure, spurious_slope
-from servelab.lab.accelerators import local_accelerators
+from servelab.lab.accelerators.discovery import local_accelerators
 from servelab.lab.cleanup import leftovers
 from servelab.lab.paths import data_directory
 from servelab.spec.errors import ServelabError
@@ -100,8 +101,11 @@ def _disk() -> Finding:
 def _accelerators() -> Finding:
     found = local_accelerators()
     if not found:
-        return Finding("accelerators", "note", "none found by nvidia-smi; engines run on the CPU or are simulated")
-    return Finding("accelerators", "ok", f"{len(found)}: {', '.join(found)}")
+        text = "none found by NVML or rocm-smi; engines run on the CPU or are simulated"
+        return Finding("accelerators", "note", text)
+    free = sum(device.free for device in found)
+    verdict: Literal["ok", "note"] = "ok" if free == len(found) else "note"
+    return Finding("accelerators", verdict, f"{free} of {len(found)} free: {'; '.join(map(str, found))}")
 
 
 def _engine(name: str) -> Finding:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from servelab.harnesses.base import Job, Progress
 from servelab.harnesses.tokenizer import tokenizer_of
+from servelab.lab.accelerators.sampling import watched
 from servelab.lab.paths import measurement_directory
 from servelab.lab.screening import hopeless, shortened
 from servelab.lab.seeds import measurement_seed
@@ -97,7 +98,9 @@ class _Bench:
 
         self.setup.observe("measuring", {"trial": self.trial.number, "phase": phase, "load": load.label})
         async with asyncio.timeout(study.budget.timeouts.measure):
-            report = await self.setup.harness.measure(job, progress)
+            async with watched(self.deployment.devices) as used:
+                report = await self.setup.harness.measure(job, progress)
+        report = report.model_copy(update={"accelerators": tuple(used)})
         return report if phase == "screen" else with_sample_warnings(study, report)
 
 

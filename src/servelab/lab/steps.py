@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from servelab.lab.accelerators import accelerator_count
+from servelab.lab.accelerators.count import accelerator_count
 from servelab.spec.study import Study
 from servelab.spec.trial import Trial, TrialKind
 

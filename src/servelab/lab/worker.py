@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from servelab.lab.accelerators import accelerator_count, local_accelerators
+from servelab.lab.accelerators.count import accelerator_count
+from servelab.lab.accelerators.lease import lease
 from servelab.lab.attempt import Outcome, Save, attempt_trial
+from servelab.lab.diagnosis import explain
 from servelab.lab.paths import trial_directory
 from servelab.lab.setup import Setup
 from servelab.lab.steps import End, Try, Verify, Wait, next_step
 from servelab.lab.suggest import Suggestions
 from servelab.lab.verify import retests
 from servelab.spec.assess import assess, learned_metrics
-from servelab.spec.errors import MachineError, StoreError
+from servelab.spec.errors import DeployError, MachineError, StoreError
 from servelab.spec.trial import Measurement, Timings, Trial
 
 HEARTBEAT = 2.0  # seconds between signs of life, and between looks for a cancellation
@@ -133,7 +134,12 @@ class Worker:
             MachineError: the machine had no room for it to the last, so that nothing was learned of the trial.
         """
         directory = trial_directory(self.setup.record.id, trial.number)
-        devices = await self._devices(trial)
+        try:
+            devices = await self._devices(trial)
+        except MachineError:
+            raise
+        except DeployError as error:
+            return Outcome(failure=explain(self.setup.engine, error, "launch", None), timings={"total": 0.0})
         outcome = Outcome()
         spent = 0.0
         last = self.setup.study.budget.retries
@@ -157,17 +163,20 @@ class Worker:
         return outcome
 
     async def _devices(self, trial: Trial) -> tuple[str, ...]:
-        """Hold the accelerators the trial needs, waiting until enough of them are free."""
-        count = accelerator_count(self.setup.study, trial.parameters)
-        pool = local_accelerators() if count and self.setup.platform.name == "process" else ()
-        here = f"{socket.gethostname()}/"
-        while pool and count <= len(pool):
-            names = tuple(here + device for device in pool)
-            held = self.setup.store.acquire_devices(self.setup.record.id, trial.number, self.name, names, count)
-            if held is not None:
-                return tuple(name.removeprefix(here) for name in held)
-            await asyncio.sleep(POLL)
-        return ()
+        """Hold the accelerators that the trial needs of this machine, waiting until enough of them are free.
+
+        Raises:
+            DeployError: this machine does not have so many.
+            MachineError: others use them.
+        """
+        setup = self.setup
+        ours = setup.platform.starts_engine and setup.platform.sees_files and not setup.engine.simulated
+        count = accelerator_count(setup.study, trial.parameters) if ours else 0
+
+        def tell(text: str) -> None:
+            setup.observe("waiting", {"trial": trial.number, "text": text})
+
+        return await lease(setup.store, setup.record.id, trial.number, self.name, count, tell)
 
     def _saver(self, trial: Trial) -> Save:
         def save(measurement: Measurement) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 
 from servelab.spec.deployment import Launch
 from servelab.spec.errors import DeployError
+
+AMD = "amd-"
+"""How the ids of AMD's devices begin, before their index; NVIDIA's are UUIDs."""
 
 _SECRET = re.compile(
     r"TOKEN(?!IZER)|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL|_KEY$|SERVELAB_STORE|DATABASE_URL|DSN", re.IGNORECASE
@@ -22,8 +26,15 @@ def engine_environment(launch: Launch) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
     environment |= passed_on(launch)
     if launch.devices:
-        environment["CUDA_VISIBLE_DEVICES"] = ",".join(launch.devices)
+        environment |= visible(launch.devices)
     return environment
+
+
+def visible(devices: Sequence[str]) -> dict[str, str]:
+    """The variable in which the devices' runtime reads which of them a process may use."""
+    if devices[0].startswith(AMD):
+        return {"ROCR_VISIBLE_DEVICES": ",".join(device.removeprefix(AMD) for device in devices)}
+    return {"CUDA_VISIBLE_DEVICES": ",".join(devices)}
 
 
 def passed_on(launch: Launch) -> dict[str, str]:

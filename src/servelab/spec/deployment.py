@@ -67,6 +67,7 @@ class Deployment(Spec):
     log: str | None = Field(default=None, description="path of the engine's log file")
     pid: int | None = None
     cpus: tuple[int, ...] = Field(default=(), description="cores the engine is bound to")
+    devices: tuple[str, ...] = Field(default=(), description="the accelerators it holds, as far as known")
     service: str | None = Field(default=None, description="namespace/name of its InferenceService, where it is one")
 
 

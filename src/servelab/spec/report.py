@@ -43,6 +43,19 @@ class Provenance(Spec):
     machine: dict[str, Any] = Field(default_factory=dict)
 
 
+class AcceleratorUse(Spec):
+    """What an accelerator did during a measurement, from samples a second apart."""
+
+    id: str
+    name: str
+    samples: int
+    memory: int = Field(description="bytes it has")
+    memory_used_max: int = Field(description="bytes in use at most, by whomever")
+    utilization: float | None = Field(default=None, description="mean share of the time in which a kernel ran")
+    power: float | None = Field(default=None, description="mean, W")
+    temperature_max: float | None = Field(default=None, description="C")
+
+
 class Report(Spec):
     """One measurement at one load point.
 
@@ -63,6 +76,7 @@ class Report(Spec):
         default=None, description="seconds after which TTFT no longer drifted; None if never, or not known"
     )
     server: dict[str, float] = Field(default_factory=dict, description="means of the engine's own metrics")
+    accelerators: tuple[AcceleratorUse, ...] = Field(default=(), description="those that the engine held")
     client: ClientHealth = ClientHealth()
     warnings: tuple[str, ...] = ()
     provenance: Provenance

@@ -8,13 +8,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, not_, or_, select, text, update
 
 from servelab.spec.errors import NotFoundError, StoreError
 from servelab.store.tables import devices, events, studies, trials
 
 if TYPE_CHECKING:  # see store.py
     from servelab.spec.trial import Trial
+
+Choose = Callable[[Sequence[str], int], tuple[str, ...]]
+"""Chooses so many of the free accelerators."""
 
 LEASE = 60.0  # seconds a claim holds without a sign of life
 
@@ -125,20 +128,33 @@ class Claims(ABC):
                     connection.execute(update(studies).where(mine).values(suggester=None, suggester_until=None))
 
     def acquire_devices(
-        self, study_id: str, number: int, worker: str, pool: Sequence[str], count: int
+        self,
+        study_id: str,
+        number: int,
+        worker: str,
+        pool: Sequence[str],
+        count: int,
+        choose: Choose = lambda free, count: tuple(free[:count]),
     ) -> tuple[str, ...] | None:
-        """Lease ``count`` accelerators of ``pool`` for a trial, all or none."""
+        """Lease ``count`` accelerators of ``pool`` for a trial, all or none; ``choose`` says which of the free ones."""
         with self._writing() as connection:
             self._lock_devices(connection)
             now = _now(connection)
             connection.execute(delete(devices).where(_expired(devices.c.lease_until, now)))
             taken = set(connection.scalars(select(devices.c.device).where(devices.c.device.in_(pool))))
-            free = [device for device in pool if device not in taken][:count]
+            free = [device for device in pool if device not in taken]
             if len(free) < count:
                 return None
+            chosen = choose(free, count)
             lease = {"study": study_id, "trial": number, "worker": worker, "lease_until": now + LEASE}
-            connection.execute(insert(devices), [{"device": device, **lease} for device in free])
-            return tuple(free)
+            connection.execute(insert(devices), [{"device": device, **lease} for device in chosen])
+            return chosen
+
+    def leased_devices(self) -> frozenset[str]:
+        """The accelerators that trials hold now, of whichever study."""
+        with self._writing() as connection:
+            alive = not_(_expired(devices.c.lease_until, _now(connection)))
+            return frozenset(connection.scalars(select(devices.c.device).where(alive)))
 
     def release_devices(self, study_id: str, number: int, worker: str) -> None:
         """Give back the accelerators that a worker holds for a trial."""

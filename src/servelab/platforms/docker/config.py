@@ -9,7 +9,7 @@ from typing import Any
 
 from servelab.catalog.containers import mounted
 from servelab.platforms.docker.options import DockerOptions
-from servelab.platforms.environment import passed_on
+from servelab.platforms.environment import AMD, passed_on, visible
 from servelab.spec.deployment import Launch, Mark
 from servelab.spec.errors import DeployError
 
@@ -77,7 +77,8 @@ def _environment(launch: Launch, options: DockerOptions) -> dict[str, str]:
             f"the study sets {clash[0]}, which hides the devices that Docker gives to the container",
             "Leave it out of engine.environment; set it where servelab runs to say which devices it may lease.",
         )
-    return proxies(os.environ) | cache | own
+    chosen = visible(launch.devices) if launch.devices and launch.devices[0].startswith(AMD) else {}
+    return proxies(os.environ) | cache | chosen | own
 
 
 def proxies(environment: Mapping[str, str]) -> dict[str, str]:
@@ -100,10 +101,10 @@ def _cache(options: DockerOptions) -> list[dict[str, Any]]:
 
 
 def _devices(devices: tuple[str, ...]) -> dict[str, Any]:
-    """NVIDIA's as ``--gpus device=...`` asks for them; AMD's are device files, and the runtime is told which to use."""
+    """NVIDIA's as ``--gpus device=...`` asks for them; AMD's as device files, all of them: see ``visible``."""
     if not devices:
         return {}
-    if not devices[0].startswith(DRI):
+    if not devices[0].startswith(AMD):
         return {"DeviceRequests": [{"Driver": "", "DeviceIDs": list(devices), "Capabilities": [["gpu"]]}]}
-    files = [{"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rwm"} for path in (KFD, *devices)]
+    files = [{"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rwm"} for path in (KFD, DRI)]
     return {"Devices": files, "GroupAdd": ["video"]}
