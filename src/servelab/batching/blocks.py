@@ -27,7 +27,7 @@ class BlockPool:
     @property
     def free(self) -> int:
         """Blocks that can be taken, idle ones included."""
-        return self.capacity - self.used
+        return self.capacity - self._private - len(self._users)
 
     def cached(self, prefix: Sequence[int]) -> int:
         """How many leading blocks of ``prefix`` are here."""
@@ -49,7 +49,7 @@ class BlockPool:
     def take(self, count: int) -> None:
         """Hold ``count`` more private blocks; the caller has seen that they are free."""
         self._private += count
-        while self.used + len(self._idle) > self.capacity:
+        while self._idle and self.used + len(self._idle) > self.capacity:
             self._idle.popitem(last=False)
 
     def publish(self, block: int) -> bool:

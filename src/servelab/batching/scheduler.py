@@ -135,7 +135,7 @@ class Scheduler:
         if len(self.running) > decode:
             preempted |= not self._continue(budget, chunks)
         if self.waiting and not preempted:
-            self._admit(budget - sum(tokens for _, tokens in chunks), chunks)
+            self._admit(budget - chunks[0][1] if chunks else budget, chunks)
         context = decode * self._tick - self._origins
         if not chunks:
             if not decode:
@@ -153,7 +153,7 @@ class Scheduler:
         if times > 1:
             self._repeat(times - 1)
         self.counters.generated += step.decode * times
-        ended = self._end()
+        ended = self._end() if self._ends and self._ends[0][0] <= self._tick else []
         started = []
         for sequence, _ in step.chunks:
             if sequence not in self.running or sequence.computed < sequence.target:
@@ -173,12 +173,18 @@ class Scheduler:
 
     def _make_room(self) -> bool:
         """Take the blocks that decoding needs in this step, and say whether somebody had to give up theirs."""
-        preempted = False
-        while self._needed(self._tick) > self.pool.free:
-            self._preempt(next(reversed(self.running)))
-            preempted = True
-        self.pool.take(self._needed(self._tick))
-        return preempted
+        needed = self._needed(self._tick)
+        if needed <= self.pool.free:
+            self.pool.take(needed)
+            return False
+        for sequence in tuple(self.decoding):
+            if (self._tick - sequence.origin) % self.limits.block_size:
+                continue
+            while not self.pool.free and sequence in self.decoding:
+                self._preempt(next(reversed(self.running)))
+            if sequence in self.decoding:
+                self.pool.take(1)
+        return True
 
     def _needed(self, tick: int) -> int:
         """Blocks that decoding needs at a tick."""
@@ -236,8 +242,10 @@ class Scheduler:
         if more > 0:
             self.pool.take(more)
             sequence.private += more
+        if not sequence.prefix or not self.limits.prefix_caching:
+            return
         full = min(len(sequence.prefix), tokens // self.limits.block_size)
-        if not self.limits.prefix_caching or full <= sequence.published:
+        if full <= sequence.published:
             return
         offered = sequence.prefix[sequence.published : full]
         taken = tuple(block for block in offered if self.pool.publish(block))

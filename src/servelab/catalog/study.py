@@ -17,7 +17,7 @@ from servelab.spec.base import Parameters
 from servelab.spec.document import parse_document
 from servelab.spec.errors import DocumentError, NotFoundError
 from servelab.spec.study import Study
-from servelab.spec.workload import Trace
+from servelab.spec.workload import Trace, Workload
 
 
 def load_study(text: str, source: str = "study.yaml") -> Study:
@@ -43,6 +43,24 @@ def load_study(text: str, source: str = "study.yaml") -> Study:
     if fatal:
         raise DocumentError(fatal)
     return with_defaults(study)
+
+
+def load_workload(text: str, source: str = "workload.yaml") -> Workload:
+    """Read a workload alone, written as in a study.
+
+    Raises:
+        DocumentError: with one line per fault, each with file, line and column.
+    """
+    document = parse_document(text, source)
+    try:
+        return Workload.model_validate(_recorded(_workload(dict(document.data)), Path(source).parent))
+    except (NotFoundError, RecordedError) as error:
+        raise DocumentError((f"{source}: {error.message}",), error.remedy) from None
+    except ValidationError as error:
+        faults = (
+            f"{document.where([p for p in e['loc'] if isinstance(p, str | int)])}: {e['msg']}" for e in error.errors()
+        )
+        raise DocumentError(tuple(faults), "Write it as the workload of a study; see docs/study.md.") from None
 
 
 def with_defaults(study: Study) -> Study:

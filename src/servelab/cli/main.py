@@ -25,8 +25,9 @@ app = cyclopts.App(
 RUNNING = cyclopts.Group("Run studies", sort_key=1)
 LOOKING = cyclopts.Group("Look at studies", sort_key=2)
 WRITING = cyclopts.Group("Write studies", sort_key=3)
-CLUSTER = cyclopts.Group("On a cluster", sort_key=4)
-MACHINE = cyclopts.Group("This machine", sort_key=5)
+PREDICTING = cyclopts.Group("Predict", sort_key=4)
+CLUSTER = cyclopts.Group("On a cluster", sort_key=5)
+MACHINE = cyclopts.Group("This machine", sort_key=6)
 
 COMMANDS = {
     RUNNING: {
@@ -60,6 +61,10 @@ COMMANDS = {
         "models": ("knowledge:models", "List the models servelab knows."),
         "workloads": ("knowledge:workloads", "List the workload presets."),
         "engines": ("knowledge:engines", "List the engines, or show one engine's arguments."),
+    },
+    PREDICTING: {
+        "predict": ("predict:predict", "Predict latency, capacity and cost at a load from fitted coefficients."),
+        "simulate": ("predict:simulate", "Simulate a study's load levels with fitted coefficients."),
     },
     CLUSTER: {
         "tekton": ("tekton:app", "Run experiments as Tekton pipelines: compile, check, render."),

@@ -23,6 +23,8 @@ EXACT = 1 << 17  # values, 1 MiB
 BATCH = 256  # values that are counted at once, in 50 us: one by one would cost five times as much
 SHIFT = 40  # of a float's 64 bits, those that a bucket does not tell: sign, 11 of exponent and 12 of mantissa stay
 
+_FLOAT, _BITS = struct.Struct("d"), struct.Struct("Q")
+
 
 class Distribution:
     """Values of at least zero (seconds), added as they come."""
@@ -43,7 +45,7 @@ class Distribution:
     @property
     def exact(self) -> bool:
         """Whether quantiles are exact."""
-        return len(self) <= EXACT and self._values is not None
+        return self._values is not None and len(self) <= EXACT
 
     @property
     def mean(self) -> float:
@@ -70,6 +72,19 @@ class Distribution:
         self._new.extend(values)
         if len(self._new) >= BATCH:
             self._count_new()
+
+    def repeat(self, value: float, times: int) -> None:
+        """Add a value ``times`` times."""
+        if times < BATCH and self.exact:
+            self.extend([value] * times)
+            return
+        self._count_new()
+        self._values = None
+        self._count += times
+        self._sum += value * times
+        self._squares += value * value * times
+        self._least, self._greatest = min(self._least, value), max(self._greatest, value)
+        self._buckets[_BITS.unpack(_FLOAT.pack(value))[0] >> SHIFT] += times
 
     def merge(self, other: Self) -> None:
         """Add all that another distribution has."""

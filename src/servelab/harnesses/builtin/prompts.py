@@ -21,7 +21,7 @@ from pydantic_core import to_json
 from servelab.catalog.recorded import Sample, TraceRow, read_dataset, read_trace
 from servelab.harnesses.builtin.http import Client, Exchange
 from servelab.harnesses.builtin.stream import read
-from servelab.spec.workload import Tokens, Workload
+from servelab.spec.workload import Workload
 
 PROBE_WORDS = 24
 PROBE_TIMEOUT = 120.0  # seconds; the first request of an engine may compile kernels
@@ -58,11 +58,11 @@ class Prompts:
         self._shared = lru_cache(maxsize=4096)(self._draw)
         self.exact = exact
         self._workload = workload
+        self._number = seed
         self._seed = f"{workload.seed}/{seed}"
         self._words = words
         self._overhead = overhead
-        lengths = (workload.prompt, workload.output)
-        self._always = tuple(one.draw(random.Random(0)) for one in lengths) if all(map(_fixed, lengths)) else None
+        self._always = workload.lengths(seed, 0) if workload.fixed else None
 
     def __getitem__(self, index: int) -> Prompt:
         """Prompt number ``index``; negative numbers are for warm-up, and differ from all others."""
@@ -80,10 +80,7 @@ class Prompts:
 
     def _lengths(self, index: int) -> Sequence[int]:
         """Tokens of a prompt and of its answer."""
-        if self._always is not None:
-            return self._always
-        rng = random.Random(f"{self._seed}/{index}")
-        return self._workload.prompt.draw(rng), self._workload.output.draw(rng)
+        return self._always or self._workload.lengths(self._number, index)
 
     def _recorded(self, line: Sample, index: int) -> Prompt:
         """A data set's line as it is; its tokens are the server's to count."""
@@ -103,10 +100,6 @@ class Prompts:
         """Words that a seed decides: five times faster than a generator of random numbers that is seeded first."""
         drawn = memoryview(shake_128(seed.encode()).digest(2 * count)).cast("H")
         return [self._words[number % len(self._words)] for number in drawn]
-
-
-def _fixed(tokens: Tokens) -> bool:
-    return tokens.distribution != "uniform" and tokens.stdev == 0
 
 
 def request_body(model: str, workload: Workload, prompt: Prompt) -> bytes:
