@@ -13,7 +13,7 @@ from servelab.kube import watch as watching
 from servelab.kube.cluster import Cluster
 from servelab.kube.errors import GoneError, UnreachableError
 from servelab.kube.kinds import Kind
-from servelab.kube.watch import Change, watch
+from servelab.kube.watch import Change, wait_for, watch
 from tests.kubernetes import Kubernetes
 
 CONFIG = Kind("v1", "ConfigMap", "configmaps")
@@ -166,3 +166,17 @@ async def test_patience_ends(api: Kubernetes, cluster: Cluster) -> None:
                 await follow()
     finally:
         await asyncio.to_thread(api.start)
+
+
+async def test_an_object_is_waited_for(cluster: Cluster) -> None:
+    async def put_twice() -> None:
+        await put(cluster, "late", "1")
+        await put(cluster, "late", "2")
+
+    async with asyncio.timeout(120), asyncio.TaskGroup() as group:
+        assert await wait_for(cluster, CONFIG, "late", lambda one: one is None) is None  # it is not there yet
+        group.create_task(put_twice())
+        found = await wait_for(cluster, CONFIG, "late", lambda one: one is not None and one["data"]["value"] == "2")
+        assert found is not None
+        group.create_task(cluster.delete(CONFIG, "late"))
+        assert await wait_for(cluster, CONFIG, "late", lambda one: one is None) is None
