@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FILES := src tests benchmarks
 
-.PHONY: help quickstart test test-harnesses check bench bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict docs clean
+.PHONY: help quickstart test test-harnesses check bench bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate docs clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -29,7 +29,7 @@ check: .venv/dev ## lint, types, architecture
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: .venv/dev bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict ## every benchmark; tables go to docs/benchmarks/
+bench: .venv/dev bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate ## every benchmark; tables go to docs/benchmarks/
 
 bench-search: .venv/dev ## samplers side by side on a surface with known truth
 	$(BIN)/python -m benchmarks.search --out docs/benchmarks/search.md
@@ -49,6 +49,9 @@ bench-watch: .venv/dev ## watching a run of 2,000 tasks in a terminal: pictures,
 
 bench-predict: .venv/dev ## predictions against the simulated engine over HTTP, closed form, speed of the simulator
 	$(BIN)/python -m benchmarks.predict --out docs/benchmarks/predict.md --images docs/img
+
+bench-estimate: .venv/dev ## latency models: predictions on the embedded engine, known coefficients on the simulated one
+	$(BIN)/python -m benchmarks.estimate --out docs/benchmarks/estimate.md
 
 docs: .venv/dev ## build the documentation into site/, strictly
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -114,6 +114,8 @@ def _run(store: Store, record: StudyRecord, output: Path | None, json: bool) -> 
         files = finish_report(store, record, output or results_directory(record.id))
         if not json:
             notes.print(f"report: {escape(str(files[0]))}")
+            if len(record.study.load.concurrency) > 1 and not record.study.objectives:
+                notes.print(f"coefficients of its latency: [bold]servelab estimate --from-study {record.id}[/]")
     return _conclude(store, record, json)
 
 
