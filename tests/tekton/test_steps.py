@@ -6,8 +6,10 @@ import datetime
 import hashlib
 import json
 import math
+import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -77,6 +79,24 @@ def test_parameters_of_recorded_reports(tmp_path):
     assert run.result("parameters-file") == str(file)
     for word in ("ITL_synchronous", "ITL_throughput", "alpha", "beta"):
         assert word in said
+
+
+def test_servelab_itself_may_calculate(tmp_path):
+    plain = estimation(tmp_path / "plain")
+    plain.all_steps()
+    program = Path(sys.executable).parent
+    run = estimation(tmp_path / "own", method="servelab")
+    run.all_steps(PATH=f"{program}:{os.environ['PATH']}")
+    for name in ("alpha", "beta"):
+        assert math.isclose(float(run.result(name)), float(plain.result(name)), rel_tol=1e-6)
+    assert json.loads((run.workspace("results") / "parameters.json").read_text())["fits"]
+
+
+def test_an_image_without_servelab_is_told(tmp_path):
+    run = estimation(tmp_path, method="servelab")
+    done = run.step("calculate", PATH="/nowhere")
+    assert done.returncode == 1
+    assert "cannot start servelab: No such file or directory; the image has to have it" in done.stderr
 
 
 def test_a_report_may_lie_elsewhere(tmp_path):

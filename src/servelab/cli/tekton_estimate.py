@@ -30,6 +30,7 @@ def estimate(
     namespace: Annotated[str, cyclopts.Parameter(name=["--namespace", "-n"])] = "wva-training",
     context: Annotated[str, cyclopts.Parameter()] = "",
     set_: Annotated[list[str] | None, cyclopts.Parameter(name="--set", negative="")] = None,
+    calculator: Annotated[str, cyclopts.Parameter()] = "",
     how: How | None = None,
     out: Annotated[Path | None, cyclopts.Parameter(name=["--out", "-o"])] = None,
 ) -> int:
@@ -47,13 +48,15 @@ def estimate(
         A kubeconfig's context, with --submit; default: the current one.
     set_
         A parameter of the run, as target-url=http://vllm:8000; may be repeated.
+    calculator
+        An image that has servelab, which then calculates in place of the plain two-point formula.
     out
         Directory to write the files into, with --render.
     """
     if render == submit:
         remedy = "--render prints the pipeline's files, or writes them to -o DIRECTORY; --submit runs it."
         raise DocumentError(("say either --render or --submit",), remedy)
-    made = render_estimation(namespace, set_ or ())
+    made = render_estimation(namespace, set_ or (), calculator)
     if submit:
         return asyncio.run(submit_estimation(made, how or How(), Where(namespace, context)))
     _print_files(made.texts, out)

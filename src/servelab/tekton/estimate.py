@@ -55,9 +55,10 @@ class Estimation:
         return Experiment(self.texts[PIPELINE], "{}\n", self.texts[RUN])
 
 
-def render_estimation(namespace: str = NAMESPACE, parameters: Iterable[str] = ()) -> Estimation:
+def render_estimation(namespace: str = NAMESPACE, parameters: Iterable[str] = (), calculator: str = "") -> Estimation:
     """The pipeline for ``namespace``; ``parameters``, as NAME=VALUE, replace those of the example run.
 
+    ``calculator`` is an image that has servelab, which then calculates in place of the two-point formula.
     Where only one of max-concurrency and batch-size is given, the other follows, since they are to be the same.
 
     Raises:
@@ -77,6 +78,9 @@ def render_estimation(namespace: str = NAMESPACE, parameters: Iterable[str] = ()
     if given:
         known = ", ".join(param["name"] for param in files[RUN]["spec"]["params"])
         raise DocumentError(tuple(f"the pipeline has no parameter `{name}`" for name in given), f"It has {known}.")
+    if calculator:
+        (task,) = (one for one in files[PIPELINE]["spec"]["tasks"] if one["name"] == "calculate-parameters")
+        task["params"] += [{"name": "method", "value": "servelab"}, {"name": "image", "value": calculator}]
     made = Estimation(files)
     problems = check_objects([*made.definitions, made.run], known_of(made.definitions))
     if problems:
