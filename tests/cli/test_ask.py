@@ -70,6 +70,7 @@ def test_programs_have_files_written_where_they_say(tmp_path):
     assert {path.name for path in directory.iterdir()} == {
         "study.yaml",
         "values.yaml",
+        "pipeline.yaml.j2",
         "pipelinerun.yaml",
         "state.json",
     }

@@ -18,7 +18,7 @@ _UNIT = (
     r" per )s(?:ec(?:ond)?)?|rps)?(?![a-z])"
 )
 _BELOW = (
-    r"<=?|=<|(?:is |be |stays? |staying |kept |keep |remain(?:s|ing)? |must |should |has to |"
+    r"<=?|=<|(?:in |comes? |arrives? |is |be |stays? |staying |kept |keep |remain(?:s|ing)? |must |should |has to |"
     r"needs to |to |of |was |that |which |"
     r"with |an? |are |have |not |slo |target ){0,5}(?:under|below|less than|lower than|smaller than|"
     r"no more than|not more than|at most|"

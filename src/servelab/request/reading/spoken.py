@@ -52,6 +52,8 @@ _AFTER_ON = (
 )
 _JOIN = rx(JOIN)
 _BINDS = re.compile(r"[a-z&/+;]")
+_CHOICE = r"[a-z][\w-]{1,20}"
+_AND = re.compile(r" (?:and|or|vs\.?|versus) |/")
 _VERBS = ("trust", "enforce", "enable", "disable", "use")
 
 
@@ -114,7 +116,10 @@ def phrases_of(catalog: Catalog, engine: str) -> Phrases:
             r" total| its| available| whole| entire){0,3} "
             rf"(?P<name>{shares})(?![\w-])(?P<free> (?:free|unused|spare|empty))?"
         ),
-        rx(rf"(?<![\w/.=-])(?P<value>[a-z][\w-]{{1,20}}) (?:for|as)(?: the| an?| our)? (?P<name>{choices})(?![\w-])"),
+        rx(
+            rf"(?<![\w/.=-])(?P<value>{_CHOICE}(?:(?: (?:and|or|vs\.?|versus) |/){_CHOICE}){{0,4}})"
+            rf"(?P<glue> (?:for|as)(?: the| an?| our)?)? (?P<name>{choices})(?![\w-])"
+        ),
     )
 
 
@@ -132,8 +137,9 @@ def read_spoken(heard: Heard, known: Known) -> None:
             _say(heard, argument, said, *match.span())
     for match in heard.sentence.find(words.chosen):
         argument = words.named[_plain(match["name"])]
-        if _fits(argument, match["value"]):
-            _say(heard, argument, match["value"], *match.span())
+        values = _AND.sub(",", match["value"])
+        if ("," in values or match["glue"]) and _fits(argument, values):
+            _say(heard, argument, values, *match.span())
     for chain in _chains(heard, list(heard.sentence.find(words.found))):
         way = ""
         for match in chain:
