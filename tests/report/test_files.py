@@ -44,6 +44,8 @@ def test_all_files(tuned, tmp_path):
         "recommendation/docker-run.sh",
         "recommendation/compose.yaml",
         "recommendation/kubernetes.yaml",
+        "recommendation/inference-service.yaml",
+        "recommendation/modelservice-values.yaml",
     ]
     assert os.access(paths[3], os.X_OK)
     assert not os.access(paths[0], os.X_OK)

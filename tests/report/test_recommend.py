@@ -122,7 +122,7 @@ def test_kubernetes_manifests(verified):
         {"name": "A", "value": "$$(B)"},
         {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "chat-on-vllm-env", "key": "HF_TOKEN"}}},
     ]
-    assert container["resources"]["limits"] == {"nvidia.com/gpu": 2}
+    assert container["resources"]["limits"] == {"nvidia.com/gpu": "2"}
     assert container["resources"]["requests"] == {"cpu": "8", "memory": "64000M"}
     assert container["startupProbe"]["failureThreshold"] * container["startupProbe"]["periodSeconds"] >= 600
     assert service["spec"]["ports"][0]["targetPort"] == container["ports"][0]["name"]
@@ -216,7 +216,7 @@ def test_launch_brings_its_image(verified):
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     assert container["image"] == "registry.example/vllm:1"
     assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
-    assert container["resources"]["limits"] == {"nvidia.com/gpu": 4}
+    assert container["resources"]["limits"] == {"nvidia.com/gpu": "4"}
 
 
 def test_image_that_is_an_option_is_refused(verified):

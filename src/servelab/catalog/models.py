@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from functools import cache
 
 from pydantic import Field, PositiveInt
@@ -123,3 +124,8 @@ def get_model(name: str) -> KnownModel:
             f"the catalog knows no model {name!r}{suggestion(name, names)}", "List them: servelab models"
         )
     return found
+
+
+def dns_name(model_id: str) -> str:
+    """A model's name as Kubernetes takes it: ``llama-3-2-1b-instruct`` for meta-llama/Llama-3.2-1B-Instruct."""
+    return re.sub(r"[^a-z0-9]+", "-", model_id.rpartition("/")[2].lower()).strip("-")

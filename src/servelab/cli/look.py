@@ -83,7 +83,7 @@ def report(
 def recommend(
     study: StudyName = "",
     *,
-    form: Literal["command", "env", "docker", "compose", "kubernetes"] = "command",
+    form: Literal["command", "env", "docker", "compose", "kubernetes", "ome", "modelservice"] = "command",
     store: StoreUrl = None,
     json: Json = False,
 ) -> None:

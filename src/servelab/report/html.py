@@ -43,6 +43,8 @@ _FORMS: dict[Form, str] = {
     "docker": "docker run",
     "compose": "docker compose",
     "kubernetes": "Kubernetes Deployment and Service",
+    "ome": "OME InferenceService",
+    "modelservice": "Values for llm-d's modelservice chart",
     "env": "Environment file",
 }
 

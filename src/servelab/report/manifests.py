@@ -35,7 +35,8 @@ class _Representer(SafeRepresenter):
 _Representer.add_representer(str, _Representer.represent_str)
 
 
-def _dump(*documents: dict[str, Any]) -> str:
+def dump(*documents: dict[str, Any]) -> str:
+    """Documents as YAML that every version of it reads alike."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Representer = _Representer
     yaml.default_flow_style = False
@@ -74,7 +75,7 @@ def compose_yaml(advice: Recommendation) -> str:
         device = {"driver": "nvidia", "count": advice.accelerators, "capabilities": ["gpu"]}
         service |= {"ipc": "host", "deploy": {"resources": {"reservations": {"devices": [device]}}}}
     notes = commented([*comment_lines(advice), *container_notes(advice)])
-    return notes + _dump({"name": advice.name, "services": {"server": service}})
+    return notes + dump({"name": advice.name, "services": {"server": service}})
 
 
 def _literal(text: str) -> str:
@@ -99,18 +100,18 @@ def kubernetes_yaml(advice: Recommendation) -> str:
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": labels, "annotations": {"servelab/study": advice.study}},
-                "spec": {"containers": [_container(advice)], "volumes": _volumes(advice)},
+                "spec": {"containers": [container_fields(advice)], "volumes": _volumes(advice)},
             },
         },
     }
-    port = {"name": "http", "port": advice.port, "targetPort": "http"}
+    port = {"name": "http", "port": advice.port, "targetPort": "http", "protocol": "TCP"}
     service = {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": metadata,
         "spec": {"selector": labels, "ports": [port]},
     }
-    return commented([*comment_lines(advice), *_kubernetes_notes(advice)]) + _dump(deployment, service)
+    return commented([*comment_lines(advice), *_kubernetes_notes(advice)]) + dump(deployment, service)
 
 
 def _kubernetes_notes(advice: Recommendation) -> list[str]:
@@ -126,24 +127,22 @@ def _kubernetes_notes(advice: Recommendation) -> list[str]:
     return notes
 
 
-def _container(advice: Recommendation) -> dict[str, Any]:
+def container_fields(advice: Recommendation) -> dict[str, Any]:
+    """The engine's container.
+
+    Raises:
+        ServelabError: the engine has no image.
+    """
     inside = advice.container
     probe = {"httpGet": {"path": advice.ready_path, "port": "http"}, "periodSeconds": _PROBE_PERIOD}
     starts = {**probe, "failureThreshold": math.ceil(advice.ready_timeout / _PROBE_PERIOD)}
-    environment: list[dict[str, Any]] = [
-        {"name": name, "value": _unexpanded(value)} for name, value in advice.environment.items()
-    ]
-    environment += [
-        {"name": name, "valueFrom": {"secretKeyRef": {"name": f"{advice.name}-env", "key": name}}}
-        for name in advice.environment_from
-    ]
     container: dict[str, Any] = {
         "name": "server",
         "image": advice.image,
-        "command": [_unexpanded(word) for word in inside.entrypoint],
-        "args": [_unexpanded(word) for word in inside.arguments],
-        "ports": [{"name": "http", "containerPort": advice.port}],
-        "env": environment,
+        "command": [unexpanded(word) for word in inside.entrypoint],
+        "args": [unexpanded(word) for word in inside.arguments],
+        "ports": [{"name": "http", "containerPort": advice.port, "protocol": "TCP"}],
+        "env": environment(advice),
         "startupProbe": starts,
         "readinessProbe": dict(probe),
         "resources": _resources(advice),
@@ -153,13 +152,25 @@ def _container(advice: Recommendation) -> dict[str, Any]:
     return {key: value for key, value in container.items() if value not in ([], {})}
 
 
-def _unexpanded(text: str) -> str:
+def environment(advice: Recommendation) -> list[dict[str, Any]]:
+    """The engine's variables; secrets by reference."""
+    found: list[dict[str, Any]] = [
+        {"name": name, "value": unexpanded(value)} for name, value in advice.environment.items()
+    ]
+    found += [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": f"{advice.name}-env", "key": name}}}
+        for name in advice.environment_from
+    ]
+    return found
+
+
+def unexpanded(text: str) -> str:
     """``text`` with Kubernetes' own $(NAME) substitution switched off."""
     return text.replace("$(", "$$(")
 
 
 def _resources(advice: Recommendation) -> dict[str, Any]:
-    limits: dict[str, Any] = {"nvidia.com/gpu": advice.accelerators} if advice.accelerators else {}
+    limits = {"nvidia.com/gpu": str(advice.accelerators)} if advice.accelerators else {}
     requests: dict[str, Any] = {}
     if advice.resources.cpus:
         requests["cpu"] = str(advice.resources.cpus)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from servelab.report.command import ContainerCommand, container_command, is_embedded, shell_command
 from servelab.report.digest import Digest, digest
@@ -14,12 +14,12 @@ from servelab.report.rows import gain_line, risk_line
 from servelab.report.verdict import VerdictKind
 from servelab.report.words import load_text, one_line, parameters_text, workload_text
 from servelab.spec.base import Label, Parameters, Spec
-from servelab.spec.deployment import Launch
+from servelab.spec.deployment import MODEL_PATH, Launch
 from servelab.spec.errors import ServelabError
-from servelab.spec.model import Resources
+from servelab.spec.model import Model, Resources
 from servelab.spec.trial import StudyRecord, Trial
 
-Form = Literal["command", "env", "docker", "compose", "kubernetes"]
+Form = Literal["command", "env", "docker", "compose", "kubernetes", "ome", "modelservice"]
 
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
 
@@ -47,6 +47,9 @@ class Recommendation(Spec):
     environment: dict[str, str] = {}
     environment_from: tuple[str, ...] = ()
     image: str | None = None
+    own_image: str | None = None
+    platform: str = "process"
+    platform_options: dict[str, Any] = {}
     port: int
     accelerators: int = 0
     resources: Resources = Resources()
@@ -109,7 +112,7 @@ class Recommendation(Spec):
         Raises:
             ServelabError: this form does not exist for this engine or platform.
         """
-        from servelab.report import forms, manifests
+        from servelab.report import forms, manifests, services
 
         self._require_command()
         writers: dict[Form, Callable[[Recommendation], str]] = {
@@ -118,6 +121,8 @@ class Recommendation(Spec):
             "docker": forms.docker_script,
             "compose": manifests.compose_yaml,
             "kubernetes": manifests.kubernetes_yaml,
+            "ome": services.inference_service_yaml,
+            "modelservice": services.modelservice_yaml,
         }
         return writers[name](self)
 
@@ -152,6 +157,7 @@ def recommend_from(found: Digest, launch: Launch | None = None) -> Recommendatio
         raise ServelabError(f"there is nothing to recommend: {found.verdict.sentence}", _next_step(found))
     study, version = found.study, _engine_version(found)
     measured = launch.command if launch else _measured_command(found, chosen)
+    served = _with_own_path(measured, study.model)
     devices = launch.accelerators if launch else accelerators(study, chosen.parameters, version)
     port = serving_port(study.engine.name)
     return Recommendation(
@@ -165,11 +171,14 @@ def recommend_from(found: Digest, launch: Launch | None = None) -> Recommendatio
         engine=study.engine.name,
         model=study.model.id,
         parameters=chosen.parameters,
-        measured_command=measured,
-        command=measured if found.simulated else _shell(study.engine.name, measured, port),
+        measured_command=served,
+        command=served if found.simulated else _shell(study.engine.name, served, port),
         environment=dict(study.engine.environment),
         environment_from=study.engine.environment_from,
         image=None if found.simulated else (launch and launch.image) or image_for(study, version, devices),
+        own_image=study.engine.image,
+        platform=study.platform.name,
+        platform_options=study.platform.options,
         port=port,
         accelerators=devices,
         resources=study.engine.resources,
@@ -188,6 +197,11 @@ def _warnings(found: Digest) -> list[str]:
 
 def _shell(engine: str, measured: Sequence[str], port: int) -> tuple[str, ...]:
     return shell_command(engine, measured, port) if measured else ()
+
+
+def _with_own_path(command: Sequence[str], model: Model) -> tuple[str, ...]:
+    """The command as it is outside of a cluster that puts the model where it likes."""
+    return tuple(word.replace(MODEL_PATH, model.path or model.id) for word in command)
 
 
 def _next_step(found: Digest) -> str:

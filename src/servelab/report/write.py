@@ -19,6 +19,8 @@ FORM_FILES: dict[Form, str] = {
     "docker": "recommendation/docker-run.sh",
     "compose": "recommendation/compose.yaml",
     "kubernetes": "recommendation/kubernetes.yaml",
+    "ome": "recommendation/inference-service.yaml",
+    "modelservice": "recommendation/modelservice-values.yaml",
 }
 
 

@@ -9,6 +9,10 @@ from pydantic import Field
 from servelab.spec.base import Spec
 from servelab.spec.model import Resources
 
+MODEL_PATH = "$(MODEL_PATH)"
+"""Stands in a command for the model's place where a cluster brings it: a variable that Kubernetes fills in, and only in
+this spelling."""
+
 
 class Address(Spec):
     """Where an engine listens."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from servelab.catalog.models import dns_name
 from servelab.engines.base import engine
 from servelab.harnesses.base import Job, harness
 from servelab.harnesses.benchmark_job.harness import DONE
@@ -21,13 +22,13 @@ from servelab.kube.errors import RefusedError
 from servelab.kube.kinds import CLAIM, Manifest
 from servelab.kube.openapi import check_openapi
 from servelab.kube.schemas import cluster_schemas
-from servelab.platforms.ome.kinds import INFERENCE_SERVICE, KINDS, MODEL_PATH
+from servelab.platforms.ome.kinds import INFERENCE_SERVICE, KINDS
 from servelab.platforms.ome.options import OmeOptions
 from servelab.platforms.ome.platform import OmePlatform
 from servelab.platforms.ome.presets import base_model, serving_runtime
 from servelab.platforms.ome.progress import progress
-from servelab.platforms.ome.service import inference_service, model_name, object_name
-from servelab.spec.deployment import Deployment, Launch, Mark
+from servelab.platforms.ome.service import inference_service, object_name
+from servelab.spec.deployment import MODEL_PATH, Deployment, Launch, Mark
 from servelab.spec.errors import DeployError, DocumentError, MeasureError
 from servelab.spec.model import EngineConfig, Model, Resources
 from servelab.spec.workload import LoadPoint, Workload
@@ -202,7 +203,7 @@ async def test_ready_without_pods_is_not_ready() -> None:
 async def test_a_model_without_format_has_a_remedy(ome: Cluster) -> None:
     options = OmeOptions.model_validate({"model": {"preset": "llama-3-2-1b-instruct"}, "runtime": {"preset": "sglang"}})
     model = await accepted(ome, base_model(options.model, MODEL.id))
-    assert model["metadata"]["name"] == model_name(MODEL.id) == "llama-3-2-1b-instruct"
+    assert model["metadata"]["name"] == dns_name(MODEL.id) == "llama-3-2-1b-instruct"
     assert model["spec"]["modelFormat"]["name"] == "safetensors"
     assert model["spec"]["modelParameterSize"] == "1.24B"
     await accepted(ome, serving_runtime(options.runtime, options))

@@ -26,9 +26,6 @@ KINDS = (
 CONTAINER = "ome-container"
 """The engine's container. OME merges ours into the runtime's by its name, and an empty name would win."""
 
-MODEL_PATH = "$(MODEL_PATH)"
-"""Where OME puts the model; Kubernetes fills it in from the variable that OME sets, and only in this spelling."""
-
 COMPONENT = "component"
 ENGINE = "engine"
 """Label of the pods that run the engine, as against a router's."""

@@ -19,7 +19,7 @@ from servelab.kube.labels import STUDY, TRIAL, label
 from servelab.platforms.base import Leftover, Tell, silent
 from servelab.platforms.marked import identity, is_alive
 from servelab.platforms.ome.enginelog import EngineLog
-from servelab.platforms.ome.kinds import INFERENCE_SERVICE, MODEL_PATH
+from servelab.platforms.ome.kinds import INFERENCE_SERVICE
 from servelab.platforms.ome.options import OmeOptions
 from servelab.platforms.ome.presets import create_missing
 from servelab.platforms.ome.reaching import reached
@@ -27,7 +27,7 @@ from servelab.platforms.ome.removal import remove_service
 from servelab.platforms.ome.running import RunningService
 from servelab.platforms.ome.service import ATTEMPT, OWNER, RUNTIME_IMAGE, inference_service, object_name
 from servelab.spec.base import Parameters
-from servelab.spec.deployment import Address, Launch, Mark
+from servelab.spec.deployment import MODEL_PATH, Address, Launch, Mark
 from servelab.spec.errors import DeployError
 from servelab.spec.finding import Finding
 from servelab.spec.model import EngineConfig, Model

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from servelab.catalog.models import find_model
+from servelab.catalog.models import dns_name, find_model
 from servelab.catalog.nearest import suggestion
 from servelab.kube.cluster import Cluster
 from servelab.kube.ensure import ensure
@@ -18,11 +18,11 @@ from servelab.platforms.ome.kinds import (
     CLUSTER_BASE_MODEL,
     CLUSTER_SERVING_RUNTIME,
     CONTAINER,
-    MODEL_PATH,
     SERVING_RUNTIME,
 )
 from servelab.platforms.ome.options import BaseModel, OmeOptions, Runtime
-from servelab.platforms.ome.service import merged, model_name
+from servelab.platforms.ome.service import merged
+from servelab.spec.deployment import MODEL_PATH
 from servelab.spec.errors import DeployError
 
 ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
@@ -55,7 +55,7 @@ def base_model(model: BaseModel, model_id: str) -> Manifest:
     Raises:
         DeployError: there is no such preset.
     """
-    name = model.name or model_name(model_id)
+    name = model.name or dns_name(model_id)
     spec = _model_spec(name, _preset("models", model.preset)) if model.preset else {}
     return _manifest(model.kind, name, merged(spec, model.spec))
 

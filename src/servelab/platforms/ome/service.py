@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from servelab.catalog.models import dns_name
 from servelab.kube.kinds import Manifest
 from servelab.kube.labels import STUDY, TRIAL, marked
 from servelab.platforms.ome.kinds import CONTAINER, INFERENCE_SERVICE
@@ -33,11 +34,6 @@ def object_name(mark: Mark) -> str:
     return f"{study}-t{mark.trial}"
 
 
-def model_name(model_id: str) -> str:
-    """What a model is called in OME by default: ``llama-3-2-1b-instruct`` for meta-llama/Llama-3.2-1B-Instruct."""
-    return re.sub(r"[^a-z0-9]+", "-", model_id.rpartition("/")[2].lower()).strip("-")
-
-
 def selector(mark: Mark) -> dict[str, str | None]:
     """The labels of what belongs to a trial."""
     return {STUDY: mark.study, TRIAL: str(mark.trial)}
@@ -51,7 +47,7 @@ def inference_service(launch: Launch, mark: Mark, options: OmeOptions, owner: st
     """
     runner = merged({"name": CONTAINER}, _runner(launch, mark, options))
     engine = merged({"minReplicas": 1, "maxReplicas": 1, "runner": runner}, options.engine)
-    model = options.model.name or model_name(launch.model)
+    model = options.model.name or dns_name(launch.model)
     spec: dict[str, Any] = {"model": {"kind": options.model.kind, "name": model}, "engine": engine}
     if options.runtime.name:
         spec["runtime"] = {"kind": options.runtime.kind, "name": options.runtime.name}
