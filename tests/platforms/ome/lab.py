@@ -42,6 +42,7 @@ def runtime(name: str = "host", **runner: Any) -> Manifest:
         "imagePullPolicy": "Never",
         "command": ["/usr/bin/false"],
         "args": ["--tp-size=1"],
+        "env": [{"name": "PATH", "value": f"{sys.prefix}/bin:/usr/bin:/bin"}],
         "volumeMounts": mounts,
         "readinessProbe": {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1},
         **runner,
