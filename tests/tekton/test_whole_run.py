@@ -147,10 +147,8 @@ def test_through_everything(api: Scripted, beside: Beside, tmp_path: Path) -> No
 
     files = write(tmp_path / "experiment", "exp")
     engine(beside, "exp")
-    download, endless = Behaviour(seconds=None), Behaviour(seconds=None)
-    with beside.controller(
-        download_model=download, deploy_model_2=Behaviour(seconds=1, fails=True), run_workload_4=endless
-    ):
+    download, endless, broken = Behaviour(seconds=None), Behaviour(seconds=None), Behaviour(seconds=None, fails=True)
+    with beside.controller(download_model=download, deploy_model_2=broken, run_workload_4=endless):
         # submitted; the client dies while the first task runs
         first = client("submit", *files)
         first.until("Running  download-model")
@@ -163,7 +161,9 @@ def test_through_everything(api: Scripted, beside: Beside, tmp_path: Path) -> No
         api.start("cm", "sched")
         second.until("connected again")
         download.seconds = 0.0
-        # the engine of one treatment runs out of memory
+        # the engine of one treatment runs out of memory, while the other is measured
+        until(lambda: "run-workload-4" in started(beside, "exp"))
+        broken.seconds = 0.0
         assert second.code() == 7
         assert "CUDA out of memory" in second.said
         assert "[Reduce context] max_model_len=8192 -> 4096" in second.said
