@@ -81,7 +81,7 @@ async def test_from_the_volume(
     store = open_store()
     (row,) = store.list_studies()
     assert shown["study"] == row.id
-    trials = store.trials(row.id)
+    trials = store.trials(row.id, with_reports=True)
     assert [(one.state, dict(one.parameters)) for one in trials] == [
         ("complete", {"tensor_parallel_size": 2}),
         ("failed", {"tensor_parallel_size": 4}),
