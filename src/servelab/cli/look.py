@@ -133,6 +133,7 @@ def export(
     *,
     output: Annotated[Path, cyclopts.Parameter(name=["--output", "-o"])],
     traces: Annotated[bool, cyclopts.Parameter(negative="")] = False,
+    autotuner: Annotated[bool, cyclopts.Parameter(negative="")] = False,
     store: StoreUrl = None,
 ) -> None:
     """Write trials.csv, report.json, and each measurement as llm-d Benchmark Report v0.2.
@@ -143,6 +144,8 @@ def export(
         Directory.
     traces
         Write the requests of each measurement too, as the trace pair that blis replay and blis calibrate read.
+    autotuner
+        Write the result file of the inference autotuner too.
     """
     from servelab.lab.results import write_traces
     from servelab.report.exports import export_study
@@ -151,8 +154,12 @@ def export(
     record = opened.get_study(study)
     trials = opened.trials(record.id, with_reports=True)
     written = [*export_study(record, trials, output), *(write_traces(record, trials, output) if traces else ())]
+    if autotuner:
+        from servelab.tasks.results import write_results
+
+        written.append(write_results(record, trials, output))
     for path in written:
-        console.print(str(path), markup=False)
+        console.print(str(path), markup=False, soft_wrap=True)
 
 
 def _number(text: str) -> int:

@@ -55,6 +55,7 @@ COMMANDS = {
         "import-report": ("harnesses:import_report", "Read the results of other load generators."),
     },
     WRITING: {
+        "import": ("migrate:import_", "Read a task or result file of the inference autotuner."),
         "validate": ("write:validate", "Check a study document."),
         "plan": ("write:plan", "Show what a study would do: trials, commands, time. Starts nothing."),
         "schema": ("write:schema", "Print the JSON Schema of a study."),

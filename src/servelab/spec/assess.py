@@ -65,8 +65,15 @@ def goal_key(goal: Objective | Constraint) -> str:
 
 def objective_value(objective: Objective, reports: Sequence[Report]) -> float | None:
     """The mean over the load levels, or the mean at the level named; None when nothing was measured."""
+    if objective.score is not None:
+        return objective.score.of(_means(objective, objective.score.metrics, reports))
     values = _values(objective, reports)
     return fmean(values) if values else None
+
+
+def _means(objective: Objective, names: Sequence[str], reports: Sequence[Report]) -> dict[str, float]:
+    parts = {name: _values(objective.model_copy(update={"metric": name}), reports) for name in names}
+    return {name: fmean(values) for name, values in parts.items() if values}
 
 
 def constraint_value(constraint: Constraint, reports: Sequence[Report]) -> float | None:
@@ -104,12 +111,15 @@ def learned_metrics(study: Study, reports: Sequence[Report]) -> Mapping[str, flo
     Such a number is the client's: learned as the configuration's, it would teach that all fast ones are alike.
     """
     goals: tuple[Objective | Constraint, ...] = (*study.objectives, *study.constraints)
-    bound = {
-        goal_key(goal)
-        for goal in goals
-        if any(r.client_bound and goal.metric in r.metrics and goal.at in (None, r.load.level) for r in reports)
-    }
+    bound = {goal_key(goal) for goal in goals if any(r.client_bound and _enters(r, goal) for r in reports)}
     return {key: value for key, value in goal_metrics(study, reports).items() if key not in bound}
+
+
+def _enters(report: Report, goal: Objective | Constraint) -> bool:
+    """Whether the goal's value depends on this report."""
+    score = goal.score if isinstance(goal, Objective) else None
+    names = {goal.metric, *(score.metrics if score else ())}
+    return bool(names & report.metrics.keys()) and goal.at in (None, report.load.level)
 
 
 def goal_metrics(study: Study, reports: Sequence[Report]) -> Mapping[str, float]:

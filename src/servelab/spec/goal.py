@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -23,12 +25,53 @@ _OBJECTIVE = re.compile(r"(minimi[sz]e|maximi[sz]e)\s+(\w+)(?:\s+at\s+([\d.]+))?
 _CONSTRAINT = re.compile(r"(\w+)\s*(<=|<|>=|>)\s*([\d.]+\s*[a-z%]*)(?:\s+at\s+([\d.]+))?")
 
 
+class Penalty(Spec):
+    """What missing one SLO costs."""
+
+    metric: MetricName
+    threshold: float = Field(gt=0, description="seconds for latencies")
+    weight: float = Field(default=1.0, ge=0)
+
+
+class Score(Spec):
+    """The score of the inference autotuner: ``base x (1 + sum of w exp((x - t) / t / steepness))`` over missed SLOs.
+
+    Lower is better. A ``base`` that is to be maximized enters with a minus, and a penalty of its size is added, as
+    there. Formula: novitalabs/inference-autotuner, docs/SLO_SCORING.md and src/utils/optimizer.py.
+    """
+
+    base: MetricName
+    penalties: tuple[Penalty, ...] = ()
+    steepness: float = Field(default=0.1, gt=0, description="smaller is steeper")
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that it is made of."""
+        return (self.base, *(penalty.metric for penalty in self.penalties))
+
+    def of(self, values: Mapping[str, float]) -> float | None:
+        """The score of these metrics, each its mean over the load levels; None when one was not measured."""
+        if any(name not in values for name in self.metrics):
+            return None
+        base = values[self.base] if metric(self.base).direction == "minimize" else -values[self.base]
+        return base + abs(base) * sum(self._penalty(penalty, values[penalty.metric]) for penalty in self.penalties)
+
+    def _penalty(self, penalty: Penalty, value: float) -> float:
+        over = (value - penalty.threshold) / penalty.threshold
+        return penalty.weight * math.exp(min(over / self.steepness, LARGEST_EXPONENT)) if over > 0 else 0.0
+
+
+SCORE = "slo_score"
+LARGEST_EXPONENT = 700.0  # beyond which a float overflows
+
+
 class Objective(Spec):
     """A metric to minimise or maximise: its mean over the load levels, or its value ``at`` one."""
 
     metric: MetricName
     direction: Direction
     at: Level = None
+    score: Score | None = Field(default=None, description="of the metric slo_score: what it is made of")
 
     @model_validator(mode="before")
     @classmethod
@@ -41,6 +84,12 @@ class Objective(Spec):
         if isinstance(raw, dict) and "direction" not in raw and isinstance(raw.get("metric"), str):
             raw = {**raw, "direction": metric(raw["metric"]).direction}
         return raw
+
+    @model_validator(mode="after")
+    def _score_belongs(self) -> Self:
+        if (self.score is None) == (self.metric == SCORE):
+            raise ValueError(f"the metric {SCORE} needs a `score` that says what it is made of, and no other has one")
+        return self
 
     def better(self, a: float, b: float) -> bool:
         """Whether value ``a`` is strictly better than ``b``."""

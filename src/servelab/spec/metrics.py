@@ -49,6 +49,7 @@ _SCALARS = {
         ),
         MetricInfo("error_rate", "share of failed requests", "", "minimize"),
         MetricInfo("saturation", "highest load level that met the SLO, as far as a search found", "", "maximize"),
+        MetricInfo("slo_score", "score with a penalty for each missed SLO", "", "minimize"),
         MetricInfo("concurrency", "requests in flight, achieved on average", "", "maximize"),
     )
 }
