@@ -59,6 +59,7 @@ COMMANDS = {
         "validate": ("write:validate", "Check a study document."),
         "plan": ("write:plan", "Show what a study would do: trials, commands, time. Starts nothing."),
         "schema": ("write:schema", "Print the JSON Schema of a study."),
+        "convert": ("convert:convert", "Convert an llm-d guide into a benchmark scenario and experiment."),
         "models": ("knowledge:models", "List the models servelab knows."),
         "workloads": ("knowledge:workloads", "List the workload presets."),
         "engines": ("knowledge:engines", "List the engines, or show one engine's arguments."),

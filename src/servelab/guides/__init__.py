@@ -1,0 +1,1 @@
+"""llm-d guides become benchmark scenarios and experiments, and every value says where it comes from."""

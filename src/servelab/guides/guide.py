@@ -1,0 +1,274 @@
+"""Find what belongs to a guide, and read it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from servelab.guides import helm, inferencepool
+from servelab.guides.config import GuideConfig
+from servelab.guides.fetch import Fetcher
+from servelab.guides.helmfile import DEFAULT, Helmfile, read_helmfile
+from servelab.guides.kustomize import tool
+from servelab.guides.kustomize.build import FILES, Build, kustomization_file
+from servelab.guides.manifests import WORKLOADS, with_manifests
+from servelab.guides.parse import GuideError, parse
+from servelab.guides.place import GUIDES, Place, joined, place_of, read_document, read_text
+from servelab.guides.tree import Node
+
+POOL_VALUES = ("inferencepool/values.yaml", "inferencepool.values.yaml", "inferencepool-values.yaml")
+_VARIANT = re.compile(r"values[-_.](?P<after>.+)|(?P<before>.+)[-_.]values")
+_GENERIC = ("base", "vllm", "modelserver", "manifests", "default", "standard")
+MOST_DEEP = 6  # levels below a guide's directory in which kustomizations are looked for
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What was read, and the other variants that there are."""
+
+    config: GuideConfig
+    variants: tuple[str, ...]
+
+
+def read_guide(
+    given: str, variant: str = "", name: str = "", fetcher: Fetcher | None = None, use_tool: bool = True
+) -> Guide:
+    """Read a guide from a directory, a file, or an address.
+
+    Raises:
+        GuideError: it cannot be reached or read, is no guide, or has several variants and none was chosen.
+    """
+    place, path = place_of(given, fetcher)
+    guide = _read(place, path, variant, use_tool)
+    config = replace(guide.config, title=given)
+    return replace(guide, config=replace(config, name=slug(name or config.name)))
+
+
+def slug(text: str) -> str:
+    """A name for files: small letters, digits and hyphens.
+
+    Raises:
+        GuideError: nothing is left of it.
+    """
+    found = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:100]
+    if not found:
+        raise GuideError(f"{text!r} makes no name for files", "Give one with --name.")
+    return found
+
+
+def _read(place: Place, path: str, variant: str, use_tool: bool) -> Guide:
+    if posixpath.basename(path) in FILES:
+        path = posixpath.dirname(path)
+    text = read_text(place, path) if path.endswith((".yaml", ".yml")) else None
+    if text is not None:
+        return _of_file(place, path, variant, parse(text, place.shown(path)))
+    if path.endswith((".yaml", ".yml")) and not place.names(path):
+        raise GuideError(f"{place.title}: there is no such file", "Check the address.")
+    if kustomization_file(place, path) is not None:
+        return Guide(_of_kustomization(place, path, use_tool), ())
+    helmfile = read_helmfile(place, path)
+    if helmfile is not None and helmfile.release("modelservice"):
+        return _of_helmfile(place, path, _environment(helmfile, variant), helmfile)
+    return _of_directory(place, path, variant, use_tool)
+
+
+def _of_file(place: Place, path: str, variant: str, documents: list[Node]) -> Guide:
+    folder = posixpath.dirname(path)
+    if any("kind" in one.map for one in documents):
+        config = GuideConfig(posixpath.basename(path).rpartition(".")[0], "", "", files=(place.shown(path),))
+        return Guide(with_manifests(config, documents), ())
+    values = next((one for one in documents if helm.is_values(one)), None)
+    if values is None:
+        raise GuideError(
+            f"{place.shown(path)}: these are neither values of the modelservice chart nor Kubernetes manifests",
+            "Give the guide's directory, its ms-*/values.yaml, or a kustomization.",
+        )
+    parent = posixpath.dirname(folder)
+    own = variant_of(path)
+    helmfile = read_helmfile(place, parent)
+    if helmfile is not None:
+        wanted = [variant or own or DEFAULT, DEFAULT, *helmfile.environments]
+        for environment in dict.fromkeys(one for one in wanted if one in (*helmfile.environments, DEFAULT)):
+            found = read_helmfile(place, parent, environment)
+            release = found.release("modelservice") if found else None
+            if found is not None and release is not None and path in release.files:
+                return _of_helmfile(place, parent, environment, helmfile)
+    config = GuideConfig(_name(place, path), "", own, files=(place.shown(path),))
+    config = helm.with_values(config, values)
+    return Guide(_with_pool(place, folder, config), ())
+
+
+def variant_of(path: str) -> str:
+    """The variant that a values file's name tells: ``values_amd.yaml`` is ``amd``; empty for ``values.yaml``."""
+    stem = posixpath.basename(path).removesuffix(".gotmpl").rpartition(".")[0]
+    found = _VARIANT.fullmatch(stem)
+    return (found["after"] or found["before"]) if found else ""
+
+
+def _environment(helmfile: Helmfile, variant: str) -> str:
+    if not variant:
+        return DEFAULT
+    same = {_plain(one): one for one in helmfile.environments}
+    if _plain(variant) not in same:
+        known = ", ".join(helmfile.environments)
+        raise GuideError(f"this guide has no variant {variant!r}", f"Its variants are {known}.")
+    return same[_plain(variant)]
+
+
+def _plain(text: str) -> str:
+    return text.lower().replace("_", "-")
+
+
+def _of_helmfile(place: Place, folder: str, environment: str, base: Helmfile) -> Guide:
+    helmfile = base if environment == base.environment else read_helmfile(place, folder, environment)
+    assert helmfile is not None
+    model = helmfile.release("modelservice")
+    pool = helmfile.release("inferencepool")
+    infra = helmfile.release("llm-d-infra")
+    if model is None or not helm.is_values(model.values):
+        raise GuideError(
+            f"{place.shown(folder)}: the helmfile installs no model server for {environment!r}",
+            f"Choose another with --variant: {', '.join(helmfile.environments)}.",
+        )
+    own = "" if environment == DEFAULT else environment
+    charts = {"infra": infra, "gaie": pool, "modelservice": model}
+    guide = posixpath.basename(folder)
+    config = GuideConfig(
+        f"{guide}-{own}" if own else guide,
+        "",
+        own,
+        charts={name: release.version for name, release in charts.items() if release and release.version},
+        warnings=tuple(helmfile.warnings),
+    )
+    config = helm.with_values(config, model.values)
+    if pool is not None:
+        config = inferencepool.with_scheduler(config, pool.values)
+    if infra is not None:
+        config = inferencepool.with_gateway(config, infra.values)
+    files = [one for release in (pool, model) if release for one in release.files]
+    config = replace(config, files=tuple(place.shown(one) for one in files))
+    return Guide(config, helmfile.environments)
+
+
+def _of_kustomization(place: Place, folder: str, use_tool: bool) -> GuideConfig:
+    build = Build(place)
+    objects = build.objects(folder)
+    warnings = list(build.warnings)
+    call = tool.command() if use_tool and not build.remote else None
+    local: Path | None = place.local(folder)
+    if call is not None and local is not None:
+        theirs = tool.run(call, local)
+        if isinstance(theirs, str):
+            warnings.append(f"kustomize itself does not build this: {theirs}")
+        else:
+            objects, differences = tool.grafted(theirs, objects)
+            warnings += [f"taken from kustomize itself, whose result differs here: {one}" for one in differences]
+    name = _name(place, folder)
+    last = posixpath.basename(folder)
+    variant = "" if last in _GENERIC or last == name else last
+    config = GuideConfig(
+        f"{name}-{variant}" if variant else name, "", variant,
+        files=tuple(dict.fromkeys(build.files)), kustomizations=tuple(build.files), warnings=tuple(warnings),
+    )  # fmt: skip
+    return _with_pool(place, folder, with_manifests(config, objects))
+
+
+def _of_directory(place: Place, path: str, variant: str, use_tool: bool) -> Guide:
+    """A guide without a helmfile: values files in ``ms-*``, or kustomizations somewhere below."""
+    values = {variant_of(one) or DEFAULT: one for one in _values_files(place, path)}
+    if values:
+        wanted = variant or (DEFAULT if DEFAULT in values else "")
+        if not wanted and len(values) == 1:
+            wanted = next(iter(values))
+        if wanted not in values:
+            raise _choose(place, path, tuple(values), variant)
+        guide = _of_file(place, values[wanted], wanted, [one for one in [read_document(place, values[wanted])] if one])
+        return replace(guide, variants=tuple(values))
+    found = {posixpath.relpath(one, path): one for one in _kustomizations(place, path)}
+    if not found:
+        raise GuideError(
+            f"{place.shown(path) or place.title}: this is no guide: no values file, helmfile or kustomization is in it",
+            "Give guides/NAME, its ms-*/values.yaml, or the directory of a kustomization.",
+        )
+    chosen = [
+        one for one in found if not variant or variant in (one, posixpath.basename(one)) or variant in one.split("/")
+    ]
+    if len(chosen) != 1:
+        raise _choose(place, path, tuple(found), variant)
+    return Guide(_of_kustomization(place, found[chosen[0]], use_tool), tuple(found))
+
+
+def _choose(place: Place, path: str, variants: tuple[str, ...], asked: str) -> GuideError:
+    what = f"has no variant {asked!r}" if asked else "has several variants"
+    return GuideError(f"{place.shown(path)}: this guide {what}", f"Choose with --variant: {', '.join(variants)}.")
+
+
+def _values_files(place: Place, path: str) -> Iterator[str]:
+    for name in place.names(path) or ():
+        inner = joined(path, name)
+        if name.startswith("ms-"):
+            for file in place.names(inner) or ():
+                if "values" in file and file.endswith((".yaml", ".yml")):
+                    yield joined(inner, file)
+        elif name in ("values.yaml", "values.yml"):
+            yield inner
+
+
+def _kustomizations(place: Place, path: str, depth: int = 0) -> Iterator[str]:
+    """Kustomizations below a directory that run something, components left out."""
+    if depth > MOST_DEEP:
+        return
+    for name in place.names(path) or ():
+        inner = joined(path, name)
+        if "." in name:
+            continue
+        file = kustomization_file(place, inner)
+        node = read_document(place, file) if file else None
+        is_component = node is not None and "kind" in node.map and node.map["kind"].text == "Component"
+        if node is not None and not is_component and _runs_something(place, inner):
+            yield inner
+        yield from _kustomizations(place, inner, depth + 1)
+
+
+def _runs_something(place: Place, folder: str) -> bool:
+    try:
+        objects = Build(place).objects(folder)
+    except GuideError:
+        return False
+    return any("kind" in one.map and one.map["kind"].text in WORKLOADS for one in objects)
+
+
+def _with_pool(place: Place, folder: str, config: GuideConfig) -> GuideConfig:
+    """The guide with the inference extension's values that lie beside it, or above it in its guide."""
+    at = folder
+    for _ in range(MOST_DEEP):
+        names = [name for name in place.names(at) or () if name.startswith("gaie-")]
+        for candidate in (*POOL_VALUES, *(f"{name}/values.yaml" for name in names)):
+            path = joined(at, candidate)
+            values = read_document(place, path)
+            if values is not None and inferencepool.is_values(values):
+                config = replace(config, files=(*config.files, place.shown(path)))
+                return inferencepool.with_scheduler(config, values)
+        up = posixpath.dirname(at)
+        if up == at or posixpath.basename(up) == GUIDES or posixpath.basename(at) == GUIDES:
+            break
+        at = up
+    return config
+
+
+def _name(place: Place, path: str) -> str:
+    """The guide's name: the directory below ``guides``, or else that of the file or of its directory."""
+    parts = [part for part in path.split("/") if part]
+    if GUIDES in parts[:-1]:
+        return parts[len(parts) - 1 - parts[::-1].index(GUIDES) + 1]
+    last = parts[-1]
+    if last.endswith((".yaml", ".yml")):
+        stem = last.rpartition(".")[0]
+        if stem != "values" and not variant_of(path):
+            return stem
+        if len(parts) > 1:
+            return parts[-2]
+    return last

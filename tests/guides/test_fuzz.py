@@ -1,0 +1,121 @@
+"""Broken files end in one line that names the file, never in a traceback, and soon."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from servelab.guides.convert import convert
+from servelab.guides.parse import GuideError
+
+VALUES = """
+modelArtifacts: {name: a/b, size: 1Gi}
+routing: {proxy: {enabled: false, image: "x/y:1"}}
+decode:
+  replicas: 2
+  parallelism: {tensor: 2}
+  containers:
+  - name: vllm
+    image: ghcr.io/llm-d/llm-d-cuda:v0.5.0
+    args: ["--max-model-len", "100", "--x={\\"a\\": 1}"]
+    env: [{name: A, value: "1"}]
+    resources: {limits: {cpu: 1, rdma/ib: 1}}
+    volumeMounts: [{name: shm, mountPath: /dev/shm}]
+  volumes: [{name: shm, emptyDir: {medium: Memory, sizeLimit: 1Gi}}]
+prefill: {create: false}
+"""
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{one}: &{one} [{','.join(['*' + before] * 10)}]\n" for before, one in zip("abcdefgh", "bcdefghi", strict=True)
+)
+BROKEN = {
+    "cut short": VALUES[:-200].encode(),
+    "a bracket that stays open": b"decode: [1, 2\nmodelArtifacts: {}\n",
+    "deep": b"[" * 100_000,
+    "deep mappings": b"{a: " * 50_000,
+    "ten megabytes": b"decode: {a: b}\n" + b"# x\n" * 2_600_000,
+    "no UTF-8": b"modelArtifacts:\n  name: \xff\xfe\n",
+    "an alias without its anchor": b"decode: *nothing\n",
+    "an alias in itself": b"decode: &a [*a]\n",
+    "a bomb": BOMB.encode(),
+    "a control character": b"decode: \x01\n",
+    "a list": b"- decode\n- prefill\n",
+    "nothing": b"",
+    "only a comment": b"# values\n",
+    "an object of Python": b"!!python/object/apply:os.system ['true']\n",
+    "binary": bytes(range(256)),
+}
+
+
+def assert_converted_or_told(path: Path) -> None:
+    try:
+        said = convert(str(path), form="both", explicit=True).files[0].text
+    except GuideError as error:
+        said = error.message
+        assert "\n" not in said
+    assert said
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_told_in_one_line(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_bytes(BROKEN[name])
+    with pytest.raises(GuideError) as error:
+        convert(str(path))
+    assert "values.yaml" in error.value.message
+    assert "\n" not in error.value.message
+    assert len(error.value.message) < 500
+    assert error.value.remedy
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**9))
+def test_any_damage(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Bytes are cut, doubled or changed, lines get other types: a conversion or one line, nothing else."""
+    rng = random.Random(seed)
+    data = bytearray(VALUES.encode())
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(data))
+        kind = rng.randrange(4)
+        if kind == 0:
+            del data[at : at + rng.randint(1, 40)]
+        elif kind == 1:
+            data[at:at] = data[max(0, at - rng.randint(1, 40)) : at]
+        elif kind == 2:
+            data[at] = rng.randrange(256)
+        else:
+            data[at:at] = rng.choice(
+                [b"[", b"{", b": ", b"- ", b"&a ", b"*a", b"null", b"!!binary ", b"\t", b"|", b">"]
+            )
+        data = data or bytearray(b"x")
+    path = tmp_path_factory.mktemp("damage") / "values.yaml"
+    path.write_bytes(bytes(data))
+    assert_converted_or_told(path)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    values=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["name", "args", "env", "volumes", "containers", "resources", "limits", "image", "replicas", "create",
+                 "parallelism", "tensor", "command", "volumeMounts", "emptyDir", "value", "proxy", "provider", "flags"]
+            ),
+            inner,
+            max_size=4,
+        ),
+        max_leaves=20,
+    ),
+    where=st.sampled_from(["decode", "prefill", "routing", "modelArtifacts", "inferenceExtension", "accelerator"]),
+)  # fmt: skip
+def test_wrong_types_everywhere(values: object, where: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    import yaml
+
+    path = tmp_path_factory.mktemp("types") / "values.yaml"
+    path.write_text(yaml.safe_dump({"decode": {"replicas": 1}, where: values}, allow_unicode=True))
+    assert_converted_or_told(path)
