@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FILES := src tests benchmarks
 
-.PHONY: help quickstart test test-harnesses check bench bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate docs clean
+.PHONY: help quickstart test test-harnesses check bench bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate bench-guides docs clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -29,7 +29,7 @@ check: .venv/dev ## lint, types, architecture
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: .venv/dev bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate ## every benchmark; tables go to docs/benchmarks/
+bench: .venv/dev bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate bench-guides ## every benchmark; tables go to docs/benchmarks/
 
 bench-search: .venv/dev ## samplers side by side on a surface with known truth
 	$(BIN)/python -m benchmarks.search --out docs/benchmarks/search.md
@@ -55,6 +55,9 @@ bench-estimate: .venv/dev ## latency models: predictions on the embedded engine,
 
 docs: .venv/dev ## build the documentation into site/, strictly
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+bench-guides: .venv/dev ## how long a guide takes to convert
+	$(BIN)/python -m benchmarks.guides --out docs/benchmarks/guides.md
 
 clean: ## remove what was built
 	rm -rf .venv site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage servelab-results

@@ -31,7 +31,8 @@ class Fetcher:
 
     allowed: Callable[[str], bool] = public
     """Whether to connect to an IP address."""
-    context: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+    context: ssl.SSLContext | None = None
+    """For TLS; by default that of the system, made when it is first needed."""
     _seen: dict[str, bytes | None] = field(default_factory=dict)
 
     def get(self, url: str) -> bytes | None:
@@ -81,6 +82,7 @@ class Fetcher:
 
     def _connection(self, parts: SplitResult) -> http.client.HTTPSConnection:
         host, port = str(parts.hostname), parts.port or 443
+        self.context = self.context or ssl.create_default_context()
         proxy = os.environ.get("https_proxy") or os.environ.get("HTTPS_PROXY")
         if proxy:
             through = urlsplit(proxy if "//" in proxy else f"//{proxy}")
