@@ -80,8 +80,8 @@ HEAD = """\
 # Converting guides
 
 One guide into both forms of scenario and an experiment, in a process that is running already: median of {runs} runs,
-by the clock and of the processor (without that of kustomize itself), in milliseconds. Written by `make bench-guides`; other
-work on the machine is in what the clock says. The aim is 150 ms.
+by the clock and of the processor (without that of kustomize itself), in milliseconds. Written by
+`make bench-guides`; other work on the machine is in what the clock says. The aim is 150 ms.
 
 | guide | by the clock, ms | slowest, ms | processor, ms |
 |---|---:|---:|---:|
