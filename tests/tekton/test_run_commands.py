@@ -27,7 +27,7 @@ from tests.kubernetes import Kubernetes
 from tests.tekton.commands import Beside, with_claim, with_node, write
 from tests.tekton.controller import Behaviour
 
-pytestmark = [pytest.mark.usefixtures("tekton"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.usefixtures("tekton"), pytest.mark.timeout(600)]
 
 Captured = pytest.CaptureFixture[str]
 
@@ -182,7 +182,7 @@ class Terminal:
         """All that was shown, without colours and movements."""
         return ESCAPES.sub("", self._raw)
 
-    def until(self, text: str, seconds: float = 60.0) -> None:
+    def until(self, text: str, seconds: float = 150.0) -> None:
         """Read until ``text`` was shown."""
         deadline = time.monotonic() + seconds
         seen = len(self.shown)
@@ -200,7 +200,7 @@ class Terminal:
         os.close(self._master)
 
     def code(self) -> int:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 150
         while self._process.poll() is None and time.monotonic() < deadline:
             if select.select([self._master], [], [], 0.1)[0]:
                 try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from servelab.kube.cluster import Cluster
 from servelab.kube.kinds import CLAIM, Kind
+from servelab.kube.watch import wait_for
 from tests.kubernetes import Scripted
 
 VOLUME = Kind("v1", "PersistentVolume", "persistentvolumes", namespaced=False)
@@ -57,3 +59,5 @@ async def with_volume(cluster: Cluster, directory: Path, claim: str = "data-pvc"
     await cluster.create(VOLUME, {"metadata": {"name": name}, "spec": {**volume, "storageClassName": ""}})
     wanted = {"accessModes": modes, "resources": {"requests": size}, "volumeName": name, "storageClassName": ""}
     await cluster.create(CLAIM, {"metadata": {"name": claim}, "spec": wanted})
+    async with asyncio.timeout(120):
+        await wait_for(cluster, CLAIM, claim, lambda one: (one or {}).get("status", {}).get("phase") == "Bound")
