@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Sequence
+from statistics import fmean
 from typing import Any, Literal
 
 from servelab.report.command import ContainerCommand, container_command, is_embedded, shell_command
@@ -232,9 +233,25 @@ def _evidence(found: Digest, measured: Sequence[str]) -> list[str]:
         f"load: {load_text(study)}",
         f"load generator: {provenance.harness} {one_line(provenance.harness_version)}" if provenance else "",
         f"machine: {machine_text(provenance.machine)}" if provenance and provenance.machine else "",
+        accelerators_text(found.trial(found.verdict.trial)),
         f"measured with: {one_line(shlex.join(measured))}" if measured else "",
     ]
     return [line for line in lines if line]
+
+
+def accelerators_text(trial: Trial | None) -> str:
+    """What the devices of a trial did while it was measured, in one line; empty where none were watched."""
+    uses = [use for report in trial.reports for use in report.accelerators] if trial else []
+    if not uses:
+        return ""
+    devices = {use.id for use in uses}
+    busy = [use.utilization for use in uses if use.utilization is not None]
+    power = [use.power for use in uses if use.power is not None]
+    said = [f"accelerators: {len(devices)} x {one_line(uses[0].name)}"]
+    said.append(f"at most {max(use.memory_used_max for use in uses) / 1e9:.1f} of {uses[0].memory / 1e9:.0f} GB in use")
+    said += [f"busy {fmean(busy):.0%} of the time"] if busy else []
+    said += [f"{fmean(power):.0f} W each"] if power else []
+    return ", ".join(said)
 
 
 def machine_text(machine: dict[str, object]) -> str:

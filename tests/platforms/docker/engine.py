@@ -86,6 +86,7 @@ class Engine:
         v = "/{version:v[0-9.]+}"
         app.add_routes(
             [
+                web.get("/_ping", self.ping),
                 web.get("/version", self.version),
                 web.get(v + "/version", self.version),
                 web.get(v + "/info", self.info),
@@ -112,6 +113,9 @@ class Engine:
                 call = {"call": f"{request.method} {request.path}", "query": dict(request.query), "body": body}
                 file.write(json.dumps(call) + "\n")
         return await handler(request)
+
+    async def ping(self, request: web.Request) -> web.Response:
+        return web.Response(text="OK", headers={"Api-Version": "1.50", "Ostype": "linux"})
 
     async def version(self, request: web.Request) -> web.Response:
         return web.json_response({"Version": "28.2.2", "ApiVersion": "1.50", "MinAPIVersion": "1.24", "Os": "linux"})

@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
 UNREACHABLE = 900  # aiodocker's status for an engine that does not answer
 LOCAL = ("", "localhost", "127.0.0.1", "::1")
-START_IT = (
-    "Start it (systemctl start docker), let this user reach its socket (group docker), or name another in DOCKER_HOST; "
-    "see: servelab doctor --platform docker"
-)
+START_IT = "Start it (systemctl start docker), let this user reach its socket (group docker), or set DOCKER_HOST."
+LOOK = f"{START_IT} See: servelab doctor --platform docker; then: servelab resume"
 
 Result = TypeVar("Result")
 
@@ -35,7 +33,7 @@ async def connected(host: str | None) -> AsyncIterator[Docker]:
     try:
         yield client
     except OSError as error:
-        raise MachineError(f"the Docker Engine went away: {error}", START_IT) from error
+        raise MachineError(f"the Docker Engine went away: {error}", LOOK) from error
     finally:
         await client.close()
 
@@ -51,7 +49,7 @@ async def open_client(host: str | None) -> Docker:
     try:
         client = Docker(url=host)
     except (AssertionError, ValueError) as error:
-        raise MachineError("there is no Docker Engine here: no DOCKER_HOST, and no socket", START_IT) from error
+        raise MachineError("there is no Docker Engine here: no DOCKER_HOST, and no socket", LOOK) from error
     address = urlsplit(client._connection_info)
     if address.scheme != "unix" and address.hostname not in LOCAL:
         await client.close()
@@ -67,7 +65,7 @@ def meaning(error: Exception, doing: str) -> DeployError:
     said = getattr(error, "message", str(error)).strip()
     status = getattr(error, "status", 0)
     if status == UNREACHABLE:
-        return MachineError(f"the Docker Engine cannot be reached: {said}", START_IT)
+        return MachineError(f"the Docker Engine cannot be reached: {said}", LOOK)
     for word, remedy in _REMEDIES.items():
         if word in said.lower():
             return DeployError(f"Docker cannot {doing}: {said}", remedy)
