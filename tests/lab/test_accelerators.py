@@ -101,6 +101,8 @@ def test_two_trials_at_once_hold_different_pairs_that_nobody_uses(box, store, tm
     use = trials[0].reports[0].accelerators[0]
     assert (use.name, use.utilization, use.temperature_max) == ("NVIDIA H20", 0.87, 60 + int(use.id[4:12]))
     assert use.power == 400 + int(use.id[4:12])
+    metrics = trials[0].reports[0].metrics
+    assert metrics["output_throughput_per_accelerator"] == metrics["output_throughput"] / 2
     assert not store.leased_devices()
 
 

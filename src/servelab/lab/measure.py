@@ -12,6 +12,7 @@ from pathlib import Path
 
 from servelab.harnesses.base import Job, Progress
 from servelab.harnesses.tokenizer import tokenizer_of
+from servelab.lab.accelerators.count import accelerator_count
 from servelab.lab.accelerators.sampling import watched
 from servelab.lab.paths import measurement_directory
 from servelab.lab.screening import hopeless, shortened
@@ -100,7 +101,8 @@ class _Bench:
         async with asyncio.timeout(study.budget.timeouts.measure):
             async with watched(self.deployment.devices) as used:
                 report = await self.setup.harness.measure(job, progress)
-        report = report.model_copy(update={"accelerators": tuple(used)})
+        metrics = report.metrics | _per_accelerator(report, accelerator_count(study, self.trial.parameters))
+        report = report.model_copy(update={"accelerators": tuple(used), "metrics": metrics})
         return report if phase == "screen" else with_sample_warnings(study, report)
 
 
@@ -180,6 +182,12 @@ async def _screen(bench: _Bench) -> str | None:
     reports = [await bench.report("screen", i, 0, load) for i, load in enumerate(short) if load is not None]
     best = bench.setup.store.summary(bench.setup.record.id).best
     return hopeless(study, reports, best)
+
+
+def _per_accelerator(report: Report, count: int) -> dict[str, float]:
+    """What each accelerator gives; an engine for which none is declared counts as one."""
+    throughput = report.metrics.get("output_throughput")
+    return {} if throughput is None else {"output_throughput_per_accelerator": throughput / max(1, count)}
 
 
 def _inner_levels(setup: Setup, extremes: list[Report]) -> tuple[LoadPoint, ...]:
