@@ -86,7 +86,9 @@ def _command(study: Study, parameters: Parameters) -> tuple[str, ...]:
     if not where.starts_engine:
         return ()
     model, config = seen(study, where, model_path)
-    return engine(study.engine.name).launch(model, config, parameters, Address(port=EXAMPLE_PORT)).command
+    # Here a port is found when the engine starts; elsewhere it is known.
+    address = Address(port=EXAMPLE_PORT) if where.sees_files else where.address()
+    return engine(study.engine.name).launch(model, config, parameters, address).command
 
 
 def _load_seconds(study: Study, trials: int, retests: int) -> float | None:

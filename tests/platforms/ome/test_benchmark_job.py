@@ -12,15 +12,14 @@ from servelab.catalog.study import load_study
 from servelab.harnesses.benchmark_job.manifest import BENCHMARK_JOB
 from servelab.kube.cluster import Cluster
 from servelab.kube.ensure import ensure
-from servelab.kube.kinds import POD, Kind, Manifest
+from servelab.kube.kinds import POD, Manifest
 from servelab.kube.labels import STUDY
 from servelab.store.store import Store
-from tests.kubernetes import Kubernetes
+from tests.kubernetes import Kubernetes, Scripted
 from tests.platforms.ome.controller import JOB, controlled
 from tests.platforms.ome.lab import IMAGE, ROOT, host
 from tests.platforms.ome.test_study import left, run
-
-VOLUME = Kind("v1", "PersistentVolume", "persistentvolumes", namespaced=False)
+from tests.tekton.volume import VOLUME, load_tools
 
 STUDY_TEXT = """
 name: inside
@@ -29,7 +28,7 @@ engine: simulated
 platform: ome
 harness:
   name: benchmark-job
-  options: {output: "pvc://servelab-results/benchmarks", reader_image: "lab.local/bb:1"}
+  options: {output: "pvc://servelab-results/benchmarks", reader_image: "lab.local/tools:1"}
 workload: {prompt: 32, output: 8, api: chat}
 load: {concurrency: 2, requests: 12}
 treatments: [{max_num_seqs: 4}]
@@ -83,8 +82,9 @@ async def missing(cluster: Cluster, benchmark: Manifest) -> Manifest:
 @pytest.mark.usefixtures("pods")
 @pytest.mark.timeout(900)
 async def test_a_benchmark_job_measures_and_its_results_are_read(
-    api: Kubernetes, ome: Cluster, store: Store, tmp_path: Path
+    api: Scripted, ome: Cluster, store: Store, tmp_path: Path
 ) -> None:
+    load_tools(api, tmp_path)
     (tmp_path / "volume").mkdir()
     volume = {
         "capacity": {"storage": "1Gi"},

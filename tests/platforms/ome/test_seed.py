@@ -95,6 +95,8 @@ async def test_bug_2_the_container_has_its_name(ome: Cluster) -> None:
 async def test_bug_3_the_path_of_the_model_is_left_to_kubernetes(ome: Cluster) -> None:
     arguments = runner(await accepted(ome, rendered()))["args"]
     assert arguments[arguments.index("--model-path") + 1] == MODEL_PATH == "$(MODEL_PATH)"
+    file, _ = OmePlatform({}).seen(Model(id="some/model-GGUF", path="model-Q4.gguf"), EngineConfig(name="llamacpp"))
+    assert file.path == "$(MODEL_PATH)/model-Q4.gguf"
     other = runner(rendered(launched(chat_template="$(HOME)/t")))["args"]
     assert not any(word.startswith("$(HOME") or "=$(HOME" in word for word in other)
     assert any("$$(HOME)/t" in word for word in other)

@@ -16,6 +16,7 @@ from servelab.spec.errors import ClusterError
 
 CAP_EVERY = 2000  # lines between looks at the file's size
 LAST_WORDS = 5.0  # seconds for a log to end after its container has
+PROBE = "Unhealthy"  # the reason of probes that fail: they do while an engine loads its model
 TAIL = 2000  # lines of a container that has ended
 
 
@@ -48,7 +49,7 @@ class EngineLog:
                     self._write(line)
 
     async def events(self, cluster: Cluster, *names: str) -> str:
-        """Write the events about objects that are new; the newest warning, or empty."""
+        """Write the events about objects that are new; the newest warning but of probes, or empty."""
         warning = ""
         for name in names:
             for event in (await cluster.list(EVENT, fields={"involvedObject.name": name})).items:
@@ -58,7 +59,8 @@ class EngineLog:
                 self._seen.add(key)
                 text = _told(event)
                 self.note(text)
-                warning = text if event.get("type") == "Warning" else warning
+                if event.get("type") == "Warning" and event.get("reason") != PROBE:
+                    warning = text
         return warning
 
     def tail(self, lines: int) -> str:

@@ -47,9 +47,13 @@ class OmePlatform:
         self._options = read_options(OmeOptions, options, self.name)
 
     def seen(self, model: Model, config: EngineConfig) -> tuple[Model, EngineConfig]:
-        """OME brings the model and says where; the engine is in the study's image or the runtime's."""
+        """OME brings the model and says where; the engine is in the study's image or the runtime's.
+
+        A relative path of the model is of a file in what OME brings.
+        """
+        file = f"/{model.path}" if model.path and not model.path.startswith("/") else ""
         image = config.image or RUNTIME_IMAGE
-        return model.model_copy(update={"path": MODEL_PATH}), config.model_copy(update={"image": image})
+        return model.model_copy(update={"path": MODEL_PATH + file}), config.model_copy(update={"image": image})
 
     def address(self) -> Address:
         """All addresses of the pod, at the port that the runtime probes."""

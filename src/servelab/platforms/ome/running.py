@@ -47,7 +47,8 @@ class RunningService:
         self._options = options
         self._log = log
         self._tell = tell
-        self._told = ""
+        self._told = {"state": "", "warning": ""}
+        self._stopped = False
         self._pod = ""
         self._open = AsyncExitStack()
 
@@ -105,6 +106,9 @@ class RunningService:
         Raises:
             ClusterError: they do not go away, or the cluster is away for too long.
         """
+        if self._stopped:
+            return
+        self._stopped = True
         await self._open.aclose()
         await self._log.close()
         try:
@@ -121,11 +125,14 @@ class RunningService:
         warning = await self._log.events(self._cluster, name, *([self._pod] if now.pod else []))
         if now.running:
             self._log.follow(self._cluster, self._pod)
-        for text in (now.text, warning):
-            if text and text != self._told:
-                self._told = text
-                self._tell(text)
+        self._tell_new("state", now.text)
+        self._tell_new("warning", warning)
         return now
+
+    def _tell_new(self, kind: str, text: str) -> None:
+        if text and text != self._told[kind]:
+            self._told[kind] = text
+            self._tell(text)
 
     async def _judge(self, now: Progress, seconds: float) -> None:
         """End the waiting where it is in vain."""
