@@ -18,7 +18,7 @@ from servelab.store.store import Store
 from tests.kubernetes import Kubernetes, Scripted
 from tests.platforms.ome.controller import JOB, controlled
 from tests.platforms.ome.lab import IMAGE, ROOT, host
-from tests.platforms.ome.test_study import left, run
+from tests.platforms.ome.test_study import nothing_left, run
 from tests.tekton.volume import VOLUME, load_tools
 
 STUDY_TEXT = """
@@ -103,7 +103,7 @@ async def test_a_benchmark_job_measures_and_its_results_are_read(
     assert report.errors == {}
     assert report.metrics["ttft_p50"] > 0
     assert report.metrics["output_throughput"] > 0
-    assert await left(ome, record.id) == []
+    await nothing_left(ome, record.id)
     assert (await ome.list(BENCHMARK_JOB)).items == []
     async with asyncio.timeout(60):
         while (await ome.list(JOB)).items or (await ome.list(POD, labels={STUDY: record.id})).items:
@@ -119,10 +119,11 @@ async def test_bug_13_a_failed_benchmark_is_told_at_once_with_its_words(
 ) -> None:
     record = store.create_study(load_study(STUDY_TEXT))
     async with controlled(api.kubeconfig(), ome.namespace, benchmark=how):
-        await run("resume", record.id)
+        done = await run("resume", record.id, check=False)
+    assert done.returncode == 7
     (trial,) = store.trials(record.id)
     assert trial.state == "failed"
     assert trial.failure is not None
     assert words in trial.failure.message
     assert trial.timings.total < 240
-    assert await left(ome, record.id) == []
+    await nothing_left(ome, record.id)

@@ -198,6 +198,17 @@ async def test_a_trial_removes_its_own_service_of_before_wherever_it_was_started
     assert before["metadata"]["uid"] != after["metadata"]["uid"]
 
 
+async def test_a_service_that_somebody_deletes(ome: Cluster, tmp_path: Path) -> None:
+    service = await begin(tmp_path)
+    try:
+        await ome.delete(INFERENCE_SERVICE, object_name(MARK))
+        with pytest.raises(MachineError, match="was deleted by somebody else"):
+            await service.wait_ready(60)
+    finally:
+        await service.stop(1)
+        await service.stop(1)
+
+
 async def test_a_cluster_that_is_away(
     api: Kubernetes, ome: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

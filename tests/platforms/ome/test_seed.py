@@ -5,6 +5,7 @@ The API server is real, with OME's definitions; what its controller would do is 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from servelab.catalog.models import dns_name
 from servelab.engines.base import engine
 from servelab.harnesses.base import Job, harness
-from servelab.harnesses.benchmark_job.harness import DONE
+from servelab.harnesses.benchmark_job.harness import DONE, BenchmarkJob
 from servelab.harnesses.benchmark_job.manifest import BENCHMARK_JOB, benchmark_job
 from servelab.harnesses.benchmark_job.options import BenchmarkJobOptions
 from servelab.kube.accepted import dropped
@@ -69,8 +70,6 @@ async def accepted(cluster: Cluster, manifest: Manifest) -> Manifest:
 
 def job(**changes: Any) -> Job:
     """A measurement for a BenchmarkJob."""
-    from pathlib import Path
-
     workload = Workload.model_validate({"prompt": 100, "output": 100, "api": "chat", **changes})
     deployment = Deployment(url="http://127.0.0.1:1", model=MODEL.id, engine="sglang", service="ns/simple-tune-t1")
     load = LoadPoint(kind="concurrency", level=4, requests=50)
@@ -123,6 +122,15 @@ async def test_bug_5_results_are_stored_where_ome_can(ome: Cluster) -> None:
     assert await ensure_claim(ome, claim, "1Gi")
     assert not await ensure_claim(ome, claim, "1Gi")
     assert (await ome.get(CLAIM, claim))["spec"]["accessModes"] == ["ReadWriteOnce"]
+
+
+async def test_results_in_a_bucket_are_read_where_it_is_mounted(tmp_path: Path) -> None:
+    mounted, work = tmp_path / "bucket", tmp_path / "work"
+    (mounted / "run").mkdir(parents=True)
+    (mounted / "run" / "result.json").write_text("{}")
+    options = {"output": "oci://n/tenancy/b/results/o/tuning", "mirror": str(mounted)}
+    fetched = await BenchmarkJob(options)._fetch(None, SERVICE, "run", work)  # type: ignore[arg-type]
+    assert [file.name for file in fetched.iterdir()] == ["result.json"]
 
 
 async def test_bug_6_an_image_that_cannot_be_had_is_told_at_once() -> None:

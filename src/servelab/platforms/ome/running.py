@@ -23,7 +23,7 @@ from servelab.platforms.ome.removal import remove_service
 from servelab.platforms.ome.service import object_name, selector
 from servelab.platforms.ready import answers
 from servelab.spec.deployment import Failure, Launch, Mark
-from servelab.spec.errors import ClusterError
+from servelab.spec.errors import ClusterError, MachineError
 
 LOOK = 0.5  # seconds between looks at a service that is not ready
 AWAY = 300.0  # seconds that the API server may be away while a service is waited for
@@ -118,7 +118,12 @@ class RunningService:
 
     async def _look(self) -> Progress:
         name = object_name(self._mark)
-        service = await self._cluster.get(INFERENCE_SERVICE, name)
+        service = await self._cluster.find(INFERENCE_SERVICE, name)
+        if service is None:
+            raise MachineError(
+                f"InferenceService {self.service} was deleted by somebody else",
+                "Look who: kubectl get events; the trial itself can be tried again: servelab resume",
+            )
         pods = (await self._cluster.list(POD, labels=selector(self._mark))).items
         now = progress(service, pods)
         self._pod = now.pod["metadata"]["name"] if now.pod else ""
