@@ -50,6 +50,11 @@ def test_the_same_study_runs_in_containers_by_one_word(store: Store, docker: Eng
     trials = store.trials(record.id, with_reports=True)
     assert [t.state for t in trials] == ["complete", "complete"], [t.failure for t in trials]
     assert all(t.outcome["output_throughput"] > 0 for t in trials)
+    here = store.create_study(small(budget="{trials: 2, screening: 0, verification: {top: 0}}"))
+    servelab("resume", here.id)
+    beside = store.trials(here.id, with_reports=True)
+    assert [t.parameters for t in trials] == [t.parameters for t in beside]
+    assert [set(t.reports[0].metrics) for t in trials] == [set(t.reports[0].metrics) for t in beside]
     assert trials[0].command[0] == "/app/llama-server"
     assert trials[0].reports[0].provenance.engine == "llamacpp"
     assert servelab("logs", record.id).stdout.strip(), "the container's log is the trial's"

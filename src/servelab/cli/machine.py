@@ -10,7 +10,8 @@ from typing import Annotated
 import cyclopts
 from rich.markup import escape
 
-from servelab.cli.output import Json, StoreUrl, console, print_json
+from servelab.cli.output import Json, StoreUrl, console, notes, print_json
+from servelab.spec.errors import ServelabError
 from servelab.spec.finding import Finding
 
 EXIT_PROBLEM = 1
@@ -100,11 +101,14 @@ def cleanup(*, store: StoreUrl = None, json: Json = False) -> None:
     from servelab.lab.cleanup import remove_leftovers
     from servelab.store.store import open_store
 
-    removed = remove_leftovers(open_store(store))
+    unreachable: list[ServelabError] = []
+    removed = remove_leftovers(open_store(store), unreachable.append)
+    for error in unreachable:
+        notes.print(f"[yellow]not looked for everywhere:[/] {escape(error.message)}", soft_wrap=True)
     if json:
         print_json([leftover.model_dump() for leftover in removed])
         return
     for leftover in removed:
         console.print(f"ended {escape(leftover.what)} of study {leftover.mark.study}, trial {leftover.mark.trial}")
     if not removed:
-        console.print("nothing was left running")
+        console.print("nothing was left running" + (" where it could be looked for" if unreachable else ""))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from servelab.platforms.base import Leftover, Platform, platform
+from servelab.spec.errors import ClusterError, DeployError, ServelabError
 from servelab.store.store import Store
 
 
@@ -14,13 +15,16 @@ def leftovers(store: Store) -> list[Leftover]:
     return [leftover for where, studies in _platforms(store) for leftover in where.leftovers(studies)]
 
 
-def remove_leftovers(store: Store) -> list[Leftover]:
-    """End them; returns what was ended."""
+def remove_leftovers(store: Store, unreachable: Callable[[ServelabError], object]) -> list[Leftover]:
+    """End them; returns what was ended. ``unreachable`` is told of platforms that cannot be asked now."""
     removed = []
     for where, studies in _platforms(store):
-        for leftover in where.leftovers(studies):
-            where.remove(leftover)
-            removed.append(leftover)
+        try:
+            for leftover in where.leftovers(studies):
+                where.remove(leftover)
+                removed.append(leftover)
+        except (DeployError, ClusterError) as error:
+            unreachable(error)
     return removed
 
 

@@ -154,6 +154,15 @@ def test_a_token_reaches_the_container_by_its_environment_only(store: Store, mon
     assert not [path for path in kept if secret.encode() in path.read_bytes()]
 
 
+def test_cleanup_goes_on_where_docker_is_away(store: Store, tmp_path):
+    options = json.dumps({"host": f"unix://{tmp_path}/none.sock"})
+    store.create_study(small(platform=f"{{name: docker, options: {options}}}"))
+    store.create_study(small())
+    done = servelab("cleanup")
+    assert "not looked for everywhere: the Docker Engine cannot be reached" in done.stderr
+    assert "nothing was left running where it could be looked for" in done.stdout
+
+
 def test_the_simulated_engine_runs_in_an_image_that_has_servelab(store: Store):
     with played(images=(SERVELAB, PYTHON)) as docker:
         engine = f"{{name: simulated, image: '{SERVELAB}', arguments: {{max_model_len: 1024, startup_seconds: 0}}}}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aiodocker import Docker
 
 SILENCE = 300.0  # seconds without a word, after which a pull has failed
-TELL_EVERY = 2.0  # seconds
+TELL_EVERY = 5.0  # seconds
 ABSENT = 404
 _REFUSED = ("not found", "manifest unknown", "denied", "unauthorized", "does not exist", "invalid reference")
 
