@@ -13,7 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 
 from servelab.catalog.study import load_study
 from servelab.engines.simulated.profile import profiles
@@ -33,17 +33,17 @@ REAL = """
 name: real
 model: smollm2-135m
 engine: {name: llamacpp, arguments: {ctx_size: 4096, parallel: 8}}
-workload: {prompt: 32, output: 32}
+workload: {prompt: 16, output: 24}
 load: {concurrency: [1, 3, 8, 4, 2, 6], seconds: 4, warmup: 1}
 budget: {repeats: 4}
 """
 SCALE = 4  # the simulated engine is slowed down, so that this machine keeps up with it
 KNOWN = f"""
-name: known
+name: simulated
 model: {{id: m}}
 engine: {{name: simulated, profile: h100-llama-3.1-8b, arguments: {{time_scale: {SCALE}, startup_seconds: 0}}}}
 workload: {{prompt: 128, output: 128}}
-load: {{estimate: {{high: 64, total: 45}}, seconds: 5, warmup: 1}}
+load: {{estimate: {{high: 64, total: 150}}, seconds: 8, warmup: 1}}
 """
 
 
@@ -93,17 +93,18 @@ def fitted(samples: Sequence[Sample]) -> Parameters:
 def predictions(samples: Sequence[Sample]) -> Iterator[str]:
     """ITL at concurrencies that were not fitted, predicted and measured."""
     good = usable(samples)
-    itl = {level: fmean(s.itl for s in good if s.concurrency == level) for level in (*FITTED, *PREDICTED)}
+    itl = {level: median(s.itl for s in good if s.concurrency == level) for level in (*FITTED, *PREDICTED)}
     low, high = FITTED[0], FITTED[-1]
-    found, lengths = fitted(samples), Lengths(32, 32)
+    found, lengths = fitted(samples), Lengths(16, 24)
     beta = (itl[high] - itl[low]) / (high - 1)  # the command refuses a negative alpha; here it may predict
     ways = {found.decode: found.decode_model, "two-point": LinearBatch(itl[low] - beta, beta)}
     yield from (
         "",
         "## Predictions on a real engine",
         "",
-        "llama.cpp with SmolLM2-135M on one core, 32 prompt and 32 output tokens, eight slots; four measurements at",
-        f"each concurrency. Fitted to {_listed(FITTED)}, predicted for {_listed(PREDICTED)}; mean ITL in ms.",
+        "llama.cpp with SmolLM2-135M on one core, 16 prompt and 24 output tokens, eight slots; four measurements at",
+        f"each concurrency. Fitted to {_listed(FITTED)}, predicted for {_listed(PREDICTED)}; mean ITL in ms,",
+        "median of the four.",
         "",
         f"| concurrency | measured | {' | '.join(f'{name} | error' for name in ways)} |",
         f"|---:|---:|{'---:|---:|' * len(ways)}",
@@ -143,7 +144,7 @@ def recovery(store: Store, record: StudyRecord) -> Iterator[str]:
         "",
         "## Known coefficients",
         "",
-        f"The simulated engine (time x {SCALE}) over HTTP, {len(samples)} measurements of 5 s that the design chose at",
+        f"The simulated engine (time x {SCALE}) over HTTP, {len(samples)} measurements of 8 s that the design chose at",
         f"concurrency {_listed(sorted({round(one.concurrency) for one in samples}))}. `decode` holds the reading of a",
         "request's cache, as its lengths do not vary.",
         "",

@@ -15,9 +15,10 @@ from servelab.perf.sample import Sample
 
 def fit_prefill(found: Sequence[Sample]) -> Fit | None:
     """``linear-prefill``; None where prompts and batch never changed, or no time to first token is known."""
+    found = [one for one in found if one.ttft > 0]
     work = np.array([one.prompt * one.batch for one in found])
     ttft = np.array([one.ttft for one in found])
-    if len(found) < 2 or len(levels(work.tolist())) < 2 or np.any(ttft <= 0):
+    if len(levels(work.tolist())) < 2:
         return None
     columns = np.column_stack([np.ones_like(work), work])
     return as_fit(LinearPrefill, regress(lambda c: columns @ c, ttft, solve(columns, ttft))).model_copy(

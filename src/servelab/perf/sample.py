@@ -15,6 +15,9 @@ from servelab.spec.report import Report
 DISAGREE = 0.25
 """Share by which the server's number of running requests has to differ from the client's to be believed instead."""
 
+LONG = 10.0
+"""Seconds of measurement from which the server, looked at once a second, is believed rather than the client."""
+
 MAX_ERRORS = 0.05  # share of failed requests beyond which the survivors' latencies are not the service's
 
 
@@ -68,9 +71,10 @@ def _sample(report: Report, directory: Path | None) -> Sample | None:
     running, waiting = report.server.get("running"), report.server.get("waiting", 0.0)
     # The client's own timeline is finer than looks at the server; but of a queue, or of others' requests, only the
     # server knows.
-    told = running is not None and running > 0 and abs(running - asked) > max(1.0, DISAGREE * asked)
-    batch = running if told and running is not None else met
-    queue = min(ttft, waiting / metrics["request_throughput"]) if metrics.get("request_throughput") else 0.0
+    told = running is not None and report.duration >= LONG and abs(running - asked) > max(1.0, DISAGREE * asked)
+    batch = running if told and running else met
+    rate = metrics.get("request_throughput", 0.0)
+    queue = min(ttft, waiting / rate) if told and rate else 0.0
     prompt, output = _lengths(report, records)
     joined, together = _prompts(records, itl) if records else (None, None)
     return Sample(
