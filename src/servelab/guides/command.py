@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import NamedTuple
 
 from servelab.guides.parse import text_line
 from servelab.guides.shell import Word, commands
-from servelab.guides.tree import Node, Span, together
+from servelab.guides.tree import Node, Scalar, Span, together
 
 _FLAG = re.compile(r"--?[A-Za-z]")
 _SAFE = re.compile(r"[\w@%+=:,./-]+")
-_SHELLS = ("bash", "sh", "/bin/bash", "/bin/sh", "/usr/bin/bash")
+_SHELLS = ("bash", "sh", "dash", "ash", "zsh")
+_REDIRECTION = re.compile(r"\d*[<>]|&>")
+_COMMENTS = re.compile(r"(\s*(#[^\n]*)?(\n|\Z))*")
+_LEADING_COMMENTS = re.compile(r"\A([ \t]*(#[^\n]*)?\n)+")
 ALIASES = {"-tp": "--tensor-parallel-size", "-dp": "--data-parallel-size", "-pp": "--pipeline-parallel-size"}
 
 
@@ -41,11 +46,13 @@ class Command:
     model: str | None
     model_span: Span | None
     preamble: str
-    """Commands before it, a line each; empty for none."""
+    """The script up to the call, as it is written; empty for none. It may end within the call's own line."""
     flags: tuple[Flag, ...]
     postamble: str
-    """What follows it in its script."""
+    """What follows it in its script, redirections of its own included."""
     spans: tuple[Span, ...]
+    unread: str = ""
+    """All of a script in which no call of vLLM was found."""
 
     def flag(self, name: str) -> Flag | None:
         """The last flag of that name."""
@@ -54,11 +61,21 @@ class Command:
 
 def read_command(command: Node | None, args: Node | None) -> Command:
     """The call of vLLM that a container's ``command`` and ``args`` make; without flags where it makes none."""
-    words = [*(command.items if command else ()), *(args.items if args else ())]
-    script = next((one for one in words if " " in one.text and _calls_vllm(one.text)), None)
+    given = _words(command)
+    words = [*given, *_words(args)]
+    program = posixpath.basename(words[0].text) if words else ""
+    script = next((one for one in words[1:] if not one.text.startswith("-")), None) if program in _SHELLS else None
+    script = script or next((one for one in words if " " in one.text and _call(one.text)), None)
     if script is not None:
         return _of_script(script)
-    return _of_words(list(words))
+    return _of_words(words, starts=bool(given))
+
+
+def replaced(container: Node, path: str) -> Iterator[tuple[str, Node]]:
+    """A container's ``command`` with its path, where a scenario starts what it says in a shell of its own."""
+    command = container.get("command")
+    if command is not None and (command.scalar is not None or command.items):
+        yield from command.leaves(f"{path}.command")
 
 
 def quoted(value: str) -> str:
@@ -68,21 +85,51 @@ def quoted(value: str) -> str:
     return "'" + value.replace("'", "'\\''") + "'"
 
 
-def _calls_vllm(text: str) -> bool:
-    return bool(re.search(r"\bvllm\s+serve\b|vllm\.entrypoints", text))
+def _words(node: Node | None) -> list[Node]:
+    """Scalars of a list, or of a text that should be one; a flag that has its value in its own word is two."""
+    found = [] if node is None else [node] if node.scalar is not None else list(node.items)
+    words = []
+    for one in found:
+        if re.match(r"--[\w-]+ +\S", one.text) or (one is node and not _call(one.text)):
+            parts = [word for command in commands(one.text) for word in command.words]
+            words += [replace(one, content=Scalar(word.value)) for word in parts]
+        elif one.scalar is not None and not one.null:
+            words.append(one)
+    return words
+
+
+class _Call(NamedTuple):
+    """Where a script calls vLLM."""
+
+    start: int
+    words: tuple[Word, ...]
+    """What follows ``vllm serve``, up to a redirection."""
+    end: int
+
+
+def _call(text: str) -> _Call | None:
+    """The first call of vLLM in a script."""
+    for one in commands(text):
+        for index, word in enumerate(one.words):
+            before = posixpath.basename(one.words[index - 1].value) if index else ""
+            first = index
+            if word.value == "serve" and before == "vllm":
+                first = index - 1
+            elif word.value.startswith("vllm.entrypoints") and before == "-m":
+                while first and (one.words[first - 1].raw[0] == "-" or "python" in one.words[first - 1].value):
+                    first -= 1
+            if first < index and one.words[0].value not in ("echo", "printf"):
+                rest = tuple(takewhile(lambda word: not _REDIRECTION.match(word.raw), one.words[index + 1 :]))
+                return _Call(one.words[first].start, rest, (rest or (word,))[-1].end)
+    return None
 
 
 def _of_script(script: Node) -> Command:
     text = script.text
-    call = next(
-        one
-        for one in commands(text)
-        if any(word.value in ("vllm", "serve") or "vllm.entrypoints" in word.value for word in one.words)
-        and _calls_vllm(text[one.start : one.end])
-    )
-    words = list(call.words)
-    while words and words[0].value != "serve" and "vllm.entrypoints" not in words[0].value:
-        words.pop(0)
+    call = _call(text)
+    if call is None:
+        spans = (script.span,) if script.span else ()
+        return Command(None, None, "", (), "", spans, unread=text.strip("\n"))
     first = text_line(script)
     file = script.span.file if script.span else ""
     literal = script.scalar is not None and script.scalar.style == "|"
@@ -90,34 +137,35 @@ def _of_script(script: Node) -> Command:
     def place(word: Word) -> Span | None:
         return Span(file, first + word.line, first + word.last) if literal else script.span
 
-    positional, flags = _flags([_Given(word.raw, word.value, place(word)) for word in words[1:]], lambda raw: raw)
-    before = list(commands(text[: call.start]))
-    spans = together([span for one in (*before, call) for word in one.words if (span := place(word))])
+    positional, flags = _flags([_Given(word.raw, word.value, place(word)) for word in call.words], lambda raw: raw)
     model = positional[0] if positional else None
+    after = re.sub(r"\A(\s|\\\n|\\\Z)+", "", text[call.end :])
+    after = "" if _COMMENTS.fullmatch(after) else after.rstrip()
+    opening = _LEADING_COMMENTS.match(text)
+    begin = text.count("\n", 0, opening.end() if opening else 0)
+    last = text.count("\n", 0, len(text.rstrip()) if after else call.end)
+    spans = (Span(file, first + begin, first + last),) if literal else (script.span,) if script.span else ()
     return Command(
         model=model.value if model else None,
         model_span=model.span if model else None,
-        preamble="\n".join(text[one.start : one.end] for one in before),
+        preamble=re.sub(r"\bexec[ \t]+\Z", "", _LEADING_COMMENTS.sub("", text[: call.start])),
         flags=tuple(flags),
-        postamble=text[call.end :].strip(),
+        postamble=after,
         spans=spans,
     )
 
 
-def _of_words(words: Sequence[Node]) -> Command:
-    """Of words that no shell reads: ``["vllm", "serve", …]`` or nothing but flags."""
-    rest = [one for one in words if one.scalar is not None]
-    while rest and not rest[0].text.startswith("--"):
-        word = rest.pop(0)
-        if word.text == "serve" or "vllm.entrypoints" in word.text:
-            break
-        if word.text in ("vllm", "python", "python3", "-m", *_SHELLS) or "/" in word.text[:1]:
-            continue
-        rest.insert(0, word)
-        break
+def _of_words(words: Sequence[Node], starts: bool) -> Command:
+    """Of words that no shell reads: ``["vllm", "serve", …]``, or nothing but flags where the image ``starts`` vLLM."""
+    rest = list(words)
+    spans = together([one.span for one in words if one.span])
+    at = next((i for i, one in enumerate(rest) if one.text == "serve" or "vllm.entrypoints" in one.text), None)
+    if at is not None:
+        rest = rest[at + 1 :]
+    elif starts:
+        return Command(None, None, "", (), "", spans, unread=" ".join(quoted(one.text) for one in words))
     positional, flags = _flags([_Given(one.text, one.text, one.span) for one in rest], quoted)
     model = positional[0] if positional else None
-    spans = together([one.span for one in words if one.span])
     return Command(model.value if model else None, model.span if model else None, "", tuple(flags), "", spans)
 
 

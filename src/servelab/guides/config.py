@@ -5,14 +5,19 @@ Every value is a node of a file, so that it knows its lines.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from servelab.guides.command import Command
-from servelab.guides.tree import Node
+from servelab.guides.shell import unquoted
+from servelab.guides.tree import Node, Scalar
 
 Role = Literal["decode", "prefill"]
+ROLES: tuple[Role, ...] = ("decode", "prefill")
+_REFERENCE = re.compile(r"\$[{(]?(?P<name>\w+)(?::?-(?P<otherwise>[^})]*))?[})]?")
+DOCKER_HUB = "docker.io"
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - of a pod
 
 
@@ -30,13 +35,19 @@ class Image:
 def image_of(node: Node) -> Image:
     """The parts of ``registry/repository/name:tag``; without a registry it is Docker Hub's."""
     reference, _, digest = node.text.partition("@")
+    kind, _, rest = digest.partition(":")
     path, sign, tag = reference.rpartition(":")
     if not sign or "/" in tag:
         path, tag = reference, ""
     *before, name = path.split("/")
     has_registry = bool(before) and (any(sign in before[0] for sign in ".:") or before[0] == "localhost")
-    registry = before.pop(0) if has_registry else "docker.io"
-    return Image(node, registry, "/".join(before), name, f"{tag}@{digest}" if digest else tag)
+    registry = before.pop(0) if has_registry else DOCKER_HUB
+    if digest and tag:
+        tag = f"{tag}@{digest}"
+    elif digest:
+        name, tag = f"{name}@{kind}", rest  # which a scenario puts together again with a colon
+    repository = "/".join(before) or ("library" if registry == DOCKER_HUB else "")
+    return Image(node, registry, repository, name, tag)
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,8 @@ class Stage:
     cpu: Node | None = None
     memory: Node | None = None
     ephemeral_storage: Node | None = None
+    limits: Mapping[str, Node] = field(default_factory=dict)
+    """cpu and memory, where they are limited."""
     network: Node | None = None
     """How many of a network resource."""
     network_resource: str = ""
@@ -76,6 +89,28 @@ class Stage:
         """The value of an environment variable."""
         found = (one.get("value") for one in reversed(self.env) if one.get("name") and one.map["name"].text == name)
         return next(found, None)
+
+    @property
+    def model(self) -> Node | None:
+        """The model that its command serves; None where it names none, or names it by what is set elsewhere."""
+        if self.command is None:
+            return None
+        flags = [self.command.flag("--model"), self.command.flag("--served-model-name")]
+        named = [(self.command.model, self.command.model_span), *((one.value, one.span) for one in flags if one)]
+        found = [(self._expanded(text.split()[0]), span) for text, span in named if text and text.split()]
+        told = [Node(Scalar(text), span) for text, span in found if text and "$" not in text]
+        return next((one for one in told if not one.text.startswith("/")), told[0] if told else None)
+
+    def _expanded(self, text: str) -> str:
+        """The value where a text is but a variable (``$MODEL``, ``$(MODEL)``, ``${MODEL:-else}``) that is set here."""
+        reference = _REFERENCE.fullmatch(text)
+        if reference is None or self.command is None:
+            return text
+        name = reference["name"]
+        set_here = re.search(rf"(?m)^\s*(?:export\s+)?{name}=(\S+)$", self.command.preamble)
+        own = self.environment(name)
+        value = set_here[1] if set_here else own.text if own else reference["otherwise"]
+        return unquoted(value) if value else text
 
     @property
     def shared_volume(self) -> Node | None:

@@ -12,6 +12,10 @@ _ACCELERATOR = re.compile(
     r"(^|[./])(gpu|tpu|gaudi|npu|neuron\w*)$|^gpu\.intel\.com/|^amd\.com/|^habana\.ai/|^google\.com/tpu"
 )
 _PLAIN = ("cpu", "memory", "ephemeral-storage", "storage")
+SAID_OF_PROBES = (
+    "startupProbe.httpGet.path", "startupProbe.initialDelaySeconds", "startupProbe.failureThreshold",
+    "readinessProbe.httpGet.path",
+)  # fmt: skip
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
 
@@ -33,7 +37,8 @@ def resources(container: Node) -> dict[str, Any]:
         return next((found for level in (requests, limits) if level and (found := level.get(name))), None)
 
     found: dict[str, Any] = {
-        "cpu": one("cpu"), "memory": one("memory"), "ephemeral_storage": one("ephemeral-storage")
+        "cpu": one("cpu"), "memory": one("memory"), "ephemeral_storage": one("ephemeral-storage"),
+        "limits": {name: own for name in ("cpu", "memory") if limits and (own := limits.get(name))},
     }  # fmt: skip
     for level in (limits, requests):
         for name, value in level.map.items() if level else ():
@@ -45,16 +50,31 @@ def resources(container: Node) -> dict[str, Any]:
 
 
 def other_resources(container: Node, path: str) -> Iterator[tuple[str, Node]]:
-    """Limits that differ from what is requested, which no variable can say, and huge pages."""
-    requests, limits = container.get("resources", "requests"), container.get("resources", "limits")
-    for name, value in limits.map.items() if limits else ():
-        asked = requests.map.get(name) if requests else None
-        if name in _PLAIN and asked is not None and asked.text != value.text:
-            yield f"{path}.resources.limits.{name}", value
-    for level, fields in (("limits", limits), ("requests", requests)):
-        for name, value in fields.map.items() if fields else ():
-            if name.startswith("hugepages-"):
-                yield f"{path}.resources.{level}.{name}", value
+    """What no variable says of a container's resources: limits that differ from requests, huge pages, claims, …"""
+    taken = resources(container)
+    said = {
+        "cpu": taken["cpu"],
+        "memory": taken["memory"],
+        "ephemeral-storage": taken["ephemeral_storage"],
+        taken.get("accelerator_resource", ""): taken.get("accelerators"),
+        taken.get("network_resource", ""): taken.get("network"),
+    }
+    given = container.get("resources")
+    for level, fields in given.map.items() if given else ():
+        for name, value in fields.map.items():
+            own = said.get(name) if level in ("limits", "requests") else None
+            if own is None or own.text != value.text:
+                yield from value.leaves(f"{path}.resources.{level}.{name}")
+        for index, value in enumerate(fields.items):
+            yield from value.leaves(f"{path}.resources.{level}[{index}]")
+
+
+def other_probes(container: Node, path: str) -> Iterator[tuple[str, Node]]:
+    """What no variable says of a container's probes."""
+    for name, probe in probes(container).items():
+        for inner, value in probe.leaves(f"{path}.{name}"):
+            if inner.removeprefix(f"{path}.") not in SAID_OF_PROBES:
+                yield inner, value
 
 
 def probes(container: Node) -> Mapping[str, Node]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -66,7 +67,7 @@ def convert(
     load = workload(asked.harness, asked.profile) if asked.harness else Workload()
     treatments = experiment.check(asked.variations)
     guide = read_guide(given, variant, name, fetcher, use_tool)
-    config = guide.config
+    config = replace(guide.config, warnings=tuple(_warnings(guide, load)))
     files = []
     if form != "declarative":
         text = legacy.scenario(config, load, explicit)
@@ -76,9 +77,7 @@ def convert(
         files.append(File(f"config/scenarios/guides/{config.name}.yaml", text, "Scenario"))
     if asked.variations or with_experiment:
         files += _experiments(config.name, asked.variations, load, form)
-    return Conversion(
-        config, tuple(files), guide.variants, treatments if asked.variations else 0, tuple(_warnings(guide, load))
-    )
+    return Conversion(config, tuple(files), guide.variants, treatments if asked.variations else 0, config.warnings)
 
 
 def _experiments(name: str, variations: Sequence[Variation], load: Workload, form: Format) -> list[File]:
@@ -112,7 +111,14 @@ def _differences(config: GuideConfig) -> list[str]:
         values = {one.value for stage in config.stages if stage.command and (one := stage.command.flag(flag))}
         if len(values) > 1:
             found.append(f"the stages differ in {flag}; decode's is the variable, prefill's is written out")
+    for what in ("schedulerName", "annotations"):
+        nodes = [stage.scheduler if what == "schedulerName" else stage.annotations for stage in config.stages]
+        said = dict.fromkeys(json.dumps(node.plain()) if node else "none" for node in nodes)
+        if len(said) > 1:
+            found.append(f"the stages differ in {what} ({' and '.join(said)}); a scenario has one for both")
     for stage in config.stages:
+        if stage.command is not None and stage.command.unread:
+            found.append(f"{stage.role}: its script starts no `vllm serve`; it is copied as it is")
         flag_value = stage.command.flag("--tensor-parallel-size") if stage.command else None
         own = stage.parallelism.get("tensor")
         literal = flag_value is not None and flag_value.value is not None and flag_value.value.isdecimal()

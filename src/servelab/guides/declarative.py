@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from servelab.guides.config import GuideConfig, Image, Role, Stage, image_of
-from servelab.guides.heredoc import comment
+from servelab.guides.config import GuideConfig, Image, Role, Stage, Unmapped, image_of
+from servelab.guides.heredoc import comment, lines_of
 from servelab.guides.legacy import head, unmapped
 from servelab.guides.serve import IMAGE_DEFAULT, start
 from servelab.guides.settings import NOT_IN_GUIDE, Setting, settings
@@ -85,7 +85,8 @@ def scenario(config: GuideConfig, workload: Workload) -> str:
         "workDir": _Leaf(Node(Scalar(f"~/data/{config.name}", style='"')), (f"SOURCE: {NOT_IN_GUIDE}",)),
     }
     lines = ["scenario:", f"  - name: {config.name}", *_lines(body, "    ")]
-    return "\n".join([*head(config), *lines, "", *unmapped(config.unmapped)]).rstrip() + "\n"
+    rest = [Unmapped(f"{one.role}.accelerators", one.value) for one in given if one.field == "stage.accelerators"]
+    return "\n".join([*head(config), *lines, "", *unmapped((*config.unmapped, *rest))]).rstrip() + "\n"
 
 
 def _model(config: GuideConfig) -> Iterator[tuple[str, Node, tuple[str, ...]]]:
@@ -126,9 +127,12 @@ def _stages(config: GuideConfig, given: list[Setting]) -> Iterator[tuple[str, No
         yield f"{role}.enabled", made(enabled), ()
         yield from _command(stage, given, config.spans_nodes)
         for name in ("cpu", "memory"):
-            value = getattr(stage, name)
-            if value is not None:
-                yield f"{role}.resources.limits.{name}", value, ()
+            limit, asked = stage.limits.get(name), getattr(stage, name)
+            if limit is not None:
+                yield f"{role}.resources.limits.{name}", limit, _sources(limit.spans())
+            elif asked is not None:
+                note = "NOTE: the guide sets no limit; this is its request, since llm-d-benchmark's own may be lower"
+                yield f"{role}.resources.limits.{name}", asked, (note,)
         if stage.volumes:
             yield (
                 f"{role}.additionalVolumes",
@@ -137,9 +141,6 @@ def _stages(config: GuideConfig, given: list[Setting]) -> Iterator[tuple[str, No
             )
         if stage.mounts:
             yield f"{role}.additionalVolumeMounts", Node(list(stage.mounts)), _sources(_all_spans(stage.mounts))
-        if stage.network is not None:
-            yield "vllmCommon.networkResource", made("auto"), _sources(stage.network.spans())
-            yield "vllmCommon.networkNr", Node(Scalar(stage.network.text, style='"')), ()
     if any(stage.command for stage in config.stages):
         volume = {"name": "shared-config", "type": "emptyDir", "emptyDir": {}}
         yield "vllmCommon.volumes", made([volume]), (f"SOURCE: {NOT_IN_GUIDE}",)
@@ -208,7 +209,7 @@ def _lines(tree: _Tree, indent: str) -> Iterator[str]:
         if isinstance(value, _Leaf):
             for text in value.comments:
                 yield from (indent + line for line in comment(text))
-            yield from (indent + line if line else "" for line in dump(Node({name: value.value})).splitlines())
+            yield from (indent + line if line else "" for line in lines_of(dump(Node({name: value.value}))))
         elif value:
             yield f"{indent}{name}:"
             yield from _lines(value, indent + "  ")

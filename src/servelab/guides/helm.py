@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from servelab.guides.command import read_command
-from servelab.guides.config import GuideConfig, Role, Sidecar, Stage, Unmapped
-from servelab.guides.containers import elements, named, other_resources, probes, resources
+from servelab.guides.command import read_command, replaced
+from servelab.guides.config import ROLES, GuideConfig, Role, Sidecar, Stage, Unmapped
+from servelab.guides.containers import PROBES, elements, named, other_probes, other_resources, probes, resources
 from servelab.guides.tree import Node
 
 MAPPED = {
@@ -22,7 +22,7 @@ MAPPED_STAGE = (
 MAPPED_PARALLELISM = {"tensor": "tensor", "data": "data", "dataLocal": "data_local", "workers": "workers"}
 MAPPED_CONTAINER = (
     "name", "image", "modelCommand", "command", "args", "env", "resources", "volumeMounts", "extraConfig",
-    "securityContext", "imagePullPolicy", "startupProbe", "readinessProbe", "livenessProbe", "mountModelVolume",
+    "securityContext", "imagePullPolicy", *PROBES,
 )  # fmt: skip
 MAPPED_PROXY = ("enabled", "image", "connector", "debugLevel")
 IN_CONTAINER = ("securityContext", "imagePullPolicy")
@@ -36,7 +36,9 @@ def is_values(node: Node) -> bool:
 def with_values(config: GuideConfig, values: Node) -> GuideConfig:
     """The guide with what the chart's values say."""
     uri = values.get("modelArtifacts", "uri")
-    model = values.get("modelArtifacts", "name") or (uri if uri and uri.text.startswith("hf://") else None)
+    decode, prefill = (_stage(role, values.get(role)) for role in ROLES)
+    served = next((one.model for one in (decode, prefill) if one and one.model), None)
+    model = values.get("modelArtifacts", "name") or (uri if uri and uri.text.startswith("hf://") else served)
     proxy = values.get("routing", "proxy")
     multinode = values.get("multinode")
     unmapped = [Unmapped(path, node) for path, node in _rest(values)]
@@ -49,8 +51,8 @@ def with_values(config: GuideConfig, values: Node) -> GuideConfig:
         accelerator=values.get("accelerator", "type"),
         multinode=multinode,
         service_port=values.get("routing", "servicePort"),
-        decode=_stage("decode", values.get("decode")),
-        prefill=_stage("prefill", values.get("prefill")),
+        decode=decode,
+        prefill=prefill,
         sidecar=Sidecar(
             enabled=proxy.get("enabled") if proxy else None,
             image=proxy.get("image") if proxy else None,
@@ -129,6 +131,8 @@ def _rest_of_stage(role: str, stage: Node) -> Iterator[tuple[str, Node]]:
         if container is chosen:
             yield from _others(path, container, MAPPED_CONTAINER)
             yield from other_resources(container, path)
+            yield from other_probes(container, path)
+            yield from replaced(container, path)
         else:
             yield from container.leaves(path)
 

@@ -29,6 +29,11 @@ def escaped(text: str) -> str:
     return _SPECIAL.sub(r"\\\g<0>", text)
 
 
+def lines_of(text: str) -> list[str]:
+    """The lines of a text as a shell and YAML count them; no other sign of Unicode ends one."""
+    return text.removesuffix("\n").split("\n")
+
+
 def comment(text: str) -> list[str]:
-    """Text as comments, a line each."""
+    """Text as comments, a line each, whatever ends its lines: none of it is ever a command."""
     return [f"# {line}".rstrip() for line in text.splitlines()]

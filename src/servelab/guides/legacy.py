@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from servelab.catalog.guides import PREFIX, scenarios
 from servelab.guides.config import GuideConfig, Role, Stage, Unmapped
-from servelab.guides.heredoc import assigned, comment, escaped, heredoc
+from servelab.guides.heredoc import assigned, comment, escaped, heredoc, lines_of
 from servelab.guides.serve import IMAGE_DEFAULT, Start, start
 from servelab.guides.settings import NOT_IN_GUIDE, Setting, settings
 from servelab.guides.tree import Node, Scalar, dump
@@ -61,7 +61,21 @@ def scenario(config: GuideConfig, workload: Workload, explicit: bool = False) ->
         if stage is not None:
             lines += _start(stage, start(stage, given, config.spans_nodes, Placeholders()))
     lines += _workload(config, workload)
-    return "\n".join([*head(config), *lines, *unmapped(config.unmapped)]).rstrip() + "\n"
+    rest = (*config.unmapped, *(one for setting in given for one in _no_pairs(setting)))
+    return "\n".join([*head(config), *lines, *unmapped(rest)]).rstrip() + "\n"
+
+
+def _is_pair(name: str, value: Node) -> bool:
+    """Whether an annotation can be one of ``name:value,name:value``, as llm-d-benchmark reads them."""
+    return not re.search(r"[,:\s]", name) and not re.search(r"[,\n\r]", value.text)
+
+
+def _no_pairs(setting: Setting) -> Iterator[Unmapped]:
+    if setting.field in ("annotations", "stage.pod_annotations"):
+        path = f"{setting.role}.podAnnotations" if setting.role else "annotations"
+        yield from (
+            Unmapped(f"{path}.{name}", value) for name, value in setting.value.map.items() if not _is_pair(name, value)
+        )
 
 
 def head(config: GuideConfig) -> Iterator[str]:
@@ -75,7 +89,7 @@ def head(config: GuideConfig) -> Iterator[str]:
     if config.kustomizations:
         yield "# Kustomize hierarchy:"
         for depth, file in enumerate(config.kustomizations):
-            yield f"#   {'    ' * depth}{'└── ' if depth else ''}{file}"
+            yield from comment(f"  {'    ' * depth}{'└── ' if depth else ''}{file}")
         yield "#"
     yield "# All parameters not defined here have the default values of setup/env.sh."
     for warning in config.warnings:
@@ -86,8 +100,11 @@ def head(config: GuideConfig) -> Iterator[str]:
 def _setting(one: Setting, texts: Mapping[str, str], explicit: bool, stage: Stage | None = None) -> list[str]:
     variable = PREFIX + one.variable
     lines = _source(one.spans, one.note)
-    if one.value.scalar is None:
+    if scenarios().fields[one.field].file:
         return [*lines, *heredoc(variable, _block(one, stage)), ""]
+    if one.value.scalar is None:
+        pairs = ",".join(f"{name}:{value.text}" for name, value in one.value.map.items() if _is_pair(name, value))
+        return [*lines, f"export {variable}={assigned(pairs)}", ""] if pairs else []
     is_default = scenarios().default(one.variable, texts) == one.text
     if is_default and not explicit:
         return []
@@ -95,7 +112,7 @@ def _setting(one: Setting, texts: Mapping[str, str], explicit: bool, stage: Stag
 
 
 def _source(spans: Sequence[object], note: str) -> list[str]:
-    lines = [f"# SOURCE: {span}" for span in spans]
+    lines = [line for span in spans for line in comment(f"SOURCE: {span}")]
     if not lines:
         return comment(f"SOURCE: {note or NOT_IN_GUIDE}")
     return [*lines, *(comment(f"NOTE: {note}") if note else [])]
@@ -108,7 +125,7 @@ def _block(one: Setting, stage: Stage | None) -> list[str]:
         node = _with_placeholder(node, stage)
     if one.field == "scheduler.custom_plugins":
         node = Node({name: _literal(value) for name, value in node.map.items()})
-    return [escaped(line) for line in dump(node).splitlines()]
+    return [escaped(line) for line in lines_of(dump(node))]
 
 
 def _literal(value: Node) -> Node:
@@ -151,8 +168,8 @@ def _start(stage: Stage, found: Start | None) -> list[str]:
     for parts in found.lines:
         *before, last = [escaped(part) for part in parts]
         for part in before:
-            body += f"{part} \\".splitlines()
-        body += last.splitlines()
+            body += lines_of(f"{part} \\")
+        body += lines_of(last)
     return [*lines, *heredoc(args, body), ""]
 
 
@@ -180,6 +197,6 @@ def unmapped(values: Sequence[Unmapped]) -> Iterator[str]:
     yield "# In the guide, but nothing that a scenario can say:"
     for one in values:
         text = one.node.text if one.node.scalar is not None else json.dumps(one.node.plain(), default=str)
-        shown = json.dumps(text) if "\n" in text or "\r" in text else text
+        shown = json.dumps(text) if len(text.splitlines()) > 1 else text
         where = f"  ({one.node.span})" if one.node.span else ""
-        yield f"#   {one.path}: {shown}{where}"
+        yield from comment(f"  {one.path}: {shown}{where}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from servelab.guides.command import read_command
+from servelab.guides.command import read_command, replaced
 from servelab.guides.config import GuideConfig, Role, Sidecar, Stage, Unmapped
-from servelab.guides.containers import elements, other_resources, probes, resources
+from servelab.guides.containers import elements, other_probes, other_resources, probes, resources
 from servelab.guides.tree import Node, Scalar, scalar_of
 
 LWS = "LeaderWorkerSet"
@@ -20,7 +20,9 @@ TAKEN_CONTAINER = (
     "livenessProbe",
 )  # fmt: skip
 IN_CONTAINER = ("securityContext", "imagePullPolicy", "lifecycle", "workingDir", "envFrom")
-PORTS = ("ports",)
+TEMPLATES = ("spec.template", "spec.leaderWorkerTemplate.workerTemplate")
+TAKEN = tuple(f"{template}.{part}." for template in TEMPLATES for part in ("spec", "metadata.annotations"))
+TAKEN_FIELDS = ("apiVersion", "kind", "metadata.name", "spec.replicas", "spec.leaderWorkerTemplate.size")
 FROM_ENVIRONMENT = {"tensor": "TP_SIZE", "data_local": "DP_SIZE_LOCAL"}
 
 
@@ -44,13 +46,8 @@ def _with_stage(config: GuideConfig, one: Node, kind: str, pod: Node, container:
         warning = f"{kind} {_name(one)} is a second {role} stage; it is left out, since a scenario has one"
         return replace(config, warnings=(*config.warnings, warning))
     config = replace(config, decode=stage) if role == "decode" else replace(config, prefill=stage)
-    command = stage.command
-    if not config.model_id and command is not None:
-        named = command.flag("--model") or command.flag("--served-model-name")
-        name = command.model or (named.value if named else None)
-        if name:
-            span = command.model_span if command.model else named.span if named else None
-            config = replace(config, model=Node(Scalar(name), span), model_id=name)
+    if not config.model_id and (model := stage.model) is not None:
+        config = replace(config, model=model, model_id=model.text)
     if kind == LWS:
         config = replace(config, leader_worker_set=one.get("kind"))
     if role == "decode":
@@ -77,9 +74,12 @@ def _stage(role: Role, one: Node, kind: str, pod: Node, container: Node) -> Stag
         pod_annotations=template,
         container_config={name: found for name in IN_CONTAINER if (found := container.get(name))},
         pod_config={
-            name: value
-            for name, value in pod.map.items()
-            if name not in (*TAKEN_POD, "serviceAccountName") and not value.null
+            **({"initContainers": Node(own)} if (own := _init_containers(pod)) else {}),
+            **{
+                name: value
+                for name, value in pod.map.items()
+                if name not in (*TAKEN_POD, "serviceAccountName") and not value.null
+            },
         },
         probes=probes(container),
         **resources(container),
@@ -121,7 +121,7 @@ def _server(pod: Node) -> Node | None:
 
 def _proxy(pod: Node) -> Node | None:
     everyone = (*elements(pod, "initContainers"), *elements(pod, "containers"))
-    return next((one for one in everyone if "name" in one.map and one.map["name"].text in PROXY), None)
+    return next((one for one in everyone if _is_proxy(one)), None)
 
 
 def _role(one: Node, pod: Node) -> Role:
@@ -131,20 +131,32 @@ def _role(one: Node, pod: Node) -> Role:
 
 
 def _rest(one: Node, pod: Node, container: Node) -> Iterator[tuple[str, Node]]:
+    """Every value that nothing above takes, with its path."""
     for name, value in container.map.items():
         if name not in (*TAKEN_CONTAINER, *IN_CONTAINER):
             yield from value.leaves(f"containers[vllm].{name}")
     yield from other_resources(container, "containers[vllm]")
+    yield from other_probes(container, "containers[vllm]")
+    yield from replaced(container, "containers[vllm]")
     if (account := pod.get("serviceAccountName")) is not None:
         yield "serviceAccountName", account
     for name in ("initContainers", "containers"):
         for index, other in enumerate(elements(pod, name)):
-            is_proxy = "name" in other.map and other.map["name"].text in PROXY
-            if other is not container:
-                fields = {k: v for k, v in other.map.items() if not (is_proxy and k in ("name", "image"))}
-                yield from replace(other, content=fields).leaves(f"{name}[{index}]")
-    if (labels := one.get("metadata", "labels")) is not None:
-        yield from labels.leaves("metadata.labels")
+            if other is container or (name == "initContainers" and not _is_proxy(other)):
+                continue
+            fields = {k: v for k, v in other.map.items() if not (_is_proxy(other) and k in ("name", "image"))}
+            yield from replace(other, content=fields).leaves(f"{name}[{index}]")
+    for path, value in one.leaves():
+        if not path.startswith(TAKEN) and path not in TAKEN_FIELDS:
+            yield path, value
+
+
+def _init_containers(pod: Node) -> list[Node]:
+    return [one for one in elements(pod, "initContainers") if not _is_proxy(one)]
+
+
+def _is_proxy(container: Node) -> bool:
+    return "name" in container.map and container.map["name"].text in PROXY
 
 
 def _name(one: Node) -> str:

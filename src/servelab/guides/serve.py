@@ -61,10 +61,11 @@ def start(stage: Stage, given: list[Setting], multinode: bool, words: Words) -> 
     if command is None:
         return None
     if stage.model_command is not None and stage.model_command.text == IMAGE_DEFAULT:
-        given_words = (
-            one.written if one.value is None else f"{one.written}{one.sign}{one.value}" for one in command.flags
-        )
-        return Start(IMAGE_DEFAULT, (tuple(given_words),))
+        return Start(IMAGE_DEFAULT, (tuple(word for flag in command.flags for word in _plain_words(flag)),))
+    preprocess = f"{words.preprocess(stage.role)};"
+    if command.unread:
+        first, *rest = command.unread.split("\n")
+        return Start(CUSTOM, ((preprocess, first), *((line,) for line in rest)))
     values = {(one.field, one.role): one.text for one in given if one.value.scalar is not None}
     automatic = scenarios().automatic_with_multinode if multinode else ()
     left_out = tuple(one for one in command.flags if one.name in automatic)
@@ -73,13 +74,15 @@ def start(stage: Stage, given: list[Setting], multinode: bool, words: Words) -> 
     if not any(one.name == "--tensor-parallel-size" for one in flags) and ("stage.tensor", stage.role) in values:
         parts.append(f"--tensor-parallel-size {words.field('stage.tensor', stage.role)}")
     if command.postamble:
-        first, *rest = command.postamble.splitlines()
+        first, *rest = command.postamble.split("\n")
         parts.append(first)
     else:
         rest = []
-    preamble = [(line,) for line in command.preamble.splitlines()]
-    preprocess = f"{words.preprocess(stage.role)};"
-    head = [(preprocess, *preamble[0]), *preamble[1:], tuple(parts)] if preamble else [(preprocess, *parts)]
+    *before, own = command.preamble.split("\n")
+    parts[0] = f"{own.strip()} {parts[0]}".lstrip()
+    head = (
+        [(preprocess, before[0]), *((line,) for line in before[1:]), tuple(parts)] if before else [(preprocess, *parts)]
+    )
     return Start(CUSTOM, (*head, *((line,) for line in rest)), left_out, tuple(_notes(stage)))
 
 
@@ -118,13 +121,23 @@ def _flag(flag: Flag, stage: Stage, values: Mapping[tuple[str, Role | None], str
     return f"{flag.written}{flag.sign}{_one_line(flag)}"
 
 
+def _plain_words(flag: Flag) -> list[str]:
+    if flag.value is None:
+        return [flag.written]
+    return [flag.written, flag.value] if flag.sign == " " else [f"{flag.written}{flag.sign}{flag.value}"]
+
+
 def _same(value: str, own: str, stage: Stage) -> bool:
     """Whether a flag's value is that of the variable, maybe through the environment (``$TP_SIZE``)."""
     if value == own:
         return True
     name = value.strip("${}()")
-    found = stage.environment(name) if value.startswith("$") else None
-    return found is not None and found.text == own
+    if not value.startswith("$"):
+        return False
+    found = stage.environment(name)
+    if found is None:  # the chart sets it from the parallelism
+        return name == "TP_SIZE" and "tensor" in stage.parallelism
+    return found.text == own
 
 
 def _one_line(flag: Flag) -> str:

@@ -133,7 +133,8 @@ def _sidecar(config: GuideConfig) -> Iterator[Setting]:
 
 def _accelerator(config: GuideConfig) -> Iterator[Setting]:
     if (kind := config.accelerator) is not None:
-        resource = scenarios().accelerators.get(kind.text, kind.text)
+        asked = next((one.accelerator_resource for one in config.stages if one.accelerators is not None), kind.text)
+        resource = scenarios().accelerators.get(kind.text, asked)
         yield Setting("accelerator", made(resource, kind.span), _spans(kind), note=f"accelerator.type is {kind.text}")
         return
     for stage in config.stages:
@@ -169,7 +170,7 @@ def _common(config: GuideConfig) -> Iterator[Setting]:
                 break
     for stage in config.stages:
         if stage.annotations is not None and stage.annotations.map:
-            yield Setting("annotations", _pairs(stage.annotations), stage.annotations.spans())
+            yield Setting("annotations", stage.annotations, stage.annotations.spans())
             break
 
 
@@ -178,7 +179,8 @@ def _stage_settings(stage: Stage | None) -> Iterator[Setting]:
         return
     role = stage.role
     if stage.create is not None and not stage.create.true:
-        yield Setting("stage.replicas", made(0), _spans(stage.create), role, f"create is {stage.create.text}")
+        asked = f", whatever replicas ({stage.replicas.text}) says" if stage.replicas is not None else ""
+        yield Setting("stage.replicas", made(0), _spans(stage.create), role, f"create is {stage.create.text}{asked}")
     else:
         yield from _plain("stage.replicas", stage.replicas, role)
     for name in ("tensor", "data", "data_local", "workers"):
@@ -197,7 +199,7 @@ def _stage_settings(stage: Stage | None) -> Iterator[Setting]:
     if utilization is not None and utilization.value:
         yield from _plain("stage.memory_utilization", Node(scalar_of(utilization.value), utilization.span), role)
     if stage.pod_annotations is not None and stage.pod_annotations.map:
-        yield Setting("stage.pod_annotations", _pairs(stage.pod_annotations), stage.pod_annotations.spans(), role)
+        yield Setting("stage.pod_annotations", stage.pod_annotations, stage.pod_annotations.spans(), role)
     yield from _probes(stage)
     yield from _files(stage)
 
@@ -244,11 +246,6 @@ def _files(stage: Stage) -> Iterator[Setting]:
 
 def _file(field: str, node: Node, role: Role) -> Setting:
     return Setting(field, node, node.spans(), role)
-
-
-def _pairs(annotations: Node) -> Node:
-    """Annotations as llm-d-benchmark reads them: ``name:value``, with commas between."""
-    return Node(Scalar(",".join(f"{name}:{value.text}" for name, value in annotations.map.items())), annotations.span)
 
 
 def _spans(node: Node | None) -> tuple[Span, ...]:

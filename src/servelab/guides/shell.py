@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 _CLOSING = {"(": ")", "{": "}"}
-_ENDS = ";|&\n"
+_ENDS = ";|&()\n"
+_HEREDOC = re.compile(r"(?<!<)<<(?!<)-?(?P<end>.*)$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,9 @@ class Simple:
 
 
 def commands(script: str) -> Iterator[Simple]:
-    """The commands of a script, one after another; comments are none."""
+    """The commands of a script, one after another; comments and the lines of heredocs are none."""
     words: list[Word] = []
+    ends: list[str] = []
     at = 0
     while at < len(script):
         letter = script[at]
@@ -52,8 +55,15 @@ def commands(script: str) -> Iterator[Simple]:
                 yield Simple(tuple(words), words[0].start, words[-1].end)
                 words = []
             at += 1
+            if letter == "\n" and ends:
+                at = _after_heredocs(script, at, ends)
+                ends = []
         else:
             end = _end_of_word(script, at)
+            if ends and not ends[-1]:
+                ends[-1] = unquoted(script[at:end])
+            elif not script.startswith("$((", at) and (heredoc := _HEREDOC.search(script[at:end])):
+                ends.append(unquoted(heredoc["end"]))
             line = script.count("\n", 0, at)
             words.append(Word(script[at:end], line, line + script.count("\n", at, end), at, end))
             at = end
@@ -83,6 +93,16 @@ def unquoted(raw: str) -> str:
             result += letter
         at += 1
     return result
+
+
+def _after_heredocs(script: str, at: int, ends: list[str]) -> int:
+    """Where what follows the heredocs begins whose first line is at ``at``."""
+    for end in ends:
+        while at < len(script):
+            line, at = script[at : _end_of_line(script, at)], _end_of_line(script, at) + 1
+            if line.lstrip("\t") == end:
+                break
+    return at
 
 
 def _end_of_line(script: str, at: int) -> int:

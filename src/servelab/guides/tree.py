@@ -179,7 +179,8 @@ def together(spans: Sequence[Span]) -> tuple[Span, ...]:
 
 def dump(node: Node) -> str:
     """YAML with every scalar's text and quotes as they were written."""
-    return yaml.serialize(_yaml(node), Dumper=_Dumper, width=1 << 20, allow_unicode=True)
+    text: str = yaml.serialize(_yaml(node), Dumper=_Dumper, width=1 << 20, allow_unicode=True)
+    return text.removesuffix("...\n") if text.endswith("\n...\n") else text  # the end of a document, which it is not
 
 
 class _Dumper(yaml.SafeDumper):
