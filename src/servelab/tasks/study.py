@@ -107,14 +107,11 @@ def _platform(task: Task) -> dict[str, Any]:
     base, runtime = task.clusterbasemodel_config or {}, task.clusterservingruntime_config or {}
     options: dict[str, Any] = {"namespace": task.model.namespace}
     if "/" not in task.model.id_or_path:
-        options["model"] = {"name": task.model.id_or_path, **_preset(base)}
+        options["model"] = {"name": task.model.id_or_path} | ({"preset": base["preset"]} if "preset" in base else {})
     if task.base_runtime not in _ENGINES:
-        options["runtime"] = {"name": task.base_runtime, **_preset(runtime)}
+        # Its presets of runtimes were by engine and size of model; ours are by engine.
+        options["runtime"] = {"name": task.base_runtime} | ({"preset": engine_of(task)[0]} if runtime else {})
     return {"name": "ome", "options": options}
-
-
-def _preset(config: dict[str, Any]) -> dict[str, Any]:
-    return {"preset": config["preset"]} if config.get("preset") else {}
 
 
 def _extra(task: Task) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from servelab.spec.deployment import Launch, Mark
 from servelab.spec.errors import DeployError, MachineError
 from servelab.spec.model import EngineConfig, Model, Resources
 from tests.platforms.docker.engine import PYTHON
-from tests.platforms.docker.engines import Engine
+from tests.platforms.docker.engines import Engine, played
 
 SERVE = (
     "import http.server as h, sys, time\n"
@@ -109,6 +109,28 @@ async def test_an_image_that_does_not_exist(docker, tmp_path):
     with pytest.raises(DiagnosedError) as caught:
         await platform_on(docker, pull="never").start(wrong, mark(), tmp_path / "engine.log", {})
     assert "pull is never" in caught.value.failure.message
+
+
+async def test_a_pull_that_stalls_may_be_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("servelab.platforms.docker.image.SILENCE", 0.5)
+    with played() as docker:
+        platform = platform_on(docker)
+        stalled = launch(platform, image="slow.example.org/x:1")
+        with pytest.raises(DiagnosedError, match="broke off") as caught:
+            await platform.start(stalled, mark(), tmp_path / "engine.log", {})
+    assert caught.value.failure.transient
+
+
+async def test_a_pull_tells_how_far_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("servelab.platforms.docker.image.TELL_EVERY", 0.0)
+    told: list[str] = []
+    with played(images=()) as docker:
+        platform = platform_on(docker)
+        running = await platform.start(launch(platform), mark(), tmp_path / "engine.log", {}, told.append)
+        await running.stop(1)
+    assert told[0] == f"pulling {PYTHON}"
+    assert f"pulling {PYTHON}: 3.00 of 5.00 GB" in told
+    assert told[-1] == "starting its container"
 
 
 async def test_a_program_that_is_not_in_the_image(docker, tmp_path):

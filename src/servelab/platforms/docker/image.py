@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SILENCE = 300.0  # seconds without a word, after which a pull has failed
 TELL_EVERY = 5.0  # seconds
 ABSENT = 404
+_STALLED = "the pull broke off, or nothing came for minutes"
 _REFUSED = ("not found", "manifest unknown", "denied", "unauthorized", "does not exist", "invalid reference")
 
 
@@ -50,7 +51,10 @@ async def have_image(docker: Docker, image: str, options: DockerOptions, tell: T
             raise meaning(error, f"pull {image}") from error
         raise _failed(image, error.message, any(word in error.message.lower() for word in _REFUSED)) from error
     except (TimeoutError, aiohttp.ClientError) as error:
-        raise _failed(image, str(error) or f"nothing came for {SILENCE:.0f} s", refused=False) from error
+        raise _failed(image, str(error) or _STALLED, refused=False) from error
+    # A stream that breaks off ends like one that is complete.
+    if not await _is_here(docker, image):
+        raise _failed(image, _STALLED, refused=False)
 
 
 async def _is_here(docker: Docker, image: str) -> bool:
