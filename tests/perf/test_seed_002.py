@@ -202,3 +202,8 @@ def test_missing_numbers_are_asked_for():
     words = ("--itl-sync", 7, "--itl-throughput", 8, "--ttft-sync", 15)
     assert "the prefill needs all of" in servelab("estimate", "--two-point", *words, code=2).stderr
     assert "cannot read" in servelab("estimate", "--from-reports", "no.json", "no.json", code=2).stderr
+
+
+@pytest.mark.parametrize("option", ["--max-concurrency", "--max-seconds", "--prompt-tokens", "--output-tokens"])
+def test_options_that_tell_nothing_are_refused(option):
+    assert f"{option} is 0; it has to be at least" in servelab("estimate", option, 0, code=2).stderr

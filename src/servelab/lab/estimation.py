@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from servelab.lab.paths import measurement_directory, trial_directory
 from servelab.perf.estimate import estimate
 from servelab.perf.parameters import Origin, Parameters
 from servelab.perf.sample import Sample, samples
+from servelab.spec.budget import Budget, Timeouts
 from servelab.spec.errors import DocumentError, NotFoundError
 from servelab.spec.model import EngineConfig, Model
 from servelab.spec.report import Report
@@ -20,6 +21,7 @@ from servelab.spec.trial import StudyRecord, Trial
 from servelab.spec.workload import Estimation, Load, Tokens, Workload
 from servelab.store.store import Store
 
+READY = 20.0  # seconds for a server that runs already to answer
 MEASUREMENTS = 12  # that the time is split among
 
 
@@ -46,7 +48,12 @@ class EstimateRequest:
 
 
 def estimation_load(high: int, seconds: float) -> Load:
-    """The load of an estimation."""
+    """The load of an estimation.
+
+    Raises:
+        DocumentError: it is too small to tell anything.
+    """
+    _at_least({"max-concurrency": (high, 2), "max-seconds": (seconds, MEASUREMENTS)})
     return Load(estimate=Estimation(high=high, total=seconds), seconds=seconds / MEASUREMENTS)
 
 
@@ -56,6 +63,7 @@ def estimation_study(request: EstimateRequest) -> Study:
     Raises:
         DocumentError: a value makes no sense.
     """
+    _at_least({"prompt-tokens": (request.prompt_tokens, 1), "output-tokens": (request.output_tokens, 2)})
     try:
         return Study(
             name="estimate",
@@ -71,9 +79,21 @@ def estimation_study(request: EstimateRequest) -> Study:
                 output=Tokens.model_validate({"distribution": "fixed", "mean": request.output_tokens}),
             ),
             load=estimation_load(request.max_concurrency, request.max_seconds),
+            budget=Budget(retries=1, timeouts=Timeouts(ready=READY)),
         )
     except ValueError as error:
         raise DocumentError((str(error),)) from None
+
+
+def _at_least(given: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse options that are below what makes sense."""
+    faults = [
+        f"--{name} is {value:g}; it has to be at least {least:g}"
+        for name, (value, least) in given.items()
+        if value < least
+    ]
+    if faults:
+        raise DocumentError(tuple(faults))
 
 
 def study_samples(store: Store, record: StudyRecord, number: int | None = None) -> tuple[list[Sample], Trial]:
