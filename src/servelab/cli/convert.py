@@ -104,9 +104,9 @@ def _print_json(made: Conversion) -> None:
 def _warn(made: Conversion) -> None:
     for warning in made.warnings:
         notes.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
-    others = [one for one in made.variants if one not in (made.config.variant or "default")]
+    others = [one for one in made.variants if one != made.variant]
     if others:
-        notes.print(f"This is the variant {made.config.variant or 'default'}; others: {escape(', '.join(others))}")
+        notes.print(f"This is the variant {escape(made.variant or 'default')}; others: {escape(', '.join(others))}")
 
 
 def _agreed() -> bool:

@@ -36,6 +36,7 @@ class Conversion:
     config: GuideConfig
     files: tuple[File, ...]
     variants: tuple[str, ...]
+    variant: str
     treatments: int
     """Of the experiment; 0 where nothing varies."""
     warnings: tuple[str, ...]
@@ -77,7 +78,8 @@ def convert(
         files.append(File(f"config/scenarios/guides/{config.name}.yaml", text, "Scenario"))
     if asked.variations or with_experiment:
         files += _experiments(config.name, asked.variations, load, form)
-    return Conversion(config, tuple(files), guide.variants, treatments if asked.variations else 0, config.warnings)
+    count = treatments if asked.variations else 0
+    return Conversion(config, tuple(files), guide.variants, guide.variant, count, config.warnings)
 
 
 def _experiments(name: str, variations: Sequence[Variation], load: Workload, form: Format) -> list[File]:

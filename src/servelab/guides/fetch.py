@@ -50,12 +50,12 @@ class Fetcher:
     def _follow(self, url: str) -> bytes | None:
         at = url
         for _ in range(MOST_REDIRECTS + 1):
-            parts = urlsplit(at)
+            parts = _split(at)
             if parts.scheme != "https" or not parts.hostname or parts.username:
                 raise GuideError(f"{at}: only plain https addresses are fetched", "Give an https address or a path.")
             try:
                 status, location, body = self._ask(parts)
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, http.client.HTTPException, ValueError) as error:
                 raise GuideError(f"{at}: cannot be fetched: {error}", "Check the address and the network.") from None
             if status in _REDIRECTS and location:
                 at = urljoin(at, location)
@@ -100,10 +100,12 @@ class Fetcher:
         Raises:
             GuideError: it is one.
         """
+        name = host.rstrip(".").lower()
         try:
-            allowed = self.allowed(host)
-        except ValueError:
-            allowed = host != "localhost"
+            address = name if ":" in name else socket.inet_ntoa(socket.inet_aton(name))  # 127.1 too, and 0x7f000001
+            allowed = self.allowed(address)
+        except (OSError, ValueError):
+            allowed = name.rpartition(".")[2] != "localhost"
         if not allowed:
             raise GuideError(f"{host} is an address of a private network", "Copy the guide here, and give its path.")
 
@@ -117,6 +119,15 @@ class Fetcher:
         if not all(self.allowed(address.partition("%")[0]) for address in found):
             raise GuideError(f"{host} is an address of a private network", "Copy the guide here, and give its path.")
         return found[0]
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise GuideError(f"{url}: is no address: {error}", "Check the address.") from None
+    return parts
 
 
 class _Pinned(http.client.HTTPSConnection):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,26 +10,29 @@ from pathlib import Path
 from servelab.guides import helm, inferencepool
 from servelab.guides.config import GuideConfig
 from servelab.guides.fetch import Fetcher
-from servelab.guides.helmfile import DEFAULT, Helmfile, read_helmfile
+from servelab.guides.helmfile import DEFAULT, NAMES, Helmfile, read_helmfile, rendered_values
 from servelab.guides.kustomize import tool
 from servelab.guides.kustomize.build import FILES, Build, kustomization_file
 from servelab.guides.manifests import WORKLOADS, with_manifests
+from servelab.guides.names import guide_name, slug, variant_of, variant_of_folder
 from servelab.guides.parse import GuideError, parse
 from servelab.guides.place import GUIDES, Place, joined, place_of, read_document, read_text
 from servelab.guides.tree import Node
 
 POOL_VALUES = ("inferencepool/values.yaml", "inferencepool.values.yaml", "inferencepool-values.yaml")
-_VARIANT = re.compile(r"values[-_.](?P<after>.+)|(?P<before>.+)[-_.]values")
-_GENERIC = ("base", "vllm", "modelserver", "manifests", "default", "standard")
+YAML = (".yaml", ".yml", ".yaml.gotmpl", ".yml.gotmpl")
+MOST_DIRECTORIES = 2_000  # that are looked into for kustomizations
 MOST_DEEP = 6  # levels below a guide's directory in which kustomizations are looked for
 
 
 @dataclass(frozen=True)
 class Guide:
-    """What was read, and the other variants that there are."""
+    """What was read, and the variants that there are."""
 
     config: GuideConfig
-    variants: tuple[str, ...]
+    variants: tuple[str, ...] = ()
+    variant: str = ""
+    """The one of them that it is."""
 
 
 def read_guide(
@@ -47,28 +49,20 @@ def read_guide(
     return replace(guide, config=replace(config, name=slug(name or config.name)))
 
 
-def slug(text: str) -> str:
-    """A name for files: small letters, digits and hyphens.
-
-    Raises:
-        GuideError: nothing is left of it.
-    """
-    found = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:100]
-    if not found:
-        raise GuideError(f"{text!r} makes no name for files", "Give one with --name.")
-    return found
-
-
 def _read(place: Place, path: str, variant: str, use_tool: bool) -> Guide:
-    if posixpath.basename(path) in FILES:
+    if posixpath.basename(path) in (*FILES, *NAMES):
         path = posixpath.dirname(path)
-    text = read_text(place, path) if path.endswith((".yaml", ".yml")) else None
+    text = read_text(place, path) if path.endswith(YAML) else None
+    if text is not None and path.endswith(".gotmpl"):
+        values, warnings = rendered_values(text, place.shown(path), variant or DEFAULT, Node({}))
+        guide = _of_file(place, path, variant, [values])
+        return replace(guide, config=replace(guide.config, warnings=(*warnings, *guide.config.warnings)))
     if text is not None:
         return _of_file(place, path, variant, parse(text, place.shown(path)))
-    if path.endswith((".yaml", ".yml")) and not place.names(path):
+    if path.endswith(YAML) and not place.names(path):
         raise GuideError(f"{place.title}: there is no such file", "Check the address.")
     if kustomization_file(place, path) is not None:
-        return Guide(_of_kustomization(place, path, use_tool), ())
+        return Guide(_of_kustomization(place, path, use_tool))
     helmfile = read_helmfile(place, path)
     if helmfile is not None and helmfile.release("modelservice"):
         return _of_helmfile(place, path, _environment(helmfile, variant), helmfile)
@@ -79,7 +73,7 @@ def _of_file(place: Place, path: str, variant: str, documents: list[Node]) -> Gu
     folder = posixpath.dirname(path)
     if any("kind" in one.map for one in documents):
         config = GuideConfig(posixpath.basename(path).rpartition(".")[0], "", "", files=(place.shown(path),))
-        return Guide(with_manifests(config, documents), ())
+        return Guide(with_manifests(config, documents))
     values = next((one for one in documents if helm.is_values(one)), None)
     if values is None:
         raise GuideError(
@@ -96,16 +90,9 @@ def _of_file(place: Place, path: str, variant: str, documents: list[Node]) -> Gu
             release = found.release("modelservice") if found else None
             if found is not None and release is not None and path in release.files:
                 return _of_helmfile(place, parent, environment, helmfile)
-    config = GuideConfig(_name(place, path), "", own, files=(place.shown(path),))
+    config = GuideConfig(guide_name(path), "", own, files=(place.shown(path),))
     config = helm.with_values(config, values)
-    return Guide(_with_pool(place, folder, config), ())
-
-
-def variant_of(path: str) -> str:
-    """The variant that a values file's name tells: ``values_amd.yaml`` is ``amd``; empty for ``values.yaml``."""
-    stem = posixpath.basename(path).removesuffix(".gotmpl").rpartition(".")[0]
-    found = _VARIANT.fullmatch(stem)
-    return (found["after"] or found["before"]) if found else ""
+    return Guide(_with_pool(place, folder, config))
 
 
 def _environment(helmfile: Helmfile, variant: str) -> str:
@@ -150,7 +137,7 @@ def _of_helmfile(place: Place, folder: str, environment: str, base: Helmfile) ->
         config = inferencepool.with_gateway(config, infra.values)
     files = [one for release in (pool, model) if release for one in release.files]
     config = replace(config, files=tuple(place.shown(one) for one in files))
-    return Guide(config, helmfile.environments)
+    return Guide(config, helmfile.environments, environment)
 
 
 def _of_kustomization(place: Place, folder: str, use_tool: bool) -> GuideConfig:
@@ -166,9 +153,7 @@ def _of_kustomization(place: Place, folder: str, use_tool: bool) -> GuideConfig:
         else:
             objects, differences = tool.grafted(theirs, objects)
             warnings += [f"taken from kustomize itself, whose result differs here: {one}" for one in differences]
-    name = _name(place, folder)
-    last = posixpath.basename(folder)
-    variant = "" if last in _GENERIC or last == name else last
+    name, variant = guide_name(folder), variant_of_folder(folder)
     config = GuideConfig(
         f"{name}-{variant}" if variant else name, "", variant,
         files=tuple(dict.fromkeys(build.files)), kustomizations=tuple(build.files), warnings=tuple(warnings),
@@ -186,7 +171,7 @@ def _of_directory(place: Place, path: str, variant: str, use_tool: bool) -> Guid
         if wanted not in values:
             raise _choose(place, path, tuple(values), variant)
         guide = _of_file(place, values[wanted], wanted, [one for one in [read_document(place, values[wanted])] if one])
-        return replace(guide, variants=tuple(values))
+        return replace(guide, variants=tuple(values), variant=wanted)
     found = {posixpath.relpath(one, path): one for one in _kustomizations(place, path)}
     if not found:
         raise GuideError(
@@ -198,7 +183,7 @@ def _of_directory(place: Place, path: str, variant: str, use_tool: bool) -> Guid
     ]
     if len(chosen) != 1:
         raise _choose(place, path, tuple(found), variant)
-    return Guide(_of_kustomization(place, found[chosen[0]], use_tool), tuple(found))
+    return Guide(_of_kustomization(place, found[chosen[0]], use_tool), tuple(found), chosen[0])
 
 
 def _choose(place: Place, path: str, variants: tuple[str, ...], asked: str) -> GuideError:
@@ -217,20 +202,27 @@ def _values_files(place: Place, path: str) -> Iterator[str]:
             yield inner
 
 
-def _kustomizations(place: Place, path: str, depth: int = 0) -> Iterator[str]:
-    """Kustomizations below a directory that run something, components left out."""
-    if depth > MOST_DEEP:
-        return
-    for name in place.names(path) or ():
-        inner = joined(path, name)
-        if "." in name:
-            continue
-        file = kustomization_file(place, inner)
+def _kustomizations(place: Place, path: str) -> Iterator[str]:
+    """Kustomizations below a directory that run something, components left out.
+
+    Raises:
+        GuideError: there are more directories than a guide has.
+    """
+    depths = {path: 0}
+    waiting = [path]
+    while waiting:
+        folder = waiting.pop()
+        file = kustomization_file(place, folder) if folder != path else None
         node = read_document(place, file) if file else None
         is_component = node is not None and "kind" in node.map and node.map["kind"].text == "Component"
-        if node is not None and not is_component and _runs_something(place, inner):
-            yield inner
-        yield from _kustomizations(place, inner, depth + 1)
+        if node is not None and not is_component and _runs_something(place, folder):
+            yield folder
+        if len(depths) > MOST_DIRECTORIES:
+            raise GuideError(f"{place.shown(path)}: this has too many directories for a guide", "Give guides/NAME.")
+        if depths[folder] <= MOST_DEEP:
+            inner = [joined(folder, name) for name in place.names(folder) or () if "." not in name]
+            waiting += reversed(inner)
+            depths |= dict.fromkeys(inner, depths[folder] + 1)
 
 
 def _runs_something(place: Place, folder: str) -> bool:
@@ -257,18 +249,3 @@ def _with_pool(place: Place, folder: str, config: GuideConfig) -> GuideConfig:
             break
         at = up
     return config
-
-
-def _name(place: Place, path: str) -> str:
-    """The guide's name: the directory below ``guides``, or else that of the file or of its directory."""
-    parts = [part for part in path.split("/") if part]
-    if GUIDES in parts[:-1]:
-        return parts[len(parts) - 1 - parts[::-1].index(GUIDES) + 1]
-    last = parts[-1]
-    if last.endswith((".yaml", ".yml")):
-        stem = last.rpartition(".")[0]
-        if stem != "values" and not variant_of(path):
-            return stem
-        if len(parts) > 1:
-            return parts[-2]
-    return last

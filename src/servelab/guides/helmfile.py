@@ -105,9 +105,19 @@ def _values(place: Place, folder: str, entry: Node, environment: Node, into: Hel
         return Node({})
     if not entry.text.endswith(".gotmpl"):
         return parse_one(text, place.shown(path))
-    rendered = Template(into.environment).render(text)
-    into.warnings += _unresolved(place.shown(path), rendered)
-    return _filled(parse_one(rendered.text, place.shown(path)), environment, rendered.values)
+    values, warnings = rendered_values(text, place.shown(path), into.environment, environment)
+    into.warnings += warnings
+    return values
+
+
+def rendered_values(text: str, file: str, environment: str, given: Node) -> tuple[Node, list[str]]:
+    """The values that a template makes in an environment with its ``given`` values, and what could not be resolved.
+
+    Raises:
+        GuideError: it makes no YAML.
+    """
+    rendered = Template(environment).render(text)
+    return _filled(parse_one(rendered.text, file), given, rendered.values), _unresolved(file, rendered)
 
 
 def _filled(node: Node, values: Node, paths: list[str]) -> Node:

@@ -17,9 +17,12 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class GuideError(ServelabError):
-    """A guide that cannot be converted; the message names the file and the line."""
+    """A guide that cannot be converted; the message names the file and the line, and is one line itself."""
 
     exit_code = 2
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(" ".join(message.splitlines()), remedy)
 
 
 def decoded(data: bytes, file: str) -> str:
@@ -29,7 +32,7 @@ def decoded(data: bytes, file: str) -> str:
         GuideError: it is too large, or no UTF-8.
     """
     if len(data) > MOST_BYTES:
-        raise GuideError(f"{file}: {len(data):,} bytes are more than a guide's file has", "Give the guide's own files.")
+        raise GuideError(f"{file}: larger than {MOST_BYTES:,} bytes", "Give the guide's own files.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -6,16 +6,18 @@ import json
 import os
 import posixpath
 import re
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from servelab.guides.fetch import Fetcher
-from servelab.guides.parse import GuideError, decoded, parse, parse_one
+from servelab.guides.parse import MOST_BYTES, GuideError, decoded, parse, parse_one
 from servelab.guides.tree import Node
 
 GUIDES = "guides"
 _GITHUB = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+)/(tree|blob)/([\w.-]+)/(.*)")
+_RAW_GITHUB = re.compile(r"https://raw\.githubusercontent\.com/([\w.-]+)/([\w.-]+)/(?:refs/heads/)?([\w.-]+)/(.*)")
 _RAW = "https://raw.githubusercontent.com"
 _API = "https://api.github.com/repos"
 
@@ -47,24 +49,46 @@ class Place(Protocol):
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory of this machine and all around it; paths are whole ones."""
+    """A directory of this machine; paths are whole ones."""
 
     title: str
     top: str
     """What shown paths are relative to."""
+    within: tuple[str, ...]
+    """What may be read: a guide from elsewhere must not bring other files of this machine into a scenario."""
 
     def read(self, path: str) -> bytes | None:
         """See Place."""
         try:
-            return Path(path).read_bytes()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            kind = Path(path).stat().st_mode
+            if stat.S_ISDIR(kind):
+                return None
+            self._check(path)
+            if not stat.S_ISREG(kind):
+                raise GuideError(f"{path}: this is no plain file", "Give a YAML file, or a directory.")
+            with Path(path).open("rb") as file:
+                return file.read(MOST_BYTES + 1)
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except OSError as error:
-            raise GuideError(f"{path}: cannot be read: {error.strerror}", "Make it readable.") from None
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise GuideError(f"{path}: cannot be read: {reason}", "Make it readable.") from None
+
+    def _check(self, path: str) -> None:
+        real = os.path.realpath(path)
+        if not any(Path(real).is_relative_to(one) for one in self.within):
+            raise GuideError(
+                f"{path}: lies outside of {self.within[0]}, and is not read",
+                "Mend the guide, or give it within the directory that holds all of it.",
+            )
 
     def names(self, path: str) -> list[str] | None:
         """See Place."""
-        return sorted(one.name for one in Path(path).iterdir()) if Path(path).is_dir() else []
+        try:
+            self._check(path)
+            return sorted(one.name for one in Path(path).iterdir()) if Path(path).is_dir() else []
+        except (OSError, ValueError, GuideError):
+            return None
 
     def local(self, path: str) -> Path | None:
         """See Place."""
@@ -141,6 +165,9 @@ def place_of(given: str, fetcher: Fetcher | None = None) -> tuple[Place, str]:
     if github := _GITHUB.fullmatch(given.split("?", 1)[0].split("#", 1)[0].rstrip("/")):
         owner, repository, _, ref, path = github.groups()
         return GitHub(given, owner, repository, ref, fetcher), joined("", path)
+    if raw := _RAW_GITHUB.fullmatch(given):
+        owner, repository, ref, path = raw.groups()
+        return GitHub(given, owner, repository, ref, fetcher), joined("", path)
     if "://" in given:
         if not given.startswith("https://") or not given.endswith((".yaml", ".yml")):
             raise GuideError(
@@ -149,9 +176,23 @@ def place_of(given: str, fetcher: Fetcher | None = None) -> tuple[Place, str]:
             )
         return OneFile(given, fetcher), posixpath.basename(given)
     path = Path(os.path.abspath(os.path.expanduser(given)))  # noqa: PTH100, PTH111 - a link stays what it is called
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - which asks no questions of odd paths
         raise GuideError(f"{given}: there is no such file or directory", "Give a guide's directory or values file.")
-    return Directory(given, str(_top(path))), str(path)
+    real = path.resolve()
+    return Directory(given, str(_top(path)), (str(_whole(path).resolve()), str(_whole(real)))), str(path)
+
+
+def _whole(path: Path) -> Path:
+    """What a guide may refer to: the directory that holds ``guides``, its repository, or two levels above it."""
+    folder = path if path.is_dir() else path.parent
+    if (top := _top(path)) != folder:
+        return top
+    above = [folder, *folder.parents[:2]]
+    private = {Path.home(), *Path.home().parents}
+    return next(
+        (one for one in (folder, *folder.parents) if (one / ".git").exists()),
+        next((one for one in reversed(above) if one not in private), folder),
+    )
 
 
 def _top(path: Path) -> Path:

@@ -16,9 +16,11 @@ from servelab.guides.place import Place, joined, read_document, read_documents
 from servelab.guides.tree import Node
 
 FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_REMOTE = re.compile(r"(gh|git|[\w.-]+@[\w.-]+):|(github|gitlab|bitbucket)\.(com|org)/|[\w.-]+\.\w+:")
 MOST_NESTED = 20  # kustomizations below one another; a circle ends here
 IGNORED = (
-    "crds", "generators", "helmChartInflationGenerator", "helmCharts", "openapi", "replacements", "secretGenerator",
+    "configurations", "crds", "generators", "helmChartInflationGenerator", "helmCharts", "openapi", "replacements",
+    "secretGenerator",
     "transformers", "validators", "vars",
 )  # fmt: skip
 """Fields that are not applied, and warned about."""
@@ -93,7 +95,7 @@ class Build:
         return transform.with_images(resources, _items(node, "images"))
 
     def _resource(self, folder: str, one: Node, depth: int) -> list[Resource]:
-        if "://" in one.text or one.text.startswith(("github.com/", "git@")) or "?ref=" in one.text:
+        if _lies_elsewhere(one.text):
             self.remote = True
             self.warnings.append(f"{_place(one)}: {one.text} lies elsewhere and was not fetched")
             return []
@@ -125,6 +127,12 @@ class Build:
         for name in IGNORED:
             if name in node.map and not node.map[name].null:
                 self.warnings.append(f"{_place(node.map[name])}: `{name}` of a kustomization is not applied")
+                self.remote = self.remote or any(_lies_elsewhere(one.text) for _, one in node.map[name].leaves())
+
+
+def _lies_elsewhere(text: str) -> bool:
+    """Whether kustomize would fetch it, which is not for a guide to decide."""
+    return "://" in text or "?ref=" in text or _REMOTE.match(text) is not None
 
 
 def kustomization_file(place: Place, folder: str) -> str | None:
