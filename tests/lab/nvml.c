@@ -1,6 +1,6 @@
 /* A played NVML: the entry points that servelab calls, with the signatures of NVIDIA's nvml.h, over devices that do not
  * exist. Their number and what is used of them stand in the file that NVML_PLAYED names, a line of bytes for each, and
- * are read anew at each call. Devices 2k and 2k+1 are linked by NVLink, four share a socket. */
+ * are read anew at each call; one of which all is used up and more is lost. Devices 2k and 2k+1 are linked by NVLink, four share a socket. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +33,9 @@ int nvmlDeviceGetCount_v2(unsigned int *count) {
 }
 
 int nvmlDeviceGetHandleByIndex_v2(unsigned int index, device_t **device) {
+    unsigned long long bytes[16];
+    used(bytes);
+    if (bytes[index] > TOTAL) return 15; /* NVML_ERROR_GPU_IS_LOST */
     devices[index].index = index;
     *device = &devices[index];
     return 0;

@@ -74,6 +74,13 @@ def test_doctor_says_what_is_free_on_the_seeds_box(box, home):
     assert found["text"].startswith("6 of 8 free: 0: NVIDIA H20, 103 GB, 91.2 GB of it in use; 1: NVIDIA H20, 103 GB;")
 
 
+def test_a_device_that_is_lost_is_left_out_and_the_others_keep_their_index(box, home):
+    box.use([4_000_000, 10**15, 4_000_000])
+    found = json.loads(servelab("doctor", "--json", check=False).stdout)
+    (told,) = [one["text"] for one in found if one["check"] == "accelerators"]
+    assert told == "2 of 2 free: 0: NVIDIA H20, 103 GB; 2: NVIDIA H20, 103 GB"
+
+
 def test_rocm_smi_is_read(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", rocm_smi(tmp_path))
     found = amd_devices()

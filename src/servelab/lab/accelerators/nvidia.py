@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from servelab.lab.accelerators.device import Device, Sample
@@ -11,52 +12,52 @@ from servelab.lab.accelerators.device import Device, Sample
 NVLINK = 0  # nearer than any way over PCIe, whose levels NVML counts from 10 (one switch) to 50 (between sockets)
 
 
-@contextlib.contextmanager
-def nvml() -> Iterator[Any]:
-    """The library, initialised; None where there is no driver."""
+@cache
+def nvml() -> Any:
+    """The library, initialised once: that may take a second. None where there is no driver."""
     import pynvml
 
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
-        yield None
-        return
-    try:
-        yield pynvml
-    finally:
-        with contextlib.suppress(pynvml.NVMLError):
-            pynvml.nvmlShutdown()
+        return None
+    return pynvml
 
 
 def nvidia_devices() -> tuple[Device, ...]:
-    """All devices of the driver, with what is in use of them and how near they are to each other."""
-    with nvml() as library:
-        if library is None:
-            return ()
-        handles = list(_handles(library))
-        ids = [library.nvmlDeviceGetUUID(handle) for handle in handles]
-        return tuple(
-            Device(
-                id=ids[index],
-                index=index,
-                name=library.nvmlDeviceGetName(handle),
-                memory=_memory(library, handle).total,
-                used=_memory(library, handle).used,
-                far={ids[other]: _distance(library, handle, handles[other]) for other in range(len(ids))},
-            )
-            for index, handle in enumerate(handles)
-        )
+    """All devices that work, with what is in use of them and how near they are to each other."""
+    library = nvml()
+    if library is None:
+        return ()
+    working = list(_working(library))
+    found = []
+    for index, id_, handle in working:
+        with contextlib.suppress(library.NVMLError):
+            memory = _memory(library, handle)
+            far = {other: _distance(library, handle, its_handle) for _, other, its_handle in working}
+            found.append(Device(id_, index, library.nvmlDeviceGetName(handle), memory.total, memory.used, far))
+    return tuple(found)
 
 
 def nvidia_samples() -> dict[str, Sample]:
-    """What each device does now."""
-    with nvml() as library:
-        return {library.nvmlDeviceGetUUID(h): _sample(library, h) for h in _handles(library)} if library else {}
+    """What each device that works does now."""
+    library = nvml()
+    found: dict[str, Sample] = {}
+    for _, id_, handle in _working(library) if library else ():
+        with contextlib.suppress(library.NVMLError):
+            found[id_] = _sample(library, handle)
+    return found
 
 
-def _handles(library: Any) -> Iterator[Any]:
+def _working(library: Any) -> Iterator[tuple[int, str, Any]]:
+    """Index, UUID and handle of each device that has not fallen off the bus."""
     for index in range(library.nvmlDeviceGetCount()):
-        yield library.nvmlDeviceGetHandleByIndex(index)
+        try:
+            handle = library.nvmlDeviceGetHandleByIndex(index)
+            id_ = library.nvmlDeviceGetUUID(handle)
+        except library.NVMLError:
+            continue
+        yield index, id_, handle
 
 
 def _memory(library: Any, handle: Any) -> Any:

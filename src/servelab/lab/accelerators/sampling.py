@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from statistics import fmean
 
-from servelab.lab.accelerators.device import Sample
+from servelab.lab.accelerators.device import Device, Sample
 from servelab.lab.accelerators.discovery import local_accelerators, samples
 from servelab.spec.report import AcceleratorUse
 
@@ -21,19 +21,15 @@ async def watched(devices: Sequence[str]) -> AsyncIterator[list[AcceleratorUse]]
     if not devices:
         yield found
         return
-    series: dict[str, list[Sample]] = {device: [] for device in devices}
+    known = {device.id: device for device in await asyncio.to_thread(local_accelerators)}
+    series: dict[str, list[Sample]] = {device: [] for device in devices if device in known}
     watching = asyncio.ensure_future(_watch(series))
     try:
         yield found
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-        names = {device.id: device for device in await asyncio.to_thread(local_accelerators)}
-        found += [
-            _use(device, names[device].name, names[device].memory, taken)
-            for device, taken in series.items()
-            if taken and device in names
-        ]
+        found += [_use(known[device], taken) for device, taken in series.items() if taken]
 
 
 async def _watch(series: dict[str, list[Sample]]) -> None:
@@ -45,15 +41,15 @@ async def _watch(series: dict[str, list[Sample]]) -> None:
         await asyncio.sleep(EVERY)
 
 
-def _use(device: str, name: str, memory: int, taken: list[Sample]) -> AcceleratorUse:
+def _use(device: Device, taken: list[Sample]) -> AcceleratorUse:
     busy = [one.utilization for one in taken if one.utilization is not None]
     power = [one.power for one in taken if one.power is not None]
     heat = [one.temperature for one in taken if one.temperature is not None]
     return AcceleratorUse(
-        id=device,
-        name=name,
+        id=device.id,
+        name=device.name,
         samples=len(taken),
-        memory=memory,
+        memory=device.memory,
         memory_used_max=max(one.used for one in taken),
         utilization=fmean(busy) if busy else None,
         power=fmean(power) if power else None,
