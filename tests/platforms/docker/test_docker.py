@@ -19,7 +19,7 @@ import pytest
 from servelab.platforms.base import DiagnosedError, ExitedError
 from servelab.platforms.docker.platform import DockerPlatform
 from servelab.spec.deployment import Launch, Mark
-from servelab.spec.errors import DeployError, MachineError
+from servelab.spec.errors import DeployError, MachineError, StoreError
 from servelab.spec.model import EngineConfig, Model, Resources
 from tests.platforms.docker.engine import PYTHON
 from tests.platforms.docker.engines import Engine, played
@@ -208,6 +208,14 @@ async def test_only_the_dead_owners_container_of_this_study_is_left_over(docker,
     owners[1].wait()
     (decoy,) = platform.leftovers([other])
     platform.remove(decoy)
+
+
+async def test_a_log_that_cannot_be_written_is_told_before_anything_starts(docker, tmp_path):
+    platform = platform_on(docker)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot write the engine's log"):
+        await platform.start(launch(platform), mark(), tmp_path / "file" / "engine.log", {})
+    assert platform.leftovers([mark().study]) == []
 
 
 async def test_without_an_engine_the_study_waits_for_one(tmp_path):

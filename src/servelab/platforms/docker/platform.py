@@ -17,6 +17,7 @@ from servelab.platforms.docker.examine import examine
 from servelab.platforms.docker.image import have_image
 from servelab.platforms.docker.options import DockerOptions
 from servelab.platforms.docker.running import RunningContainer, remove
+from servelab.platforms.logfile import open_log
 from servelab.platforms.marked import identity, is_alive
 from servelab.platforms.ports import free_port
 from servelab.spec.base import Parameters
@@ -79,6 +80,7 @@ class DockerPlatform:
         del parameters  # they are in the command
         cpus = engine_cores() if self._options.cpus is None else self._options.cpus
         config = container_config(launch, mark, identity(os.getpid()), self._options, cpus)
+        open_log(log).close()  # what cannot be logged is not started
         docker = await open_client(self._options.host)
         try:
             await have_image(docker, launch.image or "", self._options, tell)
