@@ -13,7 +13,8 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from benchmarks.search.protocol import Entry, Task, run
+from benchmarks.search.protocol import OWN, Entry, Task, run
+from benchmarks.search.simulated import GROUNDS
 from benchmarks.search.table import table
 from benchmarks.search.variants import DENSE, VARIANTS
 
@@ -26,6 +27,8 @@ ENTRIES = [
     Entry("random"),
     Entry("grid"),
 ]
+PROFILED = [Entry("auto"), Entry("auto", OWN), Entry("random")]
+PROFILED_TRIALS = 10
 SHARED = Path(os.environ.get("SERVELAB_SHARED", Path(__file__).parents[3] / "shared"))
 PROCESSES = 2
 
@@ -53,7 +56,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--surface-dir", type=Path, default=SHARED / "data" / "surfaces")
-    parser.add_argument("--surfaces", nargs="+", default=[DENSE, *VARIANTS], choices=[DENSE, *VARIANTS])
+    parser.add_argument(
+        "--surfaces", nargs="+", default=[DENSE, *VARIANTS, *GROUNDS], choices=[DENSE, *VARIANTS, *GROUNDS]
+    )
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
@@ -63,8 +68,9 @@ def _compare(directory: Path, surfaces: list[str], seeds: int, trials: int) -> s
     parts = ["# Search: samplers side by side", "", INTRODUCTION.format(seeds=seeds, trials=trials), ""]
     with ProcessPoolExecutor(PROCESSES) as pool:
         for name in surfaces:
-            tasks = [Task(directory, name, entry, seed, trials) for entry in ENTRIES for seed in range(seeds)]
-            parts += [f"## {name}", "", table(ENTRIES, list(pool.map(run, tasks))), ""]
+            entries, length = (PROFILED, PROFILED_TRIALS) if name in GROUNDS else (ENTRIES, trials)
+            tasks = [Task(directory, name, entry, seed, length) for entry in entries for seed in range(seeds)]
+            parts += [f"## {name}", "", table(entries, list(pool.map(run, tasks))), ""]
     parts.append(f"Made by `make bench-search` in {(time.monotonic() - begun) / 60:.0f} minutes.")
     return "\n".join(parts) + "\n"
 
@@ -74,8 +80,10 @@ Median regret [quartiles] of the configuration that `servelab.search.pick.recomm
 over {seeds} seeds; every sampler tries the default first. No pick that was measured to keep the SLO, or a pick that
 truly breaks it by over 5 %, counts 1. *Crashes*: mean number (and share) of the {trials} trials that did not run, of
 these those whose cause had been met before. *ms*: CPU time of one suggestion after 50 trials. The grid has three values
-of each number. The first surface is the given one; the others are variants of it (`variants.py`) to which nothing
-was fitted."""
+of each number. The first surface is the given one; the next three are variants of it (`variants.py`) to which nothing
+was fitted. The last four are the simulated engine's profiles (`simulated.py`), six parameters and ten trials each; the
+*own* prior is the one that servelab makes of data sheets and corrects by what was measured. The profiles were derived
+from data sheets too, if by other shares of them, which flatters it."""
 
 
 if __name__ == "__main__":

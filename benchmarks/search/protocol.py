@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.search.simulated import GROUNDS, SimulatedSurface
 from benchmarks.search.surface import Surface, load
 from benchmarks.search.variants import add_variants
 from servelab.search.base import Problem, Sampler, sampler
@@ -20,6 +21,7 @@ from servelab.spec.space import CategoricalParameter, Space
 
 CHECKPOINTS = (10, 20, 40)
 TIMED_AFTER = 50  # trials; those beyond the run are drawn at random
+OWN = "own"  # prior: lab.prior's
 LEVELS = 3  # of each number, for the grid
 
 
@@ -61,8 +63,10 @@ class Outcome:
 
 
 @cache
-def surface(directory: Path, name: str) -> Surface:
+def surface(directory: Path, name: str) -> Surface | SimulatedSurface:
     """The surface, loaded once per process."""
+    if name in GROUNDS:
+        return SimulatedSurface(name)
     module = load(directory)
     add_variants(module)
     return Surface(module, name)
@@ -79,6 +83,8 @@ def run(task: Task) -> Outcome:
     observations: list[Observation] = []
     regrets = {}
     for number in range(task.trials):
+        if task.entry.prior == OWN:
+            problem, searcher = _corrected(ground, task, observations)
         parameters = searcher.ask(number, [])
         assert parameters is not None
         observations.append(ground.measure(number, parameters, rng))
@@ -97,7 +103,20 @@ def run(task: Task) -> Outcome:
     )
 
 
-def _time(searcher: Sampler, ground: Surface, problem: Problem, observations: Sequence[Observation]) -> float:
+def _corrected(
+    ground: Surface | SimulatedSurface, task: Task, observations: Sequence[Observation]
+) -> tuple[Problem, Sampler]:
+    """The problem with our own prior, corrected by what was measured, as ``lab.suggest`` has it."""
+    problem = ground.problem(task.seed, task.trials, task.entry.prior, observations)
+    searcher = sampler(task.entry.sampler, problem)
+    for one in observations:
+        searcher.tell(one)
+    return problem, searcher
+
+
+def _time(
+    searcher: Sampler, ground: Surface | SimulatedSurface, problem: Problem, observations: Sequence[Observation]
+) -> float:
     assert problem.space is not None
     rng = np.random.default_rng(problem.seed)
     for number in range(len(observations), TIMED_AFTER):

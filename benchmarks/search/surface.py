@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -45,8 +45,9 @@ class Surface:
         self.default: Parameters = {k: v for k, v in module.default(slo).items() if k in self.space.parameters}
         self.optimum = float(self.raw.optimum()[0])
 
-    def problem(self, seed: int, trials: int, prior: str | None) -> Problem:
-        """The search problem, with one of the surface's priors or none."""
+    def problem(self, seed: int, trials: int, prior: str | None, observations: Sequence[Observation] = ()) -> Problem:
+        """The search problem, with one of the surface's priors or none; they learn nothing from observations."""
+        del observations
         told = self._prior(prior, seed) if prior else None
         return Problem(
             space=self.space,

@@ -2,47 +2,96 @@
 
 from __future__ import annotations
 
-from servelab.catalog.accelerators import find_accelerator
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from servelab.batching.steptime import LinearStepTime
+from servelab.catalog.accelerators import Accelerator, find_accelerator
 from servelab.catalog.memory import kv_tokens
-from servelab.catalog.models import find_model
-from servelab.spec.assess import Prediction, Prior
+from servelab.catalog.models import KnownModel, find_model
+from servelab.lab.calibration import calibrated
+from servelab.perf.arguments import batching
+from servelab.perf.forecast import Server, forecast
+from servelab.perf.models import Lengths
+from servelab.perf.roofline import roofline
+from servelab.spec.assess import Observation, Prediction, Prior
 from servelab.spec.base import Parameters
 from servelab.spec.study import Study
 
 _NAMES = {
     "vllm": ("tensor_parallel_size", "gpu_memory_utilization", 0.92, "max_num_batched_tokens", 8192),
+    "simulated": ("tensor_parallel_size", "gpu_memory_utilization", 0.92, "max_num_batched_tokens", 8192),
     "sglang": ("tp_size", "mem_fraction_static", 0.88, "chunked_prefill_size", 8192),
     "trtllm": ("tp_size", "free_gpu_memory_fraction", 0.9, "max_num_tokens", 8192),
 }
 """Engine -> the arguments for parallelism, memory share (and default) and tokens per step (and default)."""
 
 
-def memory_prior(study: Study) -> Prior | None:
-    """Memory arithmetic as a prior: a configuration whose KV cache could not hold one request cannot run.
+def study_prior(study: Study, observations: Sequence[Observation] = ()) -> Prior | None:
+    """What a configuration comes to by data sheets: whether it runs, by memory, and its metrics, in closed form.
 
-    It says nothing of metrics. None where the catalog knows the model, the accelerator or the engine's memory use
-    not well enough: an unknown accelerator, say, or quantized weights.
+    A configuration whose KV cache could not hold one request cannot run. The step's time is the roofline of model and
+    accelerator, corrected by what was measured of other configurations; how far that is still off, the sampler learns.
+    None where the catalog knows the model,
+    the accelerator or the engine's memory use not well enough: an unknown accelerator, say, or quantized weights.
     """
     model = find_model(study.model.id)
     accelerator = find_accelerator(study.engine.resources.accelerator or "")
-    settings = {**study.engine.arguments}
     if model is None or accelerator is None or study.engine.name not in _NAMES:
         return None
-    if "quantization" in settings or "quantization" in study.changed:
+    if "quantization" in study.engine.arguments or "quantization" in study.changed:
         return None
-    parallelism, share, usual_share, step, usual_step = _NAMES[study.engine.name]
+    return calibrated(_Sheets(study, model, accelerator), observations)
 
-    def prior(parameters: Parameters) -> Prediction:
-        found = {**settings, **parameters}
-        fp8 = str(found.get("kv_cache_dtype", "auto")).startswith("fp8")
-        tokens = kv_tokens(
-            model,
-            accelerator.memory_gb,
-            int(found.get(parallelism, 1)),
+
+@dataclass(frozen=True)
+class _Sheets:
+    """The prior of data sheets; step times (base, prefill, decode, context) and the cache are multiplied by factors."""
+
+    study: Study
+    model: KnownModel
+    accelerator: Accelerator
+    factors: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0)
+
+    def __call__(self, parameters: Parameters) -> Prediction:
+        found = {**self.study.engine.arguments, **parameters}
+        engine = self.study.engine.name
+        devices = int(found.get(_NAMES[engine][0], 1))
+        kv_bytes = 1.0 if str(found.get("kv_cache_dtype", "auto")).startswith("fp8") else 2.0
+        tokens = self._kv_tokens(found, devices, kv_bytes)
+        if tokens < self.study.workload.longest:
+            return Prediction(runs=False, metrics={})
+        shared = self.study.workload.prefix.tokens if self.study.workload.prefix else 0
+        computed = 0 if found.get("enable_prefix_caching", True) else shared
+        server = Server(
+            self._step(devices, kv_bytes),
+            batching(engine, found, int(tokens * self.factors[-1])),
+            Lengths(self.study.workload.prompt.mean + computed, self.study.workload.output.mean),
+        )
+        metrics = forecast(server, self.study.workload, self.study.load)
+        if "output_throughput" in metrics:
+            metrics["output_throughput_per_accelerator"] = metrics["output_throughput"] / devices
+        return Prediction(metrics=metrics)
+
+    def with_factors(self, factors: Iterable[float]) -> Self:
+        """The same with other factors."""
+        return replace(self, factors=tuple(float(one) for one in factors))
+
+    def _step(self, devices: int, kv_bytes: float) -> LinearStepTime:
+        sheet = roofline(self.model, self.accelerator, devices, kv_bytes)
+        base, prefill, decode, context, _ = self.factors
+        return LinearStepTime(
+            sheet.base_s * base, sheet.prefill_s * prefill, sheet.decode_s * decode, sheet.context_s * context
+        )
+
+    def _kv_tokens(self, found: Mapping[str, Any], devices: int, kv_bytes: float) -> float:
+        _, share, usual_share, step, usual_step = _NAMES[self.study.engine.name]
+        return kv_tokens(
+            self.model,
+            self.accelerator.memory_gb,
+            devices,
             float(found.get(share, usual_share)),
             max(1, int(found.get(step, usual_step))),
-            1.0 if fp8 else 2.0,
+            kv_bytes,
         )
-        return Prediction(runs=tokens >= study.workload.longest, metrics={})
-
-    return prior
