@@ -32,6 +32,7 @@ class Scenarios(Spec):
     flags: Mapping[str, str]
     automatic_with_multinode: tuple[str, ...]
     accelerators: Mapping[str, str]
+    without_vllm: tuple[str, ...]
     presets: tuple[str, ...]
     profiles: Mapping[str, tuple[str, ...]]
     defaults: Mapping[str, str]

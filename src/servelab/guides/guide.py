@@ -14,13 +14,12 @@ from servelab.guides.helmfile import DEFAULT, NAMES, Helmfile, read_helmfile, re
 from servelab.guides.kustomize import tool
 from servelab.guides.kustomize.build import FILES, Build, kustomization_file
 from servelab.guides.manifests import WORKLOADS, with_manifests
-from servelab.guides.names import guide_name, slug, variant_of, variant_of_folder
+from servelab.guides.names import YAML, guide_name, slug, variant_of, variant_of_folder
 from servelab.guides.parse import GuideError, parse
 from servelab.guides.place import GUIDES, Place, joined, place_of, read_document, read_text
 from servelab.guides.tree import Node
 
 POOL_VALUES = ("inferencepool/values.yaml", "inferencepool.values.yaml", "inferencepool-values.yaml")
-YAML = (".yaml", ".yml", ".yaml.gotmpl", ".yml.gotmpl")
 MOST_DIRECTORIES = 2_000  # that are looked into for kustomizations
 MOST_DEEP = 6  # levels below a guide's directory in which kustomizations are looked for
 
@@ -52,14 +51,14 @@ def read_guide(
 def _read(place: Place, path: str, variant: str, use_tool: bool) -> Guide:
     if posixpath.basename(path) in (*FILES, *NAMES):
         path = posixpath.dirname(path)
-    text = read_text(place, path) if path.endswith(YAML) else None
+    text = read_text(place, path) if YAML.search(path) else None
     if text is not None and path.endswith(".gotmpl"):
         values, warnings = rendered_values(text, place.shown(path), variant or DEFAULT, Node({}))
         guide = _of_file(place, path, variant, [values])
         return replace(guide, config=replace(guide.config, warnings=(*warnings, *guide.config.warnings)))
     if text is not None:
         return _of_file(place, path, variant, parse(text, place.shown(path)))
-    if path.endswith(YAML) and not place.names(path):
+    if YAML.search(path) and not place.names(path):
         raise GuideError(f"{place.title}: there is no such file", "Check the address.")
     if kustomization_file(place, path) is not None:
         return Guide(_of_kustomization(place, path, use_tool))
@@ -90,7 +89,9 @@ def _of_file(place: Place, path: str, variant: str, documents: list[Node]) -> Gu
             release = found.release("modelservice") if found else None
             if found is not None and release is not None and path in release.files:
                 return _of_helmfile(place, parent, environment, helmfile)
-    config = GuideConfig(guide_name(path), "", own, files=(place.shown(path),))
+    name = guide_name(path)
+    own = "" if path.endswith(f"/{name}{posixpath.splitext(path)[1]}") else own
+    config = GuideConfig(f"{name}-{own}" if own else name, "", own, files=(place.shown(path),))
     config = helm.with_values(config, values)
     return Guide(_with_pool(place, folder, config))
 

@@ -41,6 +41,9 @@ def with_values(config: GuideConfig, values: Node) -> GuideConfig:
     model = values.get("modelArtifacts", "name") or (uri if uri and uri.text.startswith("hf://") else served)
     proxy = values.get("routing", "proxy")
     multinode = values.get("multinode")
+    warnings = list(config.warnings)
+    if uri and model and uri.text.startswith("hf://") and model.text.removeprefix("hf://") != uri.text[5:]:
+        warnings.append(f"modelArtifacts.uri is {uri.text}, but its name {model.text}; the scenario has the name")
     unmapped = [Unmapped(path, node) for path, node in _rest(values)]
     return replace(
         config,
@@ -61,6 +64,7 @@ def with_values(config: GuideConfig, values: Node) -> GuideConfig:
             source=proxy,
         ),
         unmapped=(*config.unmapped, *unmapped),
+        warnings=tuple(warnings),
     )
 
 

@@ -87,7 +87,7 @@ def _stage(role: Role, one: Node, kind: str, pod: Node, container: Node) -> Stag
     parallelism = {}
     for name, variable in FROM_ENVIRONMENT.items():
         if (value := stage.environment(variable)) is not None:
-            parallelism[name] = value
+            parallelism[name] = Node(scalar_of(value.text), value.span)
     flag = command.flag("--tensor-parallel-size")
     if "tensor" not in parallelism and flag and flag.value and flag.value.isdecimal():
         parallelism["tensor"] = Node(scalar_of(flag.value), flag.span)

@@ -8,6 +8,7 @@ import re
 from servelab.guides.parse import GuideError
 from servelab.guides.place import GUIDES
 
+YAML = re.compile(r"\.ya?ml(\.gotmpl)?\Z")
 _VARIANT = re.compile(r"values[-_.](?P<after>.+)|(?P<before>.+)[-_.]values")
 _GENERIC = ("base", "vllm", "modelserver", "manifests", "default", "standard")
 
@@ -26,8 +27,7 @@ def slug(text: str) -> str:
 
 def variant_of(path: str) -> str:
     """The variant that a values file's name tells: ``values_amd.yaml`` is ``amd``; empty for ``values.yaml``."""
-    stem = posixpath.basename(path).removesuffix(".gotmpl").rpartition(".")[0]
-    found = _VARIANT.fullmatch(stem)
+    found = _VARIANT.fullmatch(YAML.sub("", posixpath.basename(path)))
     return (found["after"] or found["before"]) if found else ""
 
 
@@ -42,13 +42,10 @@ def variant_of_folder(path: str) -> str:
 def guide_name(path: str) -> str:
     """The guide's name: the directory below ``guides``, or else that of the file or of its directory."""
     parts = [part for part in path.split("/") if part]
-    if GUIDES in parts[:-1]:
-        return parts[len(parts) - 1 - parts[::-1].index(GUIDES) + 1]
-    last = parts[-1].removesuffix(".gotmpl")
-    if last.endswith((".yaml", ".yml")):
-        stem = last.rpartition(".")[0]
-        if stem != "values" and not variant_of(path):
-            return stem
-        if len(parts) > 1:
-            return parts[-2]
-    return last
+    below = parts[len(parts) - parts[::-1].index(GUIDES) :] if GUIDES in parts[:-1] else []
+    if below and not (len(below) == 1 and YAML.search(below[0])):
+        return below[0]
+    stem = YAML.sub("", parts[-1])
+    if stem != parts[-1] and len(parts) > 1 and (stem == "values" or (variant_of(path) and not below)):
+        return parts[-2]
+    return stem

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from servelab.catalog.guides import scenarios
 from servelab.guides.command import Flag
-from servelab.guides.config import Role, Stage
+from servelab.guides.config import Role, Stage, image_of
 from servelab.guides.settings import Setting
 
 OWN = ("--host", "--port", "--served-model-name", "--model")
@@ -60,7 +60,7 @@ def start(stage: Stage, given: list[Setting], multinode: bool, words: Words) -> 
     command = stage.command
     if command is None:
         return None
-    if stage.model_command is not None and stage.model_command.text == IMAGE_DEFAULT:
+    if _starts_by_itself(stage):
         return Start(IMAGE_DEFAULT, (tuple(word for flag in command.flags for word in _plain_words(flag)),))
     preprocess = f"{words.preprocess(stage.role)};"
     if command.unread:
@@ -71,7 +71,8 @@ def start(stage: Stage, given: list[Setting], multinode: bool, words: Words) -> 
     left_out = tuple(one for one in command.flags if one.name in automatic)
     flags = [one for one in command.flags if one not in left_out and one.name not in OWN]
     parts = [*_beginning(stage, words), *(_flag(one, stage, values, words) for one in flags)]
-    if not any(one.name == "--tensor-parallel-size" for one in flags) and ("stage.tensor", stage.role) in values:
+    has_flag = any(one.name == "--tensor-parallel-size" for one in flags)
+    if not has_flag and _chart_adds_flags(stage) and ("stage.tensor", stage.role) in values:
         parts.append(f"--tensor-parallel-size {words.field('stage.tensor', stage.role)}")
     if command.postamble:
         first, *rest = command.postamble.split("\n")
@@ -119,6 +120,17 @@ def _flag(flag: Flag, stage: Stage, values: Mapping[tuple[str, Role | None], str
         if own is not None and _same(flag.value, own, stage):
             return f"{flag.written}{flag.sign}{words.field(field, stage.role)}"
     return f"{flag.written}{flag.sign}{_one_line(flag)}"
+
+
+def _starts_by_itself(stage: Stage) -> bool:
+    kind = stage.model_command.text if stage.model_command is not None else ""
+    return kind == IMAGE_DEFAULT and (stage.image is None or image_of(stage.image).name in scenarios().without_vllm)
+
+
+def _chart_adds_flags(stage: Stage) -> bool:
+    """Whether the guide leaves it to the chart to make flags of the parallelism."""
+    own = stage.model_command is not None and stage.model_command.text == CUSTOM
+    return not own and stage.environment("TP_SIZE") is None
 
 
 def _plain_words(flag: Flag) -> list[str]:

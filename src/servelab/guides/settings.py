@@ -231,7 +231,7 @@ def _files(stage: Stage) -> Iterator[Setting]:
     if stage.env:
         yield _file("stage.env", Node(list(stage.env)), role)
     names = {one.map["name"].text for one in stage.volumes if "name" in one.map}
-    if stage.volumes or stage.mounts:
+    if stage.volumes or stage.mounts or stage.command is not None:
         ours = "preprocesses" not in names
         volumes = [*([PREPROCESSES] if ours else []), *stage.volumes]
         mounts = [*stage.mounts, *([PREPROCESS_MOUNT] if ours else [])]

@@ -1,0 +1,111 @@
+"""The rules of a scenario, on small guides of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from servelab.guides.convert import Conversion, convert
+from tests.guides.evaluate import Evaluated, evaluate
+
+
+def converted(values: str, folder: Path, file: str = "guides/x/ms-x/values.yaml") -> tuple[Conversion, Evaluated, dict]:
+    path = folder / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(values)
+    made = convert(str(path), form="both", explicit=True)
+    (declared,) = yaml.safe_load(made.files[1].text)["scenario"]
+    return made, evaluate(made.files[0].text, folder), declared
+
+
+def stage(fields: str, more: str = "") -> str:
+    return f"modelArtifacts: {{name: a/b}}\ndecode:\n  containers: [{{name: vllm, {fields}}}]\n  {more}\n"
+
+
+@pytest.mark.parametrize(
+    ("image", "parts"),
+    [
+        ("ghcr.io/llm-d/llm-d-cuda:v1", ("ghcr.io", "llm-d", "llm-d-cuda", "v1")),
+        ("vllm/vllm-tpu:v1", ("docker.io", "vllm", "vllm-tpu", "v1")),
+        ("busybox", ("docker.io", "library", "busybox", "auto")),
+        ("r:5000/a/b/c@sha256:12", ("r:5000", "a/b", "c@sha256", "12")),
+        ("r.io/a/c:v1@sha256:12", ("r.io", "a", "c", "v1@sha256:12")),
+    ],
+)
+def test_images(image: str, parts: tuple[str, ...], tmp_path: Path) -> None:
+    _, scenario, _ = converted(stage(f'image: "{image}"'), tmp_path)
+    assert tuple(scenario.value(f"LLMD_IMAGE_{part}") for part in ("REGISTRY", "REPO", "NAME", "TAG")) == parts
+
+
+def test_the_preprocess_volume_is_there_without_any_of_the_guide(tmp_path: Path) -> None:
+    _, scenario, _ = converted(stage("args: [--x]"), tmp_path)
+    assert scenario.yaml("VLLM_MODELSERVICE_DECODE_EXTRA_VOLUMES")[0]["name"] == "preprocesses"
+    assert scenario.yaml("VLLM_MODELSERVICE_DECODE_EXTRA_VOLUME_MOUNTS")[0]["mountPath"] == "/setup/preprocess"
+
+
+def test_an_image_with_vllm_is_started_by_us_and_a_simulator_by_itself(tmp_path: Path) -> None:
+    args = "modelCommand: imageDefault, args: [--block-size=128, '--y={\"a\": [1]}']"
+    _, scenario, declared = converted(stage(f"image: ghcr.io/llm-d/llm-d-hpu:v1, {args}"), tmp_path)
+    assert scenario.variables["VLLM_MODELSERVICE_DECODE_MODEL_COMMAND"] == "custom"
+    assert scenario.flags("DECODE")["--block-size"] == "128"
+    assert scenario.flags("DECODE")["--y"] == '{"a": [1]}'
+    assert "customCommand" in declared["modelservice"]["decode"]["vllm"]
+    _, scenario, declared = converted(stage(f"image: ghcr.io/llm-d/llm-d-inference-sim:v1, {args}"), tmp_path)
+    assert scenario.variables["VLLM_MODELSERVICE_DECODE_MODEL_COMMAND"] == "imageDefault"
+    assert declared["modelservice"]["decode"]["vllm"]["args"] == ["--block-size=128", '--y={"a": [1]}']
+
+
+def test_every_other_value_of_a_container_is_a_comment(tmp_path: Path) -> None:
+    fields = (
+        "mountModelVolume: false, command: [bash, -c], args: [vllm serve a/b], "
+        "livenessProbe: {httpGet: {path: /alive}}, startupProbe: {periodSeconds: 31, failureThreshold: 7}, "
+        "resources: {limits: {cpu: 8, rdma/ib: 1, x.com/efa: 2}, requests: {cpu: 4}, claims: [{name: gpus}]}"
+    )
+    made, scenario, declared = converted(stage(fields), tmp_path)
+    at = "decode.containers[0]."
+    for one in (
+        "mountModelVolume: false", "command[0]: bash", "livenessProbe.httpGet.path: /alive", "resources.limits.cpu: 8",
+        "startupProbe.periodSeconds: 31", "resources.limits.rdma/ib: 1", "resources.claims[0].name: gpus",
+    ):  # fmt: skip
+        assert f"#   {at}{one}" in made.files[0].text, one
+    assert "#   decode.containers[0].startupProbe.failureThreshold" not in made.files[0].text
+    assert scenario.variables["VLLM_MODELSERVICE_DECODE_CPU_NR"] == "4"
+    assert declared["modelservice"]["decode"]["resources"]["limits"]["cpu"] == 8
+    assert declared["modelservice"]["decode"]["resources"]["requests"]["cpu"] == 4
+
+
+def test_annotations_that_pairs_cannot_hold(tmp_path: Path) -> None:
+    made, scenario, declared = converted(stage("args: [--x]", "podAnnotations: {a.io/b: c, list: '[1,2]'}"), tmp_path)
+    assert scenario.variables["VLLM_MODELSERVICE_DECODE_PODANNOTATIONS"] == "a.io/b:c"
+    assert "#   decode.podAnnotations.list: [1,2]" in made.files[0].text
+    assert declared["common"]["annotations"]["decode"]["pod"] == {"a.io/b": "c", "list": "[1,2]"}
+
+
+def test_what_stages_do_not_share_is_told(tmp_path: Path) -> None:
+    values = stage("image: a/b:1, args: [--max-model-len=1]", "schedulerName: one") + (
+        "prefill:\n  schedulerName: two\n  containers: [{image: 'a/b:2', args: [--max-model-len=2]}]\n"
+    )
+    made, scenario, _ = converted(values, tmp_path)
+    told = "\n".join(made.warnings)
+    assert "images (a/b:1, a/b:2)" in told
+    assert '"one" and "two"' in told
+    assert "--max-model-len" in told
+    assert all(f"# WARNING: {one}" in made.files[0].text for one in made.warnings)
+    assert scenario.flags("PREFILL")["--max-model-len"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("guides/my-deployment-values.yaml", "my-deployment-values"),
+        ("guides/config.yaml", "config"),
+        ("guides/x/ms-x/values_amd.yaml", "x-amd"),
+        ("guides/x/ms-x/values-hpu.yaml", "x-hpu"),
+        ("a/x/values.yaml", "x"),
+        ("a/my-guide.yaml", "my-guide"),
+    ],
+)
+def test_names(file: str, name: str, tmp_path: Path) -> None:
+    assert converted(stage("args: [--x]"), tmp_path, file)[0].config.name == name
