@@ -67,10 +67,13 @@ class Controller:
         name = f"{service['metadata']['name']}-engine"
         there = await self.cluster.find(DEPLOYMENT, name)
         if there is None:
-            self.made.append(service)
+            if await self.cluster.find(INFERENCE_SERVICE, service["metadata"]["name"]) is None:
+                return None  # it was deleted since it was listed
+            if service["metadata"]["uid"] not in [made["metadata"]["uid"] for made in self.made]:
+                self.made.append(service)
             there = await self._deploy(service, model, runtime, name)
         ready = bool((there.get("status") or {}).get("readyReplicas"))
-        await self._set(service, ready=ready, message="" if ready else f"Deployment {name} is not ready")
+        return await self._set(service, ready=ready, message="" if ready else f"Deployment {name} is not ready")
 
     async def _runtime(self, service: Manifest, model: Manifest) -> Manifest | None:
         named = (service["spec"].get("runtime") or {}).get("name")
