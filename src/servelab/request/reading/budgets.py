@@ -23,6 +23,8 @@ _TRIALS = rx(
     r" total)?"
     rf"|{_AT_MOST}(?P<m>{NUMBER}) (?:runs|experiments|attempts|measurements|deployments)\b"
 )
+_EXPERIMENTS = rx(rf"{_ABOUT}(?P<n>{NUMBER}) (?:runs|experiments|attempts|rounds|tests|measurements)\b(?! each)")
+_SEARCH = rx(r"\b(?:auto-?)?(?:tun(?:e|ing)|optimi[sz]\w{1,6}|maximi[sz]\w{1,3}|minimi[sz]\w{1,3}|best|optimal|search)\b")
 _TRIALS_NAMED = rx(
     r"-{0,2}\b(?:(?:number of |max[_ -]?|n[_ -]?){0,5}trials?|iterations|trial budget)(?: ?[=:] ?|"
     rf" (?:is |of |to )?)(?P<n>{NUMBER})(?: trials)?(?![\w%.]|[- ](?:h|m|s|gpu|hour|min|sec)|"
@@ -30,13 +32,15 @@ _TRIALS_NAMED = rx(
 )
 _REPEATS = rx(
     rf"(?P<n>{NUMBER}) (?:repeats?|repetitions?|measurements each|replicates?|runs each)\b|(?:repeat|"
-    r"measure|run)(?:ing|ed)?(?: each| every| it| them| all){0,5}(?: trial| level| configuration|"
+    r"measure|run)(?:ing|ed|d)?(?: each| every| it| them| all){0,5}(?: trial| level| configuration|"
     rf" config| one)? (?P<m>{NUMBER})(?: ?x\b| times)|repeats? ?[=:] ?(?P<k>{NUMBER})|"
     rf"(?P<l>{NUMBER}) times each"
 )
 _PARALLEL = rx(
     rf"(?P<n>{NUMBER}) (?:(?:parallel|concurrent|simultaneous) trials|trials (?:in parallel|at (?:a|"
     r"the same) time|at once|concurrently|simultaneously))|"
+    rf"(?:(?<=trials )|(?<=trials, )|(?<=trials and )|(?<=trials, and )|(?<=trials with ))(?P<o>{NUMBER}) (?:of them )?"
+    r"(?:in parallel|at a time|at once|at the same time|concurrently)\b|"
     rf"(?<![\w-])parallel(?: trials)? ?[=:] ?(?P<m>{NUMBER})"
 )
 _GPU_HOURS = rx(
@@ -62,13 +66,16 @@ _WALL = rx(
 def read_budget(heard: Heard, known: Known) -> None:
     """Each limit of a study that is told with its unit."""
     for match in heard.sentence.find(_PARALLEL):
-        if match["n"] or "parallel" not in known.arguments:
+        if match["n"] or match["o"] or "parallel" not in known.arguments:
             _whole(heard, "budget.parallel", next(filter(None, match.groups())), match)
     for match in heard.sentence.find(_REPEATS):
         _whole(heard, "budget.repeats", next(group for group in match.groups() if group), match)
     for pattern in (_TRIALS, _TRIALS_NAMED):
         for match in heard.sentence.find(pattern):
             _whole(heard, "budget.trials", next(filter(None, match.groups())), match)
+    if not heard.said("budget.trials") and _SEARCH.search(heard.sentence.plain):
+        for match in heard.sentence.find(_EXPERIMENTS):
+            _whole(heard, "budget.trials", match["n"], match)
     for match in heard.sentence.find(_GPU_HOURS):
         value = read_number(match["n"], DECIMAL)
         if value:

@@ -22,6 +22,7 @@ _BELOW = (
     r"needs to |to |of |was |that |which |"
     r"with |an? |are |have |not |slo |target ){0,5}(?:under|below|less than|lower than|smaller than|"
     r"no more than|not more than|at most|"
+    r"(?:not|never|n't|cannot) (?:to )?(?:go|goes|rise|rises|get|gets|be|climb|grow)? ?(?:above|over|beyond|past)|"
     r"no (?:higher|worse|greater|longer|slower) than|not (?:to )?exceed(?:ing)?|(?:does|do|must|"
     r"should|may|can)(?: not|n't) exceed|"
     r"never (?:above|over|exceeds?)|never exceeding|not (?:above|over)|within|up to|max(?:imum|"
@@ -35,7 +36,7 @@ _ABOVE = (
     r"min(?:imum|\.)?(?: of)?|exceed(?:s|ing)?|beyond)"
 )
 _LATE = (
-    rf"(?: ?\(?(?:at |for |@ ?|in )?(?:the )?(?P<late>{STATISTIC})\)?(?= ?[,.;)\n]| (?:and|with|for|"
+    rf"(?: ?\(?(?:at |for |@ ?|in |on )?(?:the )?(?P<late>{STATISTIC})\)?(?= ?[,.;)\n]| (?:and|with|for|"
     r"while|on|in|but)\b|$))?"
 )
 _VALUE = rf"(?:an? |the )?(?P<value>{NUMBER}) ?{_UNIT}"
@@ -49,12 +50,23 @@ _BOUND_FIRST = rx(
     r"max(?:imum)?(?: of)?)|"
     rf"(?P<above>at least|above|over|more than|min(?:imum)?(?: of)?|>=?)) ?{_VALUE} (?:of |for |on |in )?{METRIC}"
 )
+_BOUND_UNIT = rx(
+    rf"(?<![\w.,])(?P<value>{NUMBER}) ?(?P<unit>ms|msecs?|milli ?sec(?:ond)?s?|s|secs?|seconds?)(?P<below>) "
+    rf"(?:for |of )?{METRIC}(?: ?\(?(?:at |@ ?|in |on )?(?:the )?(?P<late>{STATISTIC})\)?)?"
+)
+"""A time and a latency side by side: "500 ms p95 TTFT"."""
+
+_FORBIDS = rx(
+    r"\b(?:without|never|not|don't|cannot|avoid)(?: (?:let(?:ting)?|hav(?:e|ing)|allow(?:ing)?|ever))?"
+    r"(?: (?:the|our|any|its))?\s*$"
+)
 _BOUND_NAMED = rx(rf"{_VALUE} {METRIC} (?P<below>slo|target|limit|bound|budget|ceiling|cap)\b")
 _BOUND_ALONE = rx(rf"(?P<late>{STATISTIC}) ?(?P<below>{_BELOW}) ?{_VALUE}")
 _BASE = rx("|".join(f"(?P<{name}>{words})" for name, words in LATENCIES.items()))
 
 _MORE = (
     r"maxim(?:i[sz]e|i[sz]ing|um|al)|max(?:ing)?(?: out)?|highest|most|best(?: possible)?|greatest|increas(?:e|ing)|"
+    r"how (?:many|much|high|large)(?: (?:more|an?))?|"
     r"improv(?:e|ing)|boost(?:ing)?|higher|push(?:ing)?|as (?:much|many)|largest|peak"
 )
 _LESS = (
@@ -96,7 +108,7 @@ _SEARCHES = rx(
 
 def read_goals(heard: Heard, known: Known) -> None:
     """A metric with a number is a bound; one with a superlative, or after "tune for", the objective."""
-    for pattern in (_BOUND_NAMED, _BOUND, _BOUND_FIRST):
+    for pattern in (_BOUND_NAMED, _BOUND, _BOUND_FIRST, _BOUND_UNIT):
         for match in heard.sentence.find(pattern):
             _read_bound(heard, match, metric_of(match, "late"))
     for match in heard.sentence.find(_BOUND_ALONE):
@@ -104,6 +116,8 @@ def read_goals(heard: Heard, known: Known) -> None:
         if bases and bases[-1].lastgroup:
             _read_bound(heard, match, named(bases[-1].lastgroup, match["late"]))
             heard.sentence.take(*bases[-1].span())
+        elif "request" in match["late"]:  # "99% of the requests within 2 seconds": from end to end
+            _read_bound(heard, match, named("e2e", match["late"]))
     for pattern in (_OBJECTIVE, _AS_POSSIBLE, _IN_TERMS, _THEN):
         for match in heard.sentence.find(pattern):
             _read_objective(heard, match)
@@ -143,6 +157,7 @@ def _read_objective(heard: Heard, match: re.Match[str]) -> None:
 
 def _read_bound(heard: Heard, match: re.Match[str], found: Said) -> None:
     groups, place = match.groupdict(), match.span()
+    forbids = groups.get("above") and _FORBIDS.search(heard.sentence.plain, max(0, place[0] - 32), place[0])
     value = read_number(match["value"], DECIMAL)
     if not (match["unit"] or match["below"] or groups.get("above") or groups.get("equal")):
         return  # the number is another thing's, as in "throughput, 30 trials"
@@ -153,11 +168,14 @@ def _read_bound(heard: Heard, match: re.Match[str], found: Said) -> None:
         return
     info = metric(found.name)
     scale = _scale(match["unit"], info.unit == "s", value, found.name)
+    if found.complement and scale:  # a success rate of 99% is an error rate of 1%
+        value, forbids = 1 / scale - value, groups.get("above") or not match["below"]
     if scale is None:
         heard.sentence.take(*place)
         heard.ask("constraints", f"{said!r}: which unit? Write it with the number, as 500 ms.")
         return
-    side = "min" if groups.get("above") or (not match["below"] and info.direction == "maximize") else "max"
+    above = bool(groups.get("above")) or (not match["below"] and info.direction == "maximize")
+    side = "min" if above and not forbids else "max"
     _tell(heard, found)
     bound = Constraint.model_validate({"metric": found.name, side: round(value * scale, 12)})
     heard.say(f"constraints.{found.name}.{side}", bound, *place)

@@ -133,7 +133,8 @@ def _read_word(heard: Heard, known: Known, match: re.Match[str]) -> None:
     word = sentence.exact(start, match.end()).rstrip(".:!?/")
     end = start + len(word)
     before = _BEFORE.search(sentence.free, max(0, start - 60), start)
-    called = bool(key) or (before is not None and "image" in before[0])
+    after = _AFTER_ROLE.match(sentence.free, end)
+    called = bool(key) or after is not None or (before is not None and "image" in before[0])
     if not word or word.startswith(("--", "-")) or not _is_image(word, called, known):
         if called and set(word) & set("$;|&`<>\\{}"):
             sentence.take(start, end)
@@ -141,7 +142,6 @@ def _read_word(heard: Heard, known: Known, match: re.Match[str]) -> None:
                 "images", f"{safe.shown(word)} is no container image, as ghcr.io/org/vllm:tag. What should it be?"
             )
         return
-    after = _AFTER_ROLE.match(sentence.free, end)
     role = (
         (after["role"] if after else None)
         or (before["role"] if before else None)

@@ -14,6 +14,8 @@ SAYS_NOTHING = STOP | word_list("fillers")
 _WORD = rx(rf"[^\s{TAKEN},;:!?()\[\]{{}}\"=|]+")
 _SLASH = rx(
     r"(?:^|(?<=[\s\0]))/(?:blis(?:-data-collector)?)\b|\bservelab ask\b|"
+    r"\b(?:docker|podman) run(?: (?:--rm|-d|-it|-t|-i|--detach|--privileged|--init|"
+    r"-(?!-model)-?[\w-]{1,40}[= ](?!-)[^\s\0]{1,200})){0,24}|"
     r"\bpython3? -m vllm[\w.]*(?!\S)|(?:^|(?<=\n))[ ]?\d{1,2}[.)](?= )"
 )
 

@@ -9,8 +9,8 @@ from servelab.request.reading.known import Known, rx
 from servelab.request.reading.quantity import IS, NUMBER, TOKENS, read_number
 from servelab.request.said import Lengths
 
-_PROMPT = r"(?:prompts?|inputs?|isl|questions?|requests? prompts?)"
-_OUTPUT = r"(?:outputs?|osl|generations?|generated|completions?|answers?|responses?|replies|decode)"
+_PROMPT = r"(?:in(?= ?[=:] ?\d)|prompts?|inputs?|isl|questions?|requests? prompts?)"
+_OUTPUT = r"(?:out(?= ?[=:] ?\d)|outputs?|osl|generations?|generated|completions?|answers?|responses?|replies|decode)"
 _SIDE = rf"(?:(?P<prompt>{_PROMPT})|(?P<output>{_OUTPUT}))"
 _TOKENS = r"(?:[-_ ]?(?:tokens?|toks?|len(?:gth)?s?|sizes?|count)){0,3}"
 _STDEV = r"(?:std[-_. ]?dev(?:iation)?|standard deviation|std|stdev|sd|sigma|variation)"
@@ -23,7 +23,7 @@ _PARTS = ("stdev", "min", "max", "mean")
 _RANGE = rf"(?:between {NUMBER} and {NUMBER}|(?:from )?{NUMBER}(?: ?- ?| to |\.\.){NUMBER})"
 _AMOUNT = rf"(?P<amount>{_RANGE}|{NUMBER})"
 _SPREAD = rf"(?P<spread> ?(?:±|\+/?-) ?{NUMBER}| ?[,(]? ?(?:with )?(?:an? )?{_STDEV}(?: of| is)? ?=? ?{NUMBER}\)?)?"
-_END = r"(?![\w%]|/\w|\.\d)"
+_END = r"(?![\w%]|/(?!out)\w|\.\d)"
 _WORDS = r"(?: (?:long|each|on average|in length|per request)){0,3}"
 
 # 500 input tokens; 200 to 800 prompt tokens; 500±100 output tokens; 1024-token prompts; 500 tokens of input
@@ -36,7 +36,7 @@ _BEFORE = rx(
 # prompt tokens 500; prompt_tokens_stdev=10; input length of 1k; ISL 1024; prompts of 200 to 800 tokens; max output 100
 _AFTER = rx(
     rf"-{{0,2}}(?:random[-_])?\b(?:{_STAT}[-_ ](?:of |for |the ){{0,2}})?{_SIDE}{_TOKENS}"
-    rf"(?:[-_ ]{_STAT.replace('(?P<', '(?P<after_')}{_TOKENS})?{IS}(?:(?:about|around|approximately|roughly|"
+    rf"(?:(?: of| with| having)?(?: an?)?[-_ ]{_STAT.replace('(?P<', '(?P<after_')}{_TOKENS})?{IS}(?:(?:about|around|approximately|roughly|"
     r"(?:distributed )?(?:uniform|even|random)(?:ly)?(?: distributed)?(?: from| between)?|anywhere from) |~ ?)?"
     rf"{_AMOUNT}{_END}{_SPREAD}(?:[- ]?(?:tokens?|toks?)\b)?{_WORDS}"
 )

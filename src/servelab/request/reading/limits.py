@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import Known, rx
-from servelab.request.reading.quantity import COUNT, IS, JOIN, LEVELS, LIST, NUMBER, Kind, read_levels
+from servelab.request.reading.quantity import COUNT, IS, JOIN, LEVELS, LIST, NUMBER, RANGE, Kind, read_levels
 
 _MAX = r"max(?:imum|imal)?[-_ .]?"
 
@@ -35,7 +35,7 @@ LIMITS = (
     ),
     Limit(
         "max_num_batched_tokens",
-        rf"(?:{_MAX})?(?:num(?:ber)?[-_ ](?:of[-_ ])?)?batch(?:ed)?[-_ ]tokens?(?:[-_ ](?:limit|budget|"
+        rf"\bmn?bt\b|(?:{_MAX})?(?:num(?:ber)?[-_ ](?:of[-_ ])?)?batch(?:ed)?[-_ ]tokens?(?:[-_ ](?:limit|budget|"
         rf"size))?|(?:{_MAX})?tokens?[-_ ](?:per|in an?|in each)[-_ ](?:batch|step)|"
         rf"(?:{_MAX})?(?:num[-_ ])?batched[-_ ]tokens|token[-_ ](?:budget|batch)(?:[-_ ]size)?",
         r"[- ](?:max(?:imum)?[- ])?(?:num[- ])?batched[- ]tokens?(?:[- ](?:limit|budget))?|"
@@ -45,7 +45,7 @@ LIMITS = (
     ),
     Limit(
         "max_model_len",
-        rf"(?:{_MAX})?(?:model|seq(?:uence)?|ctx|context)[-_ ](?:lens?|lengths?|size)|{_MAX}(?:context|ctx|"
+        rf"\bmml\b|(?:{_MAX})?(?:model|seq(?:uence)?|ctx|context)[-_ ](?:lens?|lengths?|size)|{_MAX}(?:context|ctx|"
         r"len(?:gth)?|sequence length)(?:[-_ ](?:window|size|length|len))?|(?:contexts?|"
         r"ctx)[-_ ]?(?:windows?|sizes?|lengths?|lens?|limit)?|model[-_ ]len(?:gth)?|n[-_]ctx",
         r"[- ]?(?:tokens?[- ])?(?:of )?(?:max(?:imum)?[- ])?(?:model[- ]len(?:gth)?|(?:context|ctx|"
@@ -55,7 +55,7 @@ LIMITS = (
     ),
     Limit(
         "max_num_seqs",
-        rf"(?:{_MAX})?(?:num(?:ber)?[-_ ](?:of[-_ ])?)?(?:concurrent[-_ ])?(?:seqs?|"
+        rf"\bmns\b|(?:{_MAX})?(?:num(?:ber)?[-_ ](?:of[-_ ])?)?(?:concurrent[-_ ])?(?:seqs?|"
         rf"sequences)\b(?![-_ ]len)|{_MAX}batch(?:[-_ ]size)?s?\b(?![-_ ]tok|ed)|batch[-_ ]size|"
         rf"{_MAX}running[-_ ](?:requests|seqs)",
         r"[- ](?:max(?:imum)?[- ])?(?:num[- ])?(?:concurrent[- ])?(?:seqs?|"
@@ -87,7 +87,7 @@ def _patterns(limit: Limit) -> tuple[re.Pattern[str], re.Pattern[str]]:
     tokens = _TOKENS if limit.kind.k == 1024 else ""
     named = rx(rf"-{{0,2}}(?<![\w.])(?:{limit.before}){IS}(?P<levels>-?(?:{LEVELS})){tokens}{_TAIL}")
     followed = rx(
-        rf"(?<![\w.,=-])(?P<levels>{LIST}){_NOT}?(?: (?:for|as|is|are)(?: the| my|"
+        rf"(?<![\w.,=-])(?P<levels>{RANGE}|{LIST}){_NOT}?(?: (?:for|as|is|are)(?: the| my|"
         rf" our)? -{{0,2}}(?:{limit.before})|(?:{limit.after}))(?![\w=])(?! ?[=:])"
     )
     return named, followed

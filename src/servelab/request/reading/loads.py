@@ -24,7 +24,7 @@ from servelab.request.reading.quantity import (
     read_number,
 )
 
-_PER = r"(?: ?/ ?| ?per | a | each )"
+_PER = r"(?: ?/ ?| ?per (?:1 )?| an? | each | every | in (?:an? |1 |each )?)"
 _RATE_UNIT = (
     rf"(?:(?:req(?:uest)?s?|quer(?:y|ies)|calls|messages|prompts)\.?{_PER}(?P<per>s(?:ec(?:ond)?)?|"
     r"m(?:in(?:ute)?)?|h(?:our)?)\b|rps\b|qps\b|r/s\b|req/s\b)"
@@ -40,7 +40,7 @@ _RATES_NAMED = rx(
     rf"rps))?{IS}(?P<levels>{LEVELS})(?: ?{_RATE_UNIT})?(?! ?%)"
 )
 _CONCURRENCY_NAMED = rx(
-    r"-{0,2}\b(?:max[-_ ])?(?:concurrenc(?:y|ies)(?:[-_ ]levels?)?|concurrent[-_ ](?:users?|"
+    r"-{0,2}\b(?:max[-_ ])?(?:conc(?=[ =:]{1,3}\d)|concurrenc(?:y|ies)(?:[-_ ]levels?)?|(?:num(?:ber)?[-_ ]of[-_ ])?concurrent[-_ ](?:users?|"
     rf"requests?|streams?|clients?|level))(?: (?:from|sweep))?{IS}(?P<levels>{LEVELS})"
 )
 _CONCURRENCY = rx(

@@ -9,10 +9,13 @@ from servelab.spec.metrics import STATISTICS
 
 _S = r"s(?:ec(?:ond)?)?"
 LATENCIES = {
-    "ttft": r"ttft|time[- ]to[- ](?:the )?first[- ]token|first[- ]token(?: latency| time)?|prefill latency",
-    "itl": r"itl|inter[- ]?token[- ]latenc(?:y|ies)|inter[- ]?token(?: time)?|time between tokens|tbt",
+    "ttft": (
+        r"ttfts?|time[- ]to[- ](?:the )?first[- ]token|first[- ]token(?: latency| time)?|"
+        r"latency (?:of|to|until) (?:the )?first token|prefill latency"
+    ),
+    "itl": r"itls?|inter[- ]?token[- ]latenc(?:y|ies)|inter[- ]?token(?: time)?|time between tokens|tbt",
     "tpot": (
-        r"tpot|time[- ]per[- ](?:output[- ])?token|per[- ]token latency|latency per (?:output )?token|"
+        r"tpots?|time[- ]per[- ](?:output[- ])?token|per[- ]token latency|latency per (?:output )?token|"
         r"token latency"
     ),
     "e2e": (
@@ -33,6 +36,7 @@ SCALARS = {
         r"output_throughput|(?:output |token |decode |generation |output[- ]token )?(?:through[- ]?puts?|tput)|"
         rf"(?:output )?tok(?:en)?s?(?: per |/| a ){_S}"
     ),
+    "success_rate": r"(?:success(?:ful)?|completion)[- _]?rates?|(?:share|fraction|percentage) of successful requests",
     "error_rate": (
         r"(?:error|failure)s?[- _]?rates?|(?:share|fraction|percentage) of (?:failed requests|errors|failures)|"
         r"failed requests|failures|errors"
@@ -44,7 +48,8 @@ STATISTIC = (
     r"(?:p[- ]?\d{1,2}(?:\.\d+)?|\d{1,2}(?:\.\d+)?(?:st|nd|rd|th)?[- ]percentile|percentile \d{1,2}|"
     r"median|mean|average|avg\.?|"
     r"worst[- ]case|worst|maximum|max(?=[ _](?:ttft|itl|tpot|e2e|lat|time|inter|end))|tail|"
-    r"\d{2} ?(?:%|percent) of (?:all |the )?requests(?: (?:should|must|to|have|having|with|see|get|"
+    r"\d{2}(?:\.\d+)? ?%(?= of (?:all |the |our )?(?:ttfts|itls|tpots|latencies|response times))|"
+    r"\d{2}(?:\.\d+)? ?(?:%|percent) of (?:all |the )?requests(?: (?:should|must|to|have|having|with|see|get|"
     r"their|an?|the|keep|meet)){0,5})"
 )
 
@@ -67,11 +72,13 @@ GOAL = _named(LATENCIES | SCALARS | {"request_throughput": f"{SCALARS['request_t
 
 @dataclass(frozen=True)
 class Said:
-    """A metric that was named: ``assumed`` where its statistic was not, ``fault`` where that is not measured."""
+    """A metric that was named: ``assumed`` where its statistic was not, ``fault`` where that is not measured;
+    ``complement`` where 1 minus the metric was named."""
 
     name: str
     assumed: bool = False
     fault: str | None = None
+    complement: bool = False
 
 
 def metric_of(match: re.Match[str], *more: str) -> Said:
@@ -84,6 +91,8 @@ def metric_of(match: re.Match[str], *more: str) -> Said:
 
 def named(base: str, said: str | None) -> Said:
     """The metric of a base, as ``ttft``, and the words for its statistic."""
+    if base == "success_rate":
+        return Said("error_rate", complement=True)
     if base in SCALARS:
         return Said(base)
     if said is None:

@@ -37,6 +37,7 @@ _NAMED = rx(
 )
 _SHORT = re.compile(r"[\d.]+|(?:tp|pp|dp|ep|tensor|pipeline)\d*")
 _RATIOS = word_list("ratios")
+_REFUSED = re.compile(r"\b(?:not|instead of|rather than|anything but|other than) (?:the |a |an )?$")
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def _spellings(heard: Heard, known: Known, start: int) -> Iterator[tuple[int, in
     for end, parts in reversed(runs):
         turned = (*parts[1:], parts[0]) if parts and _SIZE.fullmatch(parts[0]) else parts
         sized = (*parts[:-1], f"{parts[-1]}b") if len(parts) > 1 and parts[-1].isdigit() else parts
-        for one in dict.fromkeys((parts, turned, sized)):
+        for one in dict.fromkeys((parts, turned, sized, _joined(parts))):
             if one in index.exact or one in index.ambiguous:
                 yield start, end, one
                 return
@@ -154,6 +155,19 @@ def _spellings(heard: Heard, known: Known, start: int) -> Iterator[tuple[int, in
         if set(family) & index.families and _fitting(index, parts):
             yield start, end, parts
             return
+
+
+def _joined(parts: Parts) -> Parts:
+    """The parts with a version and a name that were split put together: llama 3 1 8b, tiny llama."""
+    joined: list[str] = []
+    for part in parts:
+        if joined and part.isdigit() and joined[-1].isdigit():
+            joined[-1] += f".{part}"
+        elif joined and part.isalpha() and joined[-1].isalpha():
+            joined[-1] += part
+        else:
+            joined.append(part)
+    return tuple(joined)
 
 
 def _runs(heard: Heard, start: int) -> Iterator[tuple[int, Parts]]:
@@ -179,7 +193,9 @@ def _fitting(index: Index, parts: Iterable[str]) -> list[str]:
 
 def _resolve(heard: Heard, known: Known, index: Index, parts: Parts, start: int, end: int) -> None:
     said = heard.sentence.original(start, end)
-    if parts in index.ambiguous:
+    if _REFUSED.search(heard.sentence.plain, max(0, start - 16), start):
+        heard.sentence.take(start, end)
+    elif parts in index.ambiguous:
         ambiguous = known.catalog.ambiguous[index.ambiguous[parts]]
         chosen = [(choice.model, choice.recommended) for choice in ambiguous.options]
         _choose(heard, known, f'"{said}" could refer to multiple models. {ambiguous.prompt}', chosen, start, end)

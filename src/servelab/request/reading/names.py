@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from servelab.request import safe
 from servelab.request.reading.flags import bare_value
 from servelab.request.reading.heard import Heard
@@ -48,6 +50,7 @@ _ID = rx(
     r"\b(?:(?:and |please ){0,5}(?:call|name|label|title) (?:it|this one|this|that|(?:the|this|"
     rf"my) {_THING})(?: as)?|(?:the |my |with |use |using |as |set ){{0,5}}{_THING}[-_ ]?(?:id|"
     rf"name){_GLUE}"
+    r"|(?:(?:with |by |under )?(?:the|its|this) )name(?: (?:is|be|will be|shall be|should be|must be))"
     rf"|(?:its|the \w{{2,12}}'s|{_THING}'s) (?:name|id){_GLUE}|(?:call|name) this one|(?:tag|"
     rf"title) (?:it|the {_THING})|(?:give|assign) (?:it|(?:the|this|my) {_THING}) (?:the |"
     r"an? )?(?:name|id)|save it as|(?:under|with|by|using) (?:the )?(?:name|id)(?: of)?|"
@@ -92,11 +95,16 @@ def read_names(heard: Heard, known: Known) -> None:
     for pattern in (_ID_FLAG, _ID):
         for match in heard.sentence.find(pattern):
             word, end = bare_value(heard, match.end())
-            if word and word.lower() not in STOP and not heard.sentence.plain[: match.start()].endswith(_NOT_BEFORE):
+            if word and word.lower() not in STOP and not _is_a_name_of_else(heard, match):
                 heard.say("experiment_id", word[:LONGEST], match.start(), end)
     for match in heard.sentence.find(_EXPERIMENT):
         if not says_more(known.catalog, known.engine, match["name"].partition("-")[0]):
             heard.say("experiment_id", heard.sentence.exact(*match.span("name")), *match.span())
+
+
+def _is_a_name_of_else(heard: Heard, match: re.Match[str]) -> bool:
+    """Whether the words name what stands before them, as in "the namespace is called perf"."""
+    return heard.sentence.plain[: match.start()].endswith(_NOT_BEFORE) and not match[0].startswith(("and ", "please "))
 
 
 def _read_namespace(heard: Heard) -> None:

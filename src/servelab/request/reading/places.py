@@ -6,6 +6,7 @@ import re
 
 from servelab.request.reading.heard import Heard, Mention
 from servelab.request.reading.known import Known, rx
+from servelab.request.reading.quantity import JOIN
 
 _ENGINES = {
     "vllm": r"vllm",
@@ -42,7 +43,7 @@ _PLATFORMS = {
         r"in a container|docker platform"
     ),
     "process": (
-        r"(?:locally|local(?:ly)? (?:on|run|process|machine)|(?:on|in) (?:this|my|the local|my own|"
+        r"(?:locally|local(?= ?(?:$|[,.;\n]))|local(?:ly)? (?:on|run|process|machine)|(?:on|in) (?:this|my|the local|my own|"
         r"our) (?:laptop|machine|computer|workstation|pc|box|server|host|desktop)|on local ?host|"
         r"as a (?:local )?process|run it here|on here)"
     ),
@@ -63,6 +64,7 @@ _SAME = {"k8s": "kubernetes", "local": "process"}
 _SUFFIX = (
     r"(?: ?(?P<form>sxm\d?|pcie|nvl))?(?:[- ]?\(?(?P<after>\d{2,3}) ?g(?:i?b)?\)?)?(?:-hbm\d\w?)?"
     r"(?P<plural>'?s)?(?:[- ](?:gpus?|accelerators?|cards?|nodes?|machines?|instances?|box(?:es)?))?"
+    r"(?: ?x ?(?P<times>\d{1,3})(?![\w.]))?"  # h100 x2
 )
 _COUNT = r"(?:(?P<count>\d{1,4})(?: ?x ?| )|(?P<one>single) )?"
 _ON = (
@@ -75,6 +77,18 @@ _GPUS = rx(
     r"under) tensor[- ]parallel\w{0,7}|(?: per| for (?:each|every|one)| each|/) ?(?:replica|instance|engine|"
     r"copy|model)\b)?"
 )
+_OWNED = rx(
+    r"\b(?:have|has|had|got|own|there (?:are|is)|up to|at most|maximum of|max|total of|available|cluster|node|"
+    r"machine|box|server)\b[^,.;\n\d]{0,14}$"
+)
+"""Before a number of accelerators that are there, and not all meant for one engine."""
+
+_SOME_GPUS = r"\d{1,3}(?: ?(?:gpus?|accelerators?|cards?))?"
+_GPU_LEVELS = rx(
+    rf"(?:(?:on|with|using|across) )?(?<![\w.,]){_SOME_GPUS}"
+    rf"(?:(?:{JOIN}| against | compared (?:to|with) )(?:on |with |using )?{_SOME_GPUS}){{1,5}}(?<=[a-z])(?![\w-])"
+)
+"""Several numbers of accelerators to compare: "2 GPUs against 4 GPUs"."""
 
 
 def engine_of(text: str) -> str | None:
@@ -119,17 +133,21 @@ def read_accelerators(heard: Heard, known: Known) -> None:
         form = match["form"] or ""
         wanted = [f"{base}-{form}-{memory}gb", f"{base}-{memory}gb", f"{base}-{form}", base]
         heard.say("accelerator", next(kinds[one] for one in wanted if one in kinds), *match.span())
-        if match["count"] or match["one"]:
+        if match["count"] or match["one"] or match["times"]:
             _count(heard, match)
+    for match in heard.sentence.find(_GPU_LEVELS):
+        levels = tuple(int(level) for level in re.findall(r"\d+", match[0]))
+        heard.say("tensor_parallelism", tuple(dict.fromkeys(levels)), *match.span())
     for match in heard.sentence.find(_GPUS):
         _count(heard, match)
 
 
 def _count(heard: Heard, match: re.Match[str]) -> None:
     """How many there are; how many one engine is put on, where that was said."""
-    count = int(match["count"] or 1)
+    count = int(match["count"] or match.groupdict().get("times") or 1)
     heard.say("accelerators", count, *match.span())
     there = _THERE.match(heard.sentence.plain, match.end()) or _MACHINE.search(match[0])
-    times = re.search(r"\dx ?[a-z]", match[0])  # 4xH100
-    if (match["on"] or times or count == 1 or match.groupdict().get("tp")) and not there:
+    owned = _OWNED.search(heard.sentence.plain, max(0, match.start() - 30), match.start())
+    times = re.search(r"\dx ?[a-z]|x ?\d", match[0])  # 4xH100, H100 x4
+    if (match["on"] or times or count == 1 or match.groupdict().get("tp") or not owned) and not there:
         heard.say("together", count, *match.span())

@@ -23,6 +23,12 @@ _WORDS = re.compile(
     rf"(?<=thousand),? and )(?:{_WORD}|{_SCALE_WORDS})\b)*\b)",
     re.IGNORECASE,
 )
+_TOGETHER = re.compile(r"\b(?:an? )?(?:pair|couple) of\b", re.IGNORECASE)
+_QUARTER = re.compile(r"\b(?P<n>an? |three )?(?P<part>half|quarters?) (?:of )?an? (?=second|hour|minute|dozen)", re.IGNORECASE)
+_TIMES = re.compile(r"\b(?:twice|thrice)\b(?! as\b)", re.IGNORECASE)
+_AND_A_HALF = re.compile(
+    r"(?<![\w.,])(?P<n>\d{1,6})(?P<unit> (?:hours?|minutes?|seconds?|days?))? and (?:a |1 )?half\b", re.IGNORECASE
+)
 _PRONOUN = re.compile(
     r"\b(?:this|that|which|each|any|another|the first|the last|main|init|default|same) $", re.IGNORECASE
 )
@@ -43,14 +49,14 @@ JOIN = (
     r"(?:(?: ?[/;&|+] ?| , ?|, |(?<=[kmy\])}]),)(?:and |or |then |& )?| (?:and|or|then|vs\.?|versus|"
     r"plus|&|as well as|along with|together with)(?: (?:then|also))? )"
 )
-LIST = rf"{NUMBER}(?:{JOIN}{NUMBER}(?![\w%.:]|-\w)){{0,31}}"
+LIST = rf"{NUMBER}(?:{JOIN}{NUMBER}(?![\w%:]|\.\w|-\w)){{0,31}}"
 STEP = (
     r"(?:,? (?:in|by|with|at)?(?: a)? ?(?:steps?|increments?|strides?)(?: size)?(?: of|"
     r" by)? \d+(?:[.,]\d+)?k?|,? (?:doubling|(?:in |by )?(?:powers of 2|factors? of 2))\b"
     r"(?: (?:each|every) (?:time|step))?)?"
 )
 RANGE = (
-    rf"(?:(?:from |between )?{NUMBER}(?: ?(?:-|\.{{2,3}}) ?| (?:up )?to | through | until )(?:and )?{NUMBER}{STEP}"
+    rf"(?:(?:powers of 2 )?(?:from |between )?{NUMBER}(?: ?(?:-|\.{{2,3}}) ?| (?:up )?to | through | until )(?:and )?{NUMBER}{STEP}"
     rf"|between {NUMBER} and {NUMBER}{STEP})"
 )
 _SPACED = r"\d{1,6}(?: \d{1,6}){2,31}(?= ?(?:$|[,;.)\]}\n]|for|with|on|in\b))"
@@ -101,7 +107,8 @@ DECIMAL = Kind(whole=False, decimal_comma=True)
 
 def with_digits(text: Text) -> Text:
     """Numbers in words as digits: ``thirty-two`` becomes ``32``, ``8 k`` becomes ``8k``."""
-    text = text.rewritten(_WORDS, _digits).rewritten(_PERCENT, "%").rewritten(_SPACED_FORMAT, "")
+    text = text.rewritten(_TOGETHER, "2").rewritten(_QUARTER, _quarters).rewritten(_TIMES, _times)
+    text = text.rewritten(_WORDS, _digits).rewritten(_AND_A_HALF, _with_half).rewritten(_PERCENT, "%").rewritten(_SPACED_FORMAT, "")
     text = text.rewritten(_THOUSANDS, lambda match: match[1] + match[2]).rewritten(_SPACED_K, "")
     return text.rewritten(_DOZEN, lambda match: str(12 * int(match[1] or 1))).rewritten(_TAKEN_BACK, _corrected)
 
@@ -172,6 +179,21 @@ def _scale(written: str | None, kind: Kind) -> int:
         case "million":
             return 1_000_000
     return 1
+
+
+def _quarters(match: re.Match[str]) -> str:
+    """``0.25`` for "a quarter of a": what follows is a unit."""
+    if match["part"].lower() == "half":
+        return "6 " if match.string[match.end() :].lower().startswith("dozen") else "0.5 "
+    return "0.75 " if (match["n"] or "").lower().startswith("three") else "0.25 "
+
+
+def _times(match: re.Match[str]) -> str:
+    return "2 times" if match[0].lower() == "twice" else "3 times"
+
+
+def _with_half(match: re.Match[str]) -> str:
+    return f"{match['n']}.5{match['unit'] or ''}"
 
 
 def _corrected(match: re.Match[str]) -> str:

@@ -24,7 +24,7 @@ _BOTH = (
     r"benefits?|cost) (?:of|from))"
 )
 _OFF = (
-    r"(?:without(?: any| using)?|w/o|no|not(?! only)(?: us(?:e|ing))?|disabl(?:e|ed|es|ing)|turn(?:ing)? off|"
+    r"(?:without(?: any| using)?|w/o|no|not(?! only)(?: us(?:e|ing)| with)?|disabl(?:e|ed|es|ing)|turn(?:ing)? off|"
     r"switch(?:ing)? off|deactivat(?:e|ed|ing)|minus|leave out|skip(?:ping)?|non|never|"
     r"(?:do(?:es)? not|don't|doesn't|shouldn't|should not|must not)(?: use| enable)?|avoid(?:ing)?|"
     r"exclude|excluding)"

@@ -55,7 +55,7 @@ def keywords_of(catalog: Catalog) -> Keywords:
     words = one_of(presets)
     pattern = rx(
         rf"(?:{_LEAD}|(?<![\w/.=$-]))(?P<word>{words})(?![\w/=]|\.\w|"
-        rf"-(?!(?:{_KINDS})\b))(?P<kind>[\"']?[- ]?{_KIND}(?:[- ]{_KIND}){{0,5}}\b)?"
+        rf"-(?!(?:{_KINDS})\b))(?! (?:parameters?|coefficients?|constants?|costs?|latency|times?|speed|tokens?)\b)(?P<kind>[\"']?[- ]?{_KIND}(?:[- ]{_KIND}){{0,5}}\b)?"
     )
     return Keywords(presets, frozenset(weak), pattern)
 
