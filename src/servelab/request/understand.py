@@ -7,6 +7,7 @@ from collections.abc import Callable
 from servelab.catalog.catalog import Catalog, load_catalog
 from servelab.request.reading.answer import answer
 from servelab.request.reading.budgets import read_budget
+from servelab.request.reading.corrections import read_corrections
 from servelab.request.reading.flags import read_flags
 from servelab.request.reading.goals import read_goals, read_lone_metric
 from servelab.request.reading.heard import Heard
@@ -51,6 +52,7 @@ READERS: tuple[Callable[[Heard, Known], None], ...] = (
     read_intent,
     read_seconds,
     read_near,
+    read_corrections,
     read_lone_metric,
 )
 """In order: what is written exactly comes first, words with several meanings come last."""

@@ -24,7 +24,9 @@ _TRIALS = rx(
     rf"|{_AT_MOST}(?P<m>{NUMBER}) (?:runs|experiments|attempts|measurements|deployments)\b"
 )
 _EXPERIMENTS = rx(rf"{_ABOUT}(?P<n>{NUMBER}) (?:runs|experiments|attempts|rounds|tests|measurements)\b(?! each)")
-_SEARCH = rx(r"\b(?:auto-?)?(?:tun(?:e|ing)|optimi[sz]\w{1,6}|maximi[sz]\w{1,3}|minimi[sz]\w{1,3}|best|optimal|search)\b")
+_SEARCH = rx(
+    r"\b(?:auto-?)?(?:tun(?:e|ing)|optimi[sz]\w{1,6}|maximi[sz]\w{1,3}|minimi[sz]\w{1,3}|best|optimal|search)\b"
+)
 _TRIALS_NAMED = rx(
     r"-{0,2}\b(?:(?:number of |max[_ -]?|n[_ -]?){0,5}trials?|iterations|trial budget)(?: ?[=:] ?|"
     rf" (?:is |of |to )?)(?P<n>{NUMBER})(?: trials)?(?![\w%.]|[- ](?:h|m|s|gpu|hour|min|sec)|"
@@ -34,7 +36,7 @@ _REPEATS = rx(
     rf"(?P<n>{NUMBER}) (?:repeats?|repetitions?|measurements each|replicates?|runs each)\b|(?:repeat|"
     r"measure|run)(?:ing|ed|d)?(?: each| every| it| them| all){0,5}(?: trial| level| configuration|"
     rf" config| one)? (?P<m>{NUMBER})(?: ?x\b| times)|repeats? ?[=:] ?(?P<k>{NUMBER})|"
-    rf"(?P<l>{NUMBER}) times each"
+    rf"(?P<l>{NUMBER}) times\b(?: each| repeat(?:ed)?)?(?! (?:as|more|less|faster|slower|larger|higher|the))"
 )
 _PARALLEL = rx(
     rf"(?P<n>{NUMBER}) (?:(?:parallel|concurrent|simultaneous) trials|trials (?:in parallel|at (?:a|"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from itertools import pairwise
 
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import Known, rx
@@ -20,8 +22,9 @@ _UNIT = (
 _BELOW = (
     r"<=?|=<|(?:in |comes? |arrives? |is |be |stays? |staying |kept |keep |remain(?:s|ing)? |must |should |has to |"
     r"needs to |to |of |was |that |which |"
-    r"with |an? |are |have |not |slo |target ){0,5}(?:under|below|less than|lower than|smaller than|"
-    r"no more than|not more than|at most|"
+    r"with |an? |are |have |not |slo |target ){0,5}(?:"
+    r"under|below|(?:less|lower|smaller) than|less(?= \d)|at or (?:below|under)|"
+    r"no later than|no more than|not more than|at most|"
     r"(?:not|never|n't|cannot) (?:to )?(?:go|goes|rise|rises|get|gets|be|climb|grow)? ?(?:above|over|beyond|past)|"
     r"no (?:higher|worse|greater|longer|slower) than|not (?:to )?exceed(?:ing)?|(?:does|do|must|"
     r"should|may|can)(?: not|n't) exceed|"
@@ -36,8 +39,8 @@ _ABOVE = (
     r"min(?:imum|\.)?(?: of)?|exceed(?:s|ing)?|beyond)"
 )
 _LATE = (
-    rf"(?: ?\(?(?:at |for |@ ?|in |on )?(?:the )?(?P<late>{STATISTIC})\)?(?= ?[,.;)\n]| (?:and|with|for|"
-    r"while|on|in|but)\b|$))?"
+    rf"(?: ?\(?(?:at |for |@ ?|in |on )?(?:the )?(?P<late>{STATISTIC})\)?"
+    rf"(?![ _(-]*(?:the |of )?(?:{'|'.join(LATENCIES.values())})))?"
 )
 _VALUE = rf"(?:an? |the )?(?P<value>{NUMBER}) ?{_UNIT}"
 _BOUND = rx(
@@ -94,13 +97,17 @@ _IN_TERMS = rx(
 )
 _THEN = rx(
     rf"{GOAL} (?:(?:as )?(?:(?P<more>high|large)|(?P<less>low|fast|small)) as possible|"
-    r"(?:is |be |should be |to be )?(?:max(?:imi[sz]ed|imum)?|min(?:imi[sz]ed|imum)?)\b(?! ?\d| of))"
+    r"(?:is |be |should be |to be )?(?:max(?:imi[sz]ed|imum)?|min(?:imi[sz]ed|imum)?)\b(?! ?\d| of)|"
+    r"(?:maximi[sz](?:e|ing)|minimi[sz](?:e|ing))(?= ?(?:$|[,.;\n])))"
 )
 _FOR = rx(
     r"(?<!slo )\b(?:for|towards?|in terms of|with respect to|w\.r\.t\.|regarding)(?: the| an?| our|"
     r" my)?(?: (?:best|highest|lowest|max(?:imum|imal)?|min(?:imum|imal)?|peak|low|high|"
     rf"good|better|overall|possible|maxim(?:i[sz]ing|i[sz]ed)|minim(?:i[sz]ing|i[sz]ed))){{0,3}} {GOAL}"
 )
+_STATED = rx(STATISTIC)
+_LAST_STATED = rx(rf"\d[^a-z]*[a-z]*\W*(?:at |on )?(?:the )?(?:{STATISTIC})\)?$")
+_BESIDE = rx(r"[ ,;]*(?:and|&|with)?[ ]*")
 _SEARCHES = rx(
     r"\b(?:tun(?:e|ed|ing)|auto-?tun\w{1,4}|optimi[sz]\w{1,6}|find|search\w{0,3}|best|optimal|pick|choose)\b"
 )
@@ -111,6 +118,7 @@ def read_goals(heard: Heard, known: Known) -> None:
     for pattern in (_BOUND_NAMED, _BOUND, _BOUND_FIRST, _BOUND_UNIT):
         for match in heard.sentence.find(pattern):
             _read_bound(heard, match, metric_of(match, "late"))
+    _share_statistics(heard)
     for match in heard.sentence.find(_BOUND_ALONE):
         bases = list(_BASE.finditer(heard.sentence.plain, 0, match.start()))
         if bases and bases[-1].lastgroup:
@@ -124,6 +132,27 @@ def read_goals(heard: Heard, known: Known) -> None:
     if not heard.said("objective") and _SEARCHES.search(heard.sentence.plain):
         for match in heard.sentence.find(_FOR):
             _read_objective(heard, match)
+
+
+def _share_statistics(heard: Heard) -> None:
+    """In "TTFT < 1 s, E2E < 20 s (p95)" the percentile is meant for both: none of the others has its own."""
+    bounds = sorted((one for one in heard.mentions if one.name.startswith("constraints.")), key=lambda one: one.start)
+    for first, second in reversed(list(pairwise(bounds))):
+        base, _, statistic = first.value.metric.rpartition("_")
+        shared = second.value.metric.rpartition("_")[2]
+        own, last = (heard.sentence.plain[one.start : one.end] for one in (first, second))
+        if (
+            _STATED.search(own)
+            or statistic != "mean"
+            or not _LAST_STATED.search(last)
+            or not _BESIDE.fullmatch(heard.sentence.plain, first.end, second.start)
+        ):
+            continue
+        bound = first.value.model_copy(update={"metric": f"{base}_{shared}"})
+        side = first.name.rpartition(".")[2]
+        heard.mentions[heard.mentions.index(first)] = replace(
+            first, name=f"constraints.{bound.metric}.{side}", value=bound
+        )
 
 
 def read_lone_metric(heard: Heard, known: Known) -> None:

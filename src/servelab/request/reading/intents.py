@@ -10,10 +10,12 @@ _STRONG = {
     Intent.ESTIMATE: (
         r"estimat(?:e|es|ing|ion)(?: (?:the |of |latency |model |queueing ){0,5}(?:parameters?|"
         r"coefficients?|model|alphas?|betas?))?|"
+        r"(?:service|queue?ing|latency|performance|decode|prefill|step[- ]time)(?: model)? parameters?|"
         r"coefficients?|calibrat(?:e|ing|ion)|parameter[- ]estimation|(?:latency|queue?ing|step[- ]time) models?|"
         r"fit(?:ting)? (?:an? |the )?(?:latency |performance |queue?ing |step[- ]time |"
         r"linear ){0,5}(?:model|coefficients|parameters|curve)|"
-        r"alpha(?:,? (?:and )?|/)beta(?:,? (?:and )?gamma|/gamma)?|workload variant autoscaler|wva"
+        r"fit(?:ting)? (?:the |a )?(?:step|iteration|prefill|decode|itl|ttft|response)[- ]?times?|"
+        r"alpha(?:,? (?:and |\+ )?|/| ?\+ ?)beta(?:,? (?:and )?gamma|/gamma)?|workload variant autoscaler|wva"
     ),
     Intent.TUNE: (
         r"(?:auto[- ]?)?tun(?:e|ing|er)|optimi[sz](?:e|es|ing|ation|ed)|hyper-?parameter search|"

@@ -16,7 +16,7 @@ _SLASH = rx(
     r"(?:^|(?<=[\s\0]))/(?:blis(?:-data-collector)?)\b|\bservelab ask\b|"
     r"\b(?:docker|podman) run(?: (?:--rm|-d|-it|-t|-i|--detach|--privileged|--init|"
     r"-(?!-model)-?[\w-]{1,40}[= ](?!-)[^\s\0]{1,200})){0,24}|"
-    r"\bpython3? -m vllm[\w.]*(?!\S)|(?:^|(?<=\n))[ ]?\d{1,2}[.)](?= )"
+    r"\bpython3? -m (?=sglang)|\bpython3? -m vllm[\w.]*(?!\S)|(?:^|(?<=\n))[ ]?\d{1,2}[.)](?= )"
 )
 
 

@@ -34,10 +34,14 @@ _BEFORE = rx(
     r"/s)| ?[=:]| ?(?:throughput|latency|speed))"
 )
 # prompt tokens 500; prompt_tokens_stdev=10; input length of 1k; ISL 1024; prompts of 200 to 800 tokens; max output 100
+_STAT_AFTER = _STAT.replace("(?P<", "(?P<after_")
+_ABOUT = (
+    r"(?:(?:about|around|approximately|roughly|anywhere from|"
+    r"(?:distributed )?(?:uniform|even|random)(?:ly)?(?: distributed)?(?: from| between)?) |~ ?)?"
+)
 _AFTER = rx(
     rf"-{{0,2}}(?:random[-_])?\b(?:{_STAT}[-_ ](?:of |for |the ){{0,2}})?{_SIDE}{_TOKENS}"
-    rf"(?:(?: of| with| having)?(?: an?)?[-_ ]{_STAT.replace('(?P<', '(?P<after_')}{_TOKENS})?{IS}(?:(?:about|around|approximately|roughly|"
-    r"(?:distributed )?(?:uniform|even|random)(?:ly)?(?: distributed)?(?: from| between)?|anywhere from) |~ ?)?"
+    rf"(?:(?: of| with| having)?(?: an?)?[-_ ]{_STAT_AFTER}{_TOKENS})?{IS}{_ABOUT}"
     rf"{_AMOUNT}{_END}{_SPREAD}(?:[- ]?(?:tokens?|toks?)\b)?{_WORDS}"
 )
 _MORE = rx(

@@ -55,8 +55,8 @@ LIMITS = (
     ),
     Limit(
         "max_num_seqs",
-        rf"\bmns\b|(?:{_MAX})?(?:num(?:ber)?[-_ ](?:of[-_ ])?)?(?:concurrent[-_ ])?(?:seqs?|"
-        rf"sequences)\b(?![-_ ]len)|{_MAX}batch(?:[-_ ]size)?s?\b(?![-_ ]tok|ed)|batch[-_ ]size|"
+        rf"\bm(?:ns|bs)\b|(?:{_MAX})?(?:num(?:ber)?[-_ ](?:of[-_ ])?)?(?:concurrent[-_ ])?(?:seqs?|"
+        rf"sequences)\b(?![-_ ]len)|{_MAX}batch(?:[-_ ]size)?s?\b(?![-_ ]tok|ed)|batch[-_ ]sizes?\b|"
         rf"{_MAX}running[-_ ](?:requests|seqs)",
         r"[- ](?:max(?:imum)?[- ])?(?:num[- ])?(?:concurrent[- ])?(?:seqs?|"
         r"sequences)\b(?![- ]len)(?: (?:in|per) (?:a |one |each |the )?batch)?|[- ]requests (?:in|"

@@ -40,11 +40,18 @@ _RATES_NAMED = rx(
     rf"rps))?{IS}(?P<levels>{LEVELS})(?: ?{_RATE_UNIT})?(?! ?%)"
 )
 _CONCURRENCY_NAMED = rx(
-    r"-{0,2}\b(?:max[-_ ])?(?:conc(?=[ =:]{1,3}\d)|concurrenc(?:y|ies)(?:[-_ ]levels?)?|(?:num(?:ber)?[-_ ]of[-_ ])?concurrent[-_ ](?:users?|"
-    rf"requests?|streams?|clients?|level))(?: (?:from|sweep))?{IS}(?P<levels>{LEVELS})"
+    r"-{0,2}\b(?:max[-_ ])?(?:conc(?=[ =:]{1,3}\d)|concurrenc(?:y|ies)(?:[-_ ]levels?)?|"
+    rf"(?:num(?:ber)?[-_ ]of[-_ ])?concurrent[-_ ](?:users?|requests?|streams?|clients?|level))"
+    rf"(?: (?:from|sweep))?{IS}(?P<levels>{LEVELS})"
 )
+_USERS_NAMED = rx(
+    r"\b(?:(?:number|count) of )?(?:users?|clients?|streams?|sessions?)(?: count)?"
+    rf"(?: (?:is|are|of|equals?)|(?= ?[=:])|(?<=count)){IS}(?P<levels>{LEVELS})(?! ?(?:%|{_RATE_UNIT}))"
+)
+_PEOPLE = r"(?:people|persons|customers|employees|colleagues|callers|visitors|developers|agents)\b"
+_AT_ONCE = r"(?:at (?:a|the same) time|at once|in parallel|in flight|simultaneously|concurrently)\b"
 _CONCURRENCY = rx(
-    rf"(?<![\w.,-])(?P<levels>{_LEVELS_HERE})[ -]?(?:(?:concurrent|simultaneous|parallel|virtual|"
+    rf"(?<![\w.,-])(?P<levels>{_LEVELS_HERE})[ -]?(?:{_PEOPLE}|{_AT_ONCE}|(?:concurrent|simultaneous|parallel|virtual|"
     r"in-flight) (?:requests?|users?|clients?|streams?|connections?|sessions?|chats?|conversations?|"
     r"calls?|queries)|way concurrency\b|users?\b|clients?\b|streams?\b|concurrency\b|"
     r"requests? (?:in flight|in parallel|at (?:once|a time|the same time)|concurrently|"
@@ -61,7 +68,7 @@ _REQUESTS_NAMED = rx(
     r"-{0,2}\b(?:(?:max(?:imum)?(?:[-_ ]num(?:ber)?(?:[-_ ]of)?)?|num(?:ber)?(?:[-_ ]of)?|total|"
     r"limit)[-_ ]){0,5}(?:requests?|prompts?(?<=num.prompts))(?:[-_ ](?:count|limit|total|"
     r"max(?:imum)?|number))?(?: ?[=:] ?| (?:is |of |to |at |are |= |limited to |"
-    rf"limit ))(?P<n>{NUMBER})(?![\w.%]| ?(?:tokens?|/|rps|per ))"
+    rf"limit )|(?:(?<=requests)|(?<=num.prompts))[ ])(?P<n>{NUMBER})(?![\w.%]| ?(?:tokens?|/|rps|per ))"
 )
 _MAX_REQUESTS = rx(rf"-{{0,2}}\bmax(?:imum)?[-_ ]requests?{IS}(?P<n>{NUMBER})(?![\w.%])")
 _TYPES = {
@@ -120,6 +127,8 @@ def read_loads(heard: Heard, known: Known) -> None:
     for match in heard.sentence.find(_RATES):
         _say_rates(heard, _own(heard, _RATES, match), constant=True)
     for match in heard.sentence.find(_CONCURRENCY_NAMED):
+        _say_concurrency(heard, match)
+    for match in heard.sentence.find(_USERS_NAMED):
         _say_concurrency(heard, match)
     for match in heard.sentence.find(_CONCURRENCY):
         _say_concurrency(heard, _own(heard, _CONCURRENCY, match))

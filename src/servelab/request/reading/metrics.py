@@ -49,8 +49,8 @@ STATISTIC = (
     r"median|mean|average|avg\.?|"
     r"worst[- ]case|worst|maximum|max(?=[ _](?:ttft|itl|tpot|e2e|lat|time|inter|end))|tail|"
     r"\d{2}(?:\.\d+)? ?%(?= of (?:all |the |our )?(?:ttfts|itls|tpots|latencies|response times))|"
-    r"\d{2}(?:\.\d+)? ?(?:%|percent) of (?:all |the )?requests(?: (?:should|must|to|have|having|with|see|get|"
-    r"their|an?|the|keep|meet)){0,5})"
+    r"(?:half|\d{2}(?:\.\d+)? ?(?:%|percent)) of (?:all |the |our |all our )?requests"
+    r"(?: (?:need|receive|should|must|to|have|having|with|see|get|their|an?|the|keep|meet)){0,5})"
 )
 
 
@@ -107,6 +107,8 @@ def _statistic(said: str) -> str:
     digits = re.search(r"\d+(?:\.\d+)?", said)
     if digits:
         return f"p{digits[0]}"
+    if said.startswith("half"):
+        return "p50"
     if said.startswith(("worst", "max")):
         return "max"
     return {"median": "p50", "tail": "p99"}.get(said, "mean")

@@ -33,7 +33,7 @@ _ID = rx(
 )
 _NAMED = rx(
     r"(?:\bmodel(?:[-_ ](?:id|name))?(?: is|,)? ?[=:] ?|\bmodel(?: id| name)? (?:is |called |named )|"
-    r"--model[= ])[\"']?(?P<name>[^\s,;\"'\0]+)"
+    r"--model(?:[-_]path)?[= ])[\"']?(?P<name>[^\s,;\"'\0]+)"
 )
 _SHORT = re.compile(r"[\d.]+|(?:tp|pp|dp|ep|tensor|pipeline)\d*")
 _RATIOS = word_list("ratios")
@@ -81,7 +81,13 @@ def read_ids(heard: Heard, known: Known) -> None:
     """Ids as on Hugging Face, ``org/name``, known or not; and what is said to be the model."""
     for match in heard.sentence.find(_ID):
         org, _, name = match["id"].partition("/")
-        if org in _RATIOS or name in _RATIOS or _SHORT.fullmatch(org) or len(name) < 3:
+        if (
+            parts_of(org) in index_of(known.catalog).exact
+            or org in _RATIOS
+            or name in _RATIOS
+            or _SHORT.fullmatch(org)
+            or len(name) < 3
+        ):
             continue
         if {org, name} <= _choices(known.catalog, known.engine):
             continue  # "kv cache dtype auto/fp8"
@@ -150,6 +156,9 @@ def _spellings(heard: Heard, known: Known, start: int) -> Iterator[tuple[int, in
             if one in index.exact or one in index.ambiguous:
                 yield start, end, one
                 return
+        if len(parts) > 1 and _SIZE.fullmatch(parts[-1]) and parts[0] in index.families and _fitting(index, parts):
+            yield start, end, parts  # "llama 405b", before the "llama" in it
+            return
     for end, parts in reversed(runs):
         family = parts[1:2] if parts and _SIZE.fullmatch(parts[0]) else parts[:1]
         if set(family) & index.families and _fitting(index, parts):

@@ -70,6 +70,7 @@ _ID_AS = rx(
 _EXPERIMENT = rx(
     r"(?<![\w-])(?:as |the |for )?(?:experiment|exp) (?P<name>[a-z][a-z0-9]*-[a-z0-9-]*[a-z0-9])(?![\w/.])"
 )
+_WORDS_TO_THE_END = rx(r"(?: [a-z]{3,20}){1,2}(?= ?(?:$|[,.;\n]))")
 _NOT_BEFORE = (
     "namespace ",
     "model ",
@@ -96,10 +97,20 @@ def read_names(heard: Heard, known: Known) -> None:
         for match in heard.sentence.find(pattern):
             word, end = bare_value(heard, match.end())
             if word and word.lower() not in STOP and not _is_a_name_of_else(heard, match):
+                word, end = _rest_of_name(heard, known, word, end)
                 heard.say("experiment_id", word[:LONGEST], match.start(), end)
     for match in heard.sentence.find(_EXPERIMENT):
         if not says_more(known.catalog, known.engine, match["name"].partition("-")[0]):
             heard.say("experiment_id", heard.sentence.exact(*match.span("name")), *match.span())
+
+
+def _rest_of_name(heard: Heard, known: Known, word: str, end: int) -> tuple[str, int]:
+    """A name of two or three words up to the end of a clause, of which no other reader makes anything."""
+    more = _WORDS_TO_THE_END.match(heard.sentence.free, end)
+    words = more[0].split() if more else []
+    if not words or any(one in SAYS_NOTHING or says_more(known.catalog, known.engine, one) for one in words):
+        return word, end
+    return f"{word} {' '.join(words)}", end + len(more[0])  # type: ignore[index]
 
 
 def _is_a_name_of_else(heard: Heard, match: re.Match[str]) -> bool:

@@ -10,7 +10,7 @@ from servelab.request.reading.quantity import JOIN
 
 _ENGINES = {
     "vllm": r"vllm",
-    "sglang": r"sg[- ]?lang|sgl",
+    "sglang": r"sglang\.launch_server|sg[- ]?lang|sgl",
     "llamacpp": r"llama[-. ]?cpp(?:[- ]server)?|llama[- ]server",
     "trtllm": r"(?:nvidia )?(?:tensor[- ]?rt|trt)[- ]?llm",
     "simulated": r"simulated(?: engine| vllm)?|simulator|simulated engine",
@@ -43,8 +43,9 @@ _PLATFORMS = {
         r"in a container|docker platform"
     ),
     "process": (
-        r"(?:locally|local(?= ?(?:$|[,.;\n]))|local(?:ly)? (?:on|run|process|machine)|(?:on|in) (?:this|my|the local|my own|"
-        r"our) (?:laptop|machine|computer|workstation|pc|box|server|host|desktop)|on local ?host|"
+        r"(?:locally|local(?= ?(?:$|[,.;\n]))|local(?:ly)? (?:on|run|process|machine)|"
+        r"(?:on|in) (?:this|my|the local|my own|our) (?:laptop|machine|computer|workstation|pc|"
+        r"box|server|host|desktop)|on local ?host|"
         r"as a (?:local )?process|run it here|on here)"
     ),
     "endpoint": (
@@ -76,6 +77,9 @@ _GPUS = rx(
     r"local )?(?:gpus?|accelerators?|(?:graphics |gpu )?cards?)\b(?P<tp> (?:with|in|using|for|as|"
     r"under) tensor[- ]parallel\w{0,7}|(?: per| for (?:each|every|one)| each|/) ?(?:replica|instance|engine|"
     r"copy|model)\b)?"
+)
+_GPUS_NAMED = rx(
+    r"\b(?:(?:num(?:ber)?[-_ ](?:of[-_ ])?)?gpus?|gpu count)(?: ?[=:] ?| is | are )(?P<count>\d{1,4})\b(?! ?[x%.\w])"
 )
 _OWNED = rx(
     r"\b(?:have|has|had|got|own|there (?:are|is)|up to|at most|maximum of|max|total of|available|cluster|node|"
@@ -123,7 +127,7 @@ def read_accelerators(heard: Heard, known: Known) -> None:
     kinds = {alias.lower(): name for name, one in known.catalog.accelerators.items() for alias in (name, *one.aliases)}
     words = "|".join(re.escape(kind).replace(r"\-", "[- ]?") for kind in sorted(kinds, key=len, reverse=True))
     named = rx(
-        rf"{_ON}(?<![\w/.]){_COUNT}(?:nvidia[- ]|amd[- ]|intel[- ]|"
+        rf"{_ON}(?<![\w.]){_COUNT}(?:nvidia[- ]|amd[- ]|intel[- ]|"
         rf"google[- ])?(?:(?P<before>\d{{2,3}}) ?gb )?(?P<kind>{words}){_SUFFIX}(?![\w/.-]*\w)"
     )
     for match in heard.sentence.find(named):
@@ -138,6 +142,9 @@ def read_accelerators(heard: Heard, known: Known) -> None:
     for match in heard.sentence.find(_GPU_LEVELS):
         levels = tuple(int(level) for level in re.findall(r"\d+", match[0]))
         heard.say("tensor_parallelism", tuple(dict.fromkeys(levels)), *match.span())
+    for match in heard.sentence.find(_GPUS_NAMED):
+        heard.say("accelerators", int(match["count"]), *match.span())
+        heard.say("together", int(match["count"]), *match.span())
     for match in heard.sentence.find(_GPUS):
         _count(heard, match)
 

@@ -24,7 +24,9 @@ _WORDS = re.compile(
     re.IGNORECASE,
 )
 _TOGETHER = re.compile(r"\b(?:an? )?(?:pair|couple) of\b", re.IGNORECASE)
-_QUARTER = re.compile(r"\b(?P<n>an? |three )?(?P<part>half|quarters?) (?:of )?an? (?=second|hour|minute|dozen)", re.IGNORECASE)
+_QUARTER = re.compile(
+    r"\b(?P<n>an? |three )?(?P<part>half|quarters?) (?:of )?an? (?=second|hour|minute|dozen)", re.IGNORECASE
+)
 _TIMES = re.compile(r"\b(?:twice|thrice)\b(?! as\b)", re.IGNORECASE)
 _AND_A_HALF = re.compile(
     r"(?<![\w.,])(?P<n>\d{1,6})(?P<unit> (?:hours?|minutes?|seconds?|days?))? and (?:a |1 )?half\b", re.IGNORECASE
@@ -39,6 +41,7 @@ _THOUSANDS = re.compile(
     r"((?:len(?:gth)?|tokens|context|window|ctx)(?: of| is| to)?[ =:]{1,3}\d{1,3}) (\d{3})(?=$|[^\w ]| tokens?\b)",
     re.IGNORECASE,
 )
+_ZEROS = re.compile(r"(?<![\w.,])(\d{1,3}) (0\d{2})(?![\w.,]\d|\w)")
 _DOZEN = re.compile(r"\b(\d*) ?dozen\b")
 
 NUMBER = (
@@ -55,8 +58,9 @@ STEP = (
     r" by)? \d+(?:[.,]\d+)?k?|,? (?:doubling|(?:in |by )?(?:powers of 2|factors? of 2))\b"
     r"(?: (?:each|every) (?:time|step))?)?"
 )
+_UP_TO = r"(?: ?(?:-|\.{2,3}) ?| (?:up )?to | through | until )(?:and )?"
 RANGE = (
-    rf"(?:(?:powers of 2 )?(?:from |between )?{NUMBER}(?: ?(?:-|\.{{2,3}}) ?| (?:up )?to | through | until )(?:and )?{NUMBER}{STEP}"
+    rf"(?:(?:powers of 2 )?(?:from |between )?{NUMBER}{_UP_TO}{NUMBER}{STEP}"
     rf"|between {NUMBER} and {NUMBER}{STEP})"
 )
 _SPACED = r"\d{1,6}(?: \d{1,6}){2,31}(?= ?(?:$|[,;.)\]}\n]|for|with|on|in\b))"
@@ -75,12 +79,12 @@ IS = rf"(?: {_GLUE}){{0,6}}(?: ?(?:->|=>|:=|==|=|:) ?| )(?:{_GLUE} ){{0,4}}(?:[\
 _NUMBER = re.compile(
     r"(?P<digits>\d+(?:[.,_]\d+){0,31}|\.\d+)(?P<power>e\+?\d{1,2})?(?P<scale>k|m| thousand| million)?"
 )
-_OH_NO = (
+OH_NO = (
     r"(?:sorry|oops|nope|wait|hold on|actually|i mean|i meant|rather|make (?:that|it)|scratch that|correction|hmm|no)"
 )
 _TAKEN_BACK = re.compile(
     r"(?<![\w.,-])\d[\d.,]{0,11}k?(?P<unit> ?(?:[a-z]{1,9}|%|req/s))?(?: ?[,;.(:-] ?| )"
-    rf"(?:(?:or )?{_OH_NO}(?:[,:;.!]+ ?| )(?:no[,:;.!]+ ?)?)+(?:(?<=no, )|(?<=no\. )|(?<!no ))"
+    rf"(?:(?:or )?{OH_NO}(?:[,:;.!]+ ?| )(?:no[,:;.!]+ ?)?)+(?:(?<=no, )|(?<=no\. )|(?<!no ))"
     r"(?P<now>\d[\d.]{0,11}k?)",
     re.IGNORECASE,
 )
@@ -108,7 +112,13 @@ DECIMAL = Kind(whole=False, decimal_comma=True)
 def with_digits(text: Text) -> Text:
     """Numbers in words as digits: ``thirty-two`` becomes ``32``, ``8 k`` becomes ``8k``."""
     text = text.rewritten(_TOGETHER, "2").rewritten(_QUARTER, _quarters).rewritten(_TIMES, _times)
-    text = text.rewritten(_WORDS, _digits).rewritten(_AND_A_HALF, _with_half).rewritten(_PERCENT, "%").rewritten(_SPACED_FORMAT, "")
+    text = (
+        text.rewritten(_WORDS, _digits)
+        .rewritten(_AND_A_HALF, _with_half)
+        .rewritten(_PERCENT, "%")
+        .rewritten(_SPACED_FORMAT, "")
+    )
+    text = text.rewritten(_ZEROS, lambda match: match[1] + match[2])
     text = text.rewritten(_THOUSANDS, lambda match: match[1] + match[2]).rewritten(_SPACED_K, "")
     return text.rewritten(_DOZEN, lambda match: str(12 * int(match[1] or 1))).rewritten(_TAKEN_BACK, _corrected)
 
@@ -118,6 +128,7 @@ def read_levels(said: str, kind: Kind) -> tuple[float, ...]:
 
     A range without a step doubles from its low end to its high end.
     """
+    said = said.removeprefix("powers of 2 ")  # which is what a range without a step is
     found = _RANGE.fullmatch(said)
     if not found:
         return tuple(value for one in re.findall(NUMBER, said) for value in _values(one, kind))

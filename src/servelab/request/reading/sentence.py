@@ -53,6 +53,7 @@ _PARAMETER = re.compile(
 _ROW = re.compile(r"^\|? ?([A-Za-z][\w -]{1,40}) \| ([^|\n]{1,200}?) ?\|?$", re.MULTILINE)
 _BULLET = re.compile(r"(?<!:)\n[-*] (?=[^:\n]{1,80}(?:\n|$))")
 _INDENTED = re.compile(r"(?<=[A-Za-z]):\n(?:[-*] )?(?=[^:\n-]{1,80}(?:\n|$))")
+_CAMEL = re.compile(r"(?<![\w./-])[a-z]+(?:[A-Z][a-z]+)+(?= ?[:=])")  # a key of JSON or YAML
 _EMPHASIS = re.compile(r"\*\*|__(?=[A-Za-z])|(?<=[A-Za-z:])__")
 _TOO_LONG = re.compile(rf"\S{{{LONGEST_WORD},}}")
 _SPACES = re.compile(r"[^\S\n]+")
@@ -111,7 +112,7 @@ class Sentence:
         self.skipped = _TOO_LONG.search(chars) is not None
         """Whether something was too long to be read."""
         text = Text(chars, list(range(len(chars))), list(range(1, len(chars) + 1)))
-        text = text.rewritten(_KEY, lambda match: f"{match[1]}:").rewritten(_EMPHASIS, "")
+        text = text.rewritten(_KEY, lambda match: f"{match[1]}:").rewritten(_EMPHASIS, "").rewritten(_CAMEL, _dashed)
         text = text.paired(_PARAMETER).paired(_ROW).rewritten(_INDENTED, ": ").rewritten(_BULLET, ", ")
         for step in rewrite:
             text = step(text)
@@ -172,6 +173,11 @@ def _cleaned(raw: str) -> Text:
     text = text.rewritten(_SPACED_OPENING, '"').rewritten(_SPACED_CLOSING, '"')
     text = text.rewritten(_GLUED_OPENING, ' "').rewritten(_GLUED_CLOSING, '" ').rewritten(_QUOTES, '"')
     return text.rewritten(_LINES, "\n").rewritten(_SPACES, " ")
+
+
+def _dashed(match: re.Match[str]) -> str:
+    """``max-model-len`` for ``maxModelLen``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", match[0]).lower()
 
 
 def _as_range(match: re.Match[str]) -> str | None:

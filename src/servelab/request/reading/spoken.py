@@ -24,10 +24,11 @@ _BOTH = (
     r"benefits?|cost) (?:of|from))"
 )
 _OFF = (
-    r"(?:without(?: any| using)?|w/o|no|not(?! only)(?: us(?:e|ing)| with)?|disabl(?:e|ed|es|ing)|turn(?:ing)? off|"
+    r"(?:without(?: any| using)?|w/o|no|not(?! only)(?: to)?(?: us(?:e|ing)| with| enable)?|"
+    r"disabl(?:e|ed|es|ing)|turn(?:ing)? off|"
     r"switch(?:ing)? off|deactivat(?:e|ed|ing)|minus|leave out|skip(?:ping)?|non|never|"
-    r"(?:do(?:es)? not|don't|doesn't|shouldn't|should not|must not)(?: use| enable)?|avoid(?:ing)?|"
-    r"exclude|excluding)"
+    r"(?:do(?:es)? not|don't|doesn't|shouldn't|should not|must not)(?: want| need)?(?: to)?(?: use| enable)?(?: any)?|"
+    r"avoid(?:ing)?|exclude|excluding)"
 )
 _ON = (
     r"(?:with|enabl(?:e|es|ed|ing)|turn(?:ing)? on|switch(?:ing)? on|activat(?:e|ed|ing)|us(?:e|ing)|"
@@ -54,6 +55,7 @@ _JOIN = rx(JOIN)
 _BINDS = re.compile(r"[a-z&/+;]")
 _CHOICE = r"[a-z][\w-]{1,20}"
 _AND = re.compile(r" (?:and|or|vs\.?|versus) |/")
+_BUT = re.compile(r",? (?:but|rather|instead)\b")
 _VERBS = ("trust", "enforce", "enable", "disable", "use")
 
 
@@ -177,6 +179,8 @@ def _read_phrase(heard: Heard, words: Phrases, match: re.Match[str], way: str) -
     both, off = way == "both", way == "off"
     if isinstance(value, bool):
         heard.say(argument.flag, (True, False) if both else (not value if off else value), *match.span())
+    elif off and _BUT.match(heard.sentence.plain, match.end()):
+        heard.sentence.take(*match.span())  # "not fp8 but awq"
     elif both or off:
         heard.sentence.take(*match.span())
         refuse(heard, argument, f"was told to be without {value}: a value is needed")

@@ -17,7 +17,9 @@ _OWN = word_list("vocabulary")
 _REAL = word_list("real")
 """English words that are a slip away from a word of the vocabulary, and no slip."""
 
-_WORD = re.compile(r"(?<![\w./:@$=-])(?!--)[A-Za-z]+(?:[-_][A-Za-z]+)*(?![\w/:@.]*[/@])(?![.:]\w)", re.ASCII)
+_WORD = re.compile(
+    r"(?<![\w./:@$=-])(?!--)[A-Za-z]+(?:[-_][A-Za-z]+)*(?![A-Za-z])(?![\w/:@.]*[/@])(?![.:]\w)", re.ASCII
+)
 _PIECE = re.compile(r"[A-Za-z]+")
 
 

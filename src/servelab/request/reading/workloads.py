@@ -33,6 +33,8 @@ _PRESET = rx(
     r"(?:\bpreset(?: ?[=:] ?| (?:is |called |named )?)[\"']?(?P<a>[a-z]+)[\"']?|"
     r"workload\.preset ?[=:] ?(?P<c>[a-z]+)|[\"']?\b(?P<b>[a-z]+)[\"']? preset\b)"
 )
+_NO_WORKLOAD = r"(?! (?:parameters?|coefficients?|constants?|costs?|latency|times?|speed|tokens?|(?:and|or) decode)\b)"
+"""Behind a keyword that then is no workload's: "prefill latency", "prefill and decode"."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def keywords_of(catalog: Catalog) -> Keywords:
     words = one_of(presets)
     pattern = rx(
         rf"(?:{_LEAD}|(?<![\w/.=$-]))(?P<word>{words})(?![\w/=]|\.\w|"
-        rf"-(?!(?:{_KINDS})\b))(?! (?:parameters?|coefficients?|constants?|costs?|latency|times?|speed|tokens?)\b)(?P<kind>[\"']?[- ]?{_KIND}(?:[- ]{_KIND}){{0,5}}\b)?"
+        rf"-(?!(?:{_KINDS})\b)){_NO_WORKLOAD}(?P<kind>[\"']?[- ]?{_KIND}(?:[- ]{_KIND}){{0,5}}\b)?"
     )
     return Keywords(presets, frozenset(weak), pattern)
 
