@@ -9,6 +9,7 @@ from pydantic import Field
 from servelab.perf.capacity import OVERLOAD, highest_rate
 from servelab.perf.deployment import Deployment, NotPredictableError, overloaded
 from servelab.perf.simulator import Simulator
+from servelab.perf.tally import Tally
 from servelab.spec.base import Spec
 from servelab.spec.goal import Constraint, RequestSLO
 from servelab.spec.workload import Load, LoadPoint
@@ -33,7 +34,10 @@ def simulate_level(deployment: Deployment, load: LoadPoint, slo: RequestSLO, see
     Raises:
         TooLargeError: a request is larger than the KV cache.
     """
-    tally = Simulator(deployment.engine, deployment.workload, load, seed, slo).run()
+    return _level(load, Simulator(deployment.engine, deployment.workload, load, seed, slo).run())
+
+
+def _level(load: LoadPoint, tally: Tally) -> Level:
     return Level(
         load=load,
         metrics=tally.metrics(),
@@ -57,10 +61,14 @@ def simulate_load(
             raise NotPredictableError(
                 f"a saturation search of {load.saturation.of} is not simulated", "Give the levels, or search a rate."
             )
-        found = highest_rate(deployment, constraints, load.saturation.max_requests or 4 * (load.requests or 1000), seed)
+        requests = load.saturation.max_requests or 4 * (load.requests or 1000)
+        found = highest_rate(deployment, constraints, requests, seed)
         if found.rate == 0:
             raise NotPredictableError(f"no rate keeps the SLO: even the lowest misses {found.limited_by}", "Loosen it.")
-        yield simulate_level(deployment, load.point(load.arrival, found.rate), slo, seed)
+        # What the search has seen of that rate: another sample of requests may well miss what is kept only just.
+        yield _level(
+            LoadPoint(kind="poisson", level=found.rate, requests=requests), deployment.at(found.rate, requests, seed)
+        )
         return
     rates = []
     for point in load.points:
