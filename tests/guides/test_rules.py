@@ -109,3 +109,36 @@ def test_what_stages_do_not_share_is_told(tmp_path: Path) -> None:
 )
 def test_names(file: str, name: str, tmp_path: Path) -> None:
     assert converted(stage("args: [--x]"), tmp_path, file)[0].config.name == name
+
+
+def test_a_source_names_the_lines_of_templates_and_patches_too(tmp_path: Path) -> None:
+    guide = tmp_path / "guides" / "x"
+    (guide / "ms-x").mkdir(parents=True)
+    (guide / "ms-x" / "values.yaml").write_text(stage("args: [--x], env: [{name: A}]"))
+    (guide / "helmfile.yaml.gotmpl").write_text(
+        "environments: {default: {}}\n---\n"
+        '{{- $name := "" | default "some-name" -}}\n'
+        "releases:\n- chart: x/llm-d-modelservice\n  name: ms\n  values: [ms-x/values.yaml]\n"
+        "  set:\n  - {name: 'decode.containers[0].env[0].value', value: {{ $name | quote }}}\n"
+    )
+    text = convert(str(guide)).files[0].text
+    block = next(one for one in text.split("\n\n") if "DECODE_ENVVARS_TO_YAML=" in one)
+    assert 'value: "some-name"' in block
+    assert {"helmfile.yaml.gotmpl#L3-L3", "helmfile.yaml.gotmpl#L9-L9"} <= {
+        line.rpartition("/")[2] for line in block.splitlines() if "SOURCE" in line
+    }
+
+
+def test_a_source_names_the_path_of_a_patch(tmp_path: Path) -> None:
+    base = (
+        "kind: Deployment\nmetadata: {name: d}\nspec:\n  template:\n    spec:\n      containers:\n"
+        "      - {name: vllm, image: 'a/b:1', args: [serve, a/b], securityContext: {}}\n"
+    )
+    (tmp_path / "d.yaml").write_text(base)
+    (tmp_path / "kustomization.yaml").write_text(
+        "resources: [d.yaml]\npatches:\n- target: {kind: Deployment}\n  patch: |-\n    - op: add\n"
+        "      path: /spec/template/spec/containers/0/securityContext/privileged\n      value: true\n"
+    )
+    text = convert(str(tmp_path), name="x").files[0].text
+    assert "# SOURCE: kustomization.yaml#L6-L7" in text
+    assert "privileged: true" in text

@@ -27,6 +27,8 @@ class Rendered:
     text: str
     values: list[str] = field(default_factory=list)
     """Paths in the environment's values, by the number of their mark."""
+    made: dict[int, list[int]] = field(default_factory=dict)
+    """Lines, counted from 1, and those in which the variables were set that they name."""
     kept: list[tuple[int, str]] = field(default_factory=list)
     """Lines, counted from 1, and the expressions in them that could not be resolved."""
 
@@ -44,6 +46,7 @@ class Template:
 
     def __init__(self, environment: str, namespace: str | None = None) -> None:
         self._variables: dict[str, str] = {}
+        self._set_in: dict[str, int] = {}
         self._environment = environment
         self._namespace = namespace
 
@@ -90,6 +93,7 @@ class Template:
             value = self._value(assignment[2])
             if value is not None:
                 self._variables[assignment[1]] = value
+                self._set_in[assignment[1]] = line
             else:
                 result.kept.append((line, inner))
             return ""
@@ -97,6 +101,8 @@ class Template:
             result.values.append(path[1])
             return _MARK.format(len(result.values) - 1)
         value = self._value(inner)
+        named = [self._set_in[name] for name in re.findall(r"\$(\w+)", inner) if name in self._set_in]
+        result.made.setdefault(line, []).extend(named)
         if value is None:
             result.kept.append((line, inner))
             return f"{KEPT}{len(result.kept)}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from servelab.guides.gotemplate import KEPT, MARK, Rendered, Template
 from servelab.guides.parse import parse, parse_one
 from servelab.guides.place import Place, joined, read_text
-from servelab.guides.tree import Node, Scalar, scalar_of
+from servelab.guides.tree import Node, Scalar, Span, scalar_of
 
 NAMES = ("helmfile.yaml.gotmpl", "helmfile.yaml")
 DEFAULT = "default"
@@ -67,7 +67,7 @@ def _read(place: Place, folder: str, file: str, text: str, environment: str) -> 
         values = merged(values, _values(place, folder, entry, values, result))
     for document in documents:
         for one in _items(document, "releases"):
-            filled = _filled(one, values, rendered.values)
+            filled = _filled(one, values, rendered)
             result.releases.append(_release(place, folder, filled, values, result))
     return result
 
@@ -117,12 +117,15 @@ def rendered_values(text: str, file: str, environment: str, given: Node) -> tupl
         GuideError: it makes no YAML.
     """
     rendered = Template(environment).render(text)
-    return _filled(parse_one(rendered.text, file), given, rendered.values), _unresolved(file, rendered)
+    return _filled(parse_one(rendered.text, file), given, rendered), _unresolved(file, rendered)
 
 
-def _filled(node: Node, values: Node, paths: list[str]) -> Node:
+def _filled(node: Node, values: Node, rendered: Rendered) -> Node:
     """The tree with the environment's values where their marks are; what could not be resolved goes."""
+    paths = rendered.values
     if isinstance(node.content, Scalar):
+        if node.span is not None and (lines := rendered.made.get(node.span.first)):
+            node = replace(node, also=tuple(Span(node.span.file, line, line) for line in lines))
         mark = MARK.fullmatch(node.text)
         if mark:
             return values.get(*paths[int(mark[1])].split(".")) or Node(scalar_of("null"), node.span)
@@ -132,12 +135,12 @@ def _filled(node: Node, values: Node, paths: list[str]) -> Node:
         return replace(
             node,
             content={
-                name: _filled(value, values, paths)
+                name: _filled(value, values, rendered)
                 for name, value in node.map.items()
                 if KEPT not in value.text or name in ("name", "namespace")
             },
         )
-    return replace(node, content=[_filled(one, values, paths) for one in node.items])
+    return replace(node, content=[_filled(one, values, rendered) for one in node.items])
 
 
 def merged(under: Node, over: Node) -> Node:

@@ -74,7 +74,7 @@ def _stage(role: Role, one: Node, kind: str, pod: Node, container: Node) -> Stag
         pod_annotations=template,
         container_config={name: found for name in IN_CONTAINER if (found := container.get(name))},
         pod_config={
-            **({"initContainers": Node(own)} if (own := _init_containers(pod)) else {}),
+            **({"initContainers": own} if (own := _init_containers(pod)) else {}),
             **{
                 name: value
                 for name, value in pod.map.items()
@@ -151,8 +151,9 @@ def _rest(one: Node, pod: Node, container: Node) -> Iterator[tuple[str, Node]]:
             yield path, value
 
 
-def _init_containers(pod: Node) -> list[Node]:
-    return [one for one in elements(pod, "initContainers") if not _is_proxy(one)]
+def _init_containers(pod: Node) -> Node | None:
+    own = [one for one in elements(pod, "initContainers") if not _is_proxy(one)]
+    return replace(pod.map["initContainers"], content=own) if own else None
 
 
 def _is_proxy(container: Node) -> bool:

@@ -11,6 +11,7 @@ from servelab.guides.parse import parse_one
 from servelab.guides.tree import Node, Scalar, Span, made, scalar_of
 
 NOT_IN_GUIDE = "llm-d-benchmark convention, not in the guide"
+PAIRS = "names and values, as llm-d-benchmark reads them"
 PREPROCESSES = parse_one(
     "{name: preprocesses, configMap: {defaultMode: 0755, name: llm-d-benchmark-preprocesses}}", "servelab"
 )
@@ -95,12 +96,14 @@ def _images(config: GuideConfig) -> Iterator[Setting]:
 
 def _image(field: str, image: Image) -> Iterator[Setting]:
     for part in ("registry", "repository", "name", "tag"):
-        yield from _part(f"{field}.{part}", getattr(image, part), image.node)
+        text = getattr(image, part)
+        note = "" if text in image.node.text else f"{image.node.text} means Docker Hub's"
+        yield from _part(f"{field}.{part}", text, image.node, note)
 
 
-def _part(field: str, text: str, source: Node) -> Iterator[Setting]:
+def _part(field: str, text: str, source: Node, note: str = "") -> Iterator[Setting]:
     if text:
-        yield Setting(field, Node(Scalar(text), source.span), _spans(source))
+        yield Setting(field, Node(Scalar(text), source.span), _spans(source), note=note)
 
 
 def _scheduler(config: GuideConfig) -> Iterator[Setting]:
@@ -125,7 +128,7 @@ def _sidecar(config: GuideConfig) -> Iterator[Setting]:
         yield from _plain("sidecar.enabled", sidecar.enabled)
     elif sidecar.enabled is not None:
         spans = _spans(sidecar.source) if sidecar.source else ()
-        note = "" if sidecar.enabled else "the guide's decode pods have no routing proxy"
+        note = f"the guide's decode pods have {'a' if sidecar.enabled else 'no'} routing proxy"
         yield Setting("sidecar.enabled", made(sidecar.enabled), spans, note=note)
     yield from _plain("sidecar.connector", sidecar.connector)
     yield from _plain("sidecar.debug_level", sidecar.debug_level)
@@ -170,7 +173,7 @@ def _common(config: GuideConfig) -> Iterator[Setting]:
                 break
     for stage in config.stages:
         if stage.annotations is not None and stage.annotations.map:
-            yield Setting("annotations", stage.annotations, stage.annotations.spans())
+            yield Setting("annotations", stage.annotations, stage.annotations.spans(), note=PAIRS)
             break
 
 
@@ -199,7 +202,7 @@ def _stage_settings(stage: Stage | None) -> Iterator[Setting]:
     if utilization is not None and utilization.value:
         yield from _plain("stage.memory_utilization", Node(scalar_of(utilization.value), utilization.span), role)
     if stage.pod_annotations is not None and stage.pod_annotations.map:
-        yield Setting("stage.pod_annotations", stage.pod_annotations, stage.pod_annotations.spans(), role)
+        yield Setting("stage.pod_annotations", stage.pod_annotations, stage.pod_annotations.spans(), role, PAIRS)
     yield from _probes(stage)
     yield from _files(stage)
 

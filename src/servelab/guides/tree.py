@@ -56,6 +56,8 @@ class Node:
 
     content: Content
     span: Span | None = None
+    also: tuple[Span, ...] = ()
+    """Other lines that it is made from: of a template's variables."""
 
     @property
     def scalar(self) -> Scalar | None:
@@ -124,6 +126,7 @@ class Node:
 
     def _spans(self) -> Iterator[Span]:
         """Its own lines where they hold all that is in it, and else those of its parts."""
+        yield from self.also
         parts = [*self.map.values(), *self.items]
         inner = [span for part in parts for span in part._spans()]
         own = self.span

@@ -26,7 +26,7 @@ def _applied(target: Node, operation: Node) -> Node:
     if kind in ("add", "replace"):
         if "value" not in operation.map:
             raise _error(operation, "has no value")
-        return _set(target, path, operation.map["value"], operation, insert=kind == "add")
+        return _set(target, path, _with_path(operation), operation, insert=kind == "add")
     if kind == "remove":
         return _removed(target, path, operation)
     if kind in ("move", "copy"):
@@ -39,6 +39,12 @@ def _applied(target: Node, operation: Node) -> Node:
             raise _error(operation, "is a test that fails")
         return target
     raise _error(operation, f"has the unknown op {kind!r}")
+
+
+def _with_path(operation: Node) -> Node:
+    """The value of an operation, with the line of its path, which names the field."""
+    path, value = operation.map["path"], operation.map["value"]
+    return replace(value, also=(*value.also, path.span)) if path.span is not None else value
 
 
 def _pointer(operation: Node, field: str) -> list[str]:

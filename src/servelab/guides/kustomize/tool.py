@@ -58,16 +58,16 @@ def _graft(theirs: Node, ours: Node | None, path: str = "") -> tuple[Node, list[
         for name, value in ((name, theirs.map[name]) for name in dict.fromkeys(in_our_order)):
             fields[name], found = _graft(value, ours.map.get(name), f"{path}.{name}".strip("."))
             differences += found
-        return Node(fields, ours.span), differences
+        return replace(ours, content=fields), differences
     if theirs.items and len(theirs.items) == len(ours.items):
         pairs = [
             _graft(one, other, f"{path}[{i}]")
             for i, (one, other) in enumerate(zip(theirs.items, ours.items, strict=True))
         ]
-        return Node([one for one, _ in pairs], ours.span), [path for _, found in pairs for path in found]
+        return replace(ours, content=[one for one, _ in pairs]), [path for _, found in pairs for path in found]
     if theirs.plain() == ours.plain():
         # Numbers and quotes as the guide has them.
-        return (ours if isinstance(ours.content, Scalar) else replace(theirs, span=ours.span)), []
+        return (ours if isinstance(ours.content, Scalar) else replace(theirs, span=ours.span, also=ours.also)), []
     return made(theirs.plain(), ours.span), [path]
 
 
