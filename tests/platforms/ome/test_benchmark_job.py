@@ -25,7 +25,7 @@ STUDY_TEXT = """
 name: inside
 model: smollm2-135m
 engine: simulated
-platform: ome
+platform: {name: ome, options: {reach: pod}}
 harness:
   name: benchmark-job
   options: {output: "pvc://servelab-results/benchmarks", reader_image: "lab.local/tools:1"}
