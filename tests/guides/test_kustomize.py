@@ -124,6 +124,10 @@ CASES = {
         "- target: {kind: Deployment}\n  patch: '[{\"op\": \"replace\", \"path\": \"/spec/replicas\", \"value\": 9}]'\n",
         "top/kustomization.yaml": "resources: [../base]\ncomponents: [../comp]\nnameSuffix: -x\n",
     },
+    "a merge with a target keeps kind and name": {
+        "top/kustomization.yaml": "resources: [../base]\npatches:\n- target: {kind: Deployment}\n  patch: |-\n"
+        "    kind: other\n    metadata: {name: other}\n    spec: {replicas: 6}\n",
+    },
     "patch finds an old name": {
         "mid/kustomization.yaml": "resources: [../base]\nnamePrefix: mid-\n",
         "top/kustomization.yaml": "resources: [../mid]\npatches:\n- target: {kind: Deployment, name: mid-model}\n"
@@ -136,6 +140,12 @@ LWS_CASES = {
         "top/p.yaml": "apiVersion: leaderworkerset.x-k8s.io/v1\nkind: LeaderWorkerSet\nmetadata: {name: wide}\nspec:\n"
         "  leaderWorkerTemplate:\n    size: 4\n    workerTemplate:\n      spec:\n        containers:\n"
         "        - {name: vllm, image: SERVER, env: [{name: C, value: '3'}]}\n",
+    },
+    "what unknown kinds name is not renamed": {
+        "top/kustomization.yaml": "resources: [../base]\nnamePrefix: p-\nconfigMapGenerator: [{name: cm, literals: [a=b]}]\n"
+        "patches:\n- target: {kind: LeaderWorkerSet}\n  patch: |\n    - op: add\n"
+        "      path: /spec/leaderWorkerTemplate/workerTemplate/spec/volumes/-\n"
+        "      value: {name: cm, configMap: {name: cm}}\n",
     },
     "index patches": {
         "top/kustomization.yaml": "resources: [../base]\npatches:\n- target: {kind: LeaderWorkerSet}\n  patch: |\n"

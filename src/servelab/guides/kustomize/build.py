@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from servelab.guides.kustomize import transform
 from servelab.guides.kustomize.generate import config_map, hashed_name
 from servelab.guides.kustomize.jsonpatch import patched
-from servelab.guides.kustomize.resource import Resource, Selector, selector
+from servelab.guides.kustomize.resource import Resource, Selector, put, selector
 from servelab.guides.kustomize.strategic import KNOWN, merged
 from servelab.guides.parse import GuideError, parse, text_line
 from servelab.guides.place import Place, joined, read_document, read_documents
@@ -169,8 +169,11 @@ def _merging(patch: Node, target: Selector | None) -> Callable[[Resource], Resou
         node = merged(one.node, patch, one.kind in KNOWN)
         if node is None:
             return None
+        for name in ("apiVersion", "kind"):
+            if (own := one.node.get(name)) is not None:
+                node = put(node, (name,), own)
         kept = replace(one, node=node)
-        return kept if kept.name == one.name else kept.renamed(one.name)  # a patch for many names none
+        return kept if kept.name == one.name else kept.renamed(one.name)  # a patch for many names none, and no kind
 
     return change
 

@@ -28,6 +28,12 @@ class Resource:
         """Its name now."""
         return _text(self.node, "metadata", "name")
 
+    @property
+    def builtin(self) -> bool:
+        """Whether it is of Kubernetes itself: in others, kustomize knows no fields that name objects."""
+        group, sign, _ = _text(self.node, "apiVersion").rpartition("/")
+        return not sign or "." not in group or (group.endswith(".k8s.io") and not group.endswith(".x-k8s.io"))
+
     def labels(self) -> dict[str, str]:
         """Its own labels."""
         found = self.node.get("metadata", "labels")

@@ -39,7 +39,7 @@ def renamed(resources: list[Resource], names: Mapping[tuple[str, str], str]) -> 
     for one in resources:
         new = names.get((one.kind, one.name))
         own = one.renamed(new) if new is not None and new != one.name else one
-        result.append(replace(own, node=_referring(own.node, names)))
+        result.append(replace(own, node=_referring(own.node, names)) if own.builtin else own)
     return result
 
 
