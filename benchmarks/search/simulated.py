@@ -6,18 +6,18 @@ What the prior knows is another matter: data sheets, by ``lab.prior`` as in a re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from servelab.batching.scheduler import Limits
+from benchmarks.predict.agreement import engine
 from servelab.catalog.study import load_study
+from servelab.engines.flags import flags
 from servelab.engines.simulated.memory import OutOfMemoryError, kv_blocks, require_batch_fits
 from servelab.engines.simulated.options import ConfigurationError, read_settings
-from servelab.engines.simulated.pace import Execution, step_time
 from servelab.lab.prior import study_prior
-from servelab.perf.simulator import Engine, Simulator
+from servelab.perf.simulator import Simulator
 from servelab.search.base import Problem
 from servelab.search.codes import Codes
 from servelab.spec.assess import Observation
@@ -151,28 +151,20 @@ class SimulatedSurface:
         return max(one.violation(found[one.metric]) for one in self.study.constraints)
 
     def _truth(self, parameters: Parameters) -> dict[str, float] | str:
-        from servelab.engines.flags import flags
-
         given = flags("simulated", {**self.study.engine.arguments, **parameters})
         try:
             settings = read_settings(["m", "--profile", self._profile, *given])
             plan = settings.memory
-            blocks = kv_blocks(settings.profile, plan)
+            kv_blocks(settings.profile, plan)
             streams = int(self.study.load.concurrency[0])
             require_batch_fits(settings.profile, plan, min(plan.max_num_seqs, streams))
         except ConfigurationError:
             return "bad_argument"
         except OutOfMemoryError:
             return "out_of_memory"
-        limits = Limits(
-            plan.max_num_seqs,
-            plan.max_num_batched_tokens,
-            plan.block_size,
-            blocks,
-            prefix_caching=False,  # nothing is shared
-            chunked_prefill=settings.chunked_prefill,
-        )
-        step = step_time(settings.profile, Execution(plan.devices, plan.kv_bytes, plan.eager))
+        found = engine(settings)
+        # Nothing is shared, and to look for it takes most of the time.
+        bare = replace(found, limits=replace(found.limits, prefix_caching=False))
         (load,) = self.study.load.points
-        metrics = Simulator(Engine(limits, step), self.study.workload, load).run().metrics()
+        metrics = Simulator(bare, self.study.workload, load).run().metrics()
         return {**metrics, "output_throughput_per_accelerator": metrics["output_throughput"] / plan.devices}

@@ -41,7 +41,8 @@ def calibrated(prior: P, observations: Sequence[Observation]) -> P:
     """The prior with the factors that fit what was measured best, and are near 1 (maximum a posteriori, robustly)."""
     from scipy.optimize import least_squares
 
-    measured = [one for one in observations if one.metrics and not one.partial][-NEWEST:]
+    known = (one for one in observations if one.metrics and not one.partial)
+    measured = sorted(known, key=lambda one: one.number)[-NEWEST:]
     if not measured:
         return prior
 
