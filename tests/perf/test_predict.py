@@ -77,6 +77,14 @@ def test_capacity_keeps_the_slo_just_so_and_names_what_limits_it():
     assert found.cost_per_million_tokens == pytest.approx(found.cost_per_hour / (40 * 128 * 3600 / 1e6))
 
 
+def test_a_highest_rate_beyond_what_was_measured_is_told():
+    loose = [Constraint.model_validate("itl_p95 <= 40ms")]
+    far = predict(parameters(), deployment(seqs=256), 10, loose, effort=SMALL)
+    assert any("at the highest rate, linear-batch is extrapolated: batch" in warning for warning in far.warnings)
+    near = predict(parameters(), deployment(seqs=32), 10, loose, effort=SMALL)
+    assert not any("extrapolated" in warning for warning in near.warnings)
+
+
 def test_an_slo_that_no_rate_keeps_and_one_that_only_overload_misses():
     never = highest_rate(deployment(), [Constraint.model_validate("itl_p50 <= 1ms")], 300, 0)
     assert (never.rate, never.limited_by) == (0.0, "itl_p50 <= 1 ms")

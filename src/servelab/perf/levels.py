@@ -14,8 +14,6 @@ from servelab.spec.base import Spec
 from servelab.spec.goal import Constraint, RequestSLO
 from servelab.spec.workload import Load, LoadPoint
 
-CAPPED = 512
-
 
 class Level(Spec):
     """A simulated load level; metrics by the names of spec/metrics.py, in SI units."""

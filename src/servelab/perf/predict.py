@@ -89,7 +89,7 @@ def predict(
         and ClosedForm(ttft=steady.ttft, itl=steady.itl, e2e=steady.e2e, utilization=steady.utilization),
         capacity=capacity,
         sensitivity=effects(deployment, rate, fewer, effort.seed),
-        warnings=tuple(_warnings(parameters, deployment, tally)),
+        warnings=(*_warnings(parameters, deployment, tally), *_stretched(parameters, deployment, capacity)),
         requests=tally.requests,
         seed=effort.seed,
     )
@@ -165,3 +165,13 @@ def _warnings(parameters: Parameters, deployment: Deployment, tally: Tally) -> I
         yield "nothing is known of how sure the coefficients are: there are no intervals"
     if parameters.provenance.simulated:
         yield "the coefficients come from a simulated engine"
+
+
+def _stretched(parameters: Parameters, deployment: Deployment, capacity: Capacity | None) -> Iterable[str]:
+    """What is extrapolated at the highest rate; of one that the closed form does not reach, the full batch is."""
+    if capacity is None or capacity.highest_rate.value == 0:
+        return
+    steady = deployment.queue.at(capacity.highest_rate.value)
+    batch = deployment.batching.max_num_seqs if steady is None else max(1.0, steady.batch)
+    for sentence in parameters.decode_fit.outside(batch=batch):
+        yield f"at the highest rate, {sentence}"
