@@ -31,6 +31,11 @@ OFFLINE = {
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
+def is_proxy(name: str) -> bool:
+    """Whether a variable names a proxy: what is measured is the engine, as builtin does it, and nothing in between."""
+    return name.lower() in ("http_proxy", "https_proxy", "all_proxy")
+
+
 async def run(
     command: Sequence[str],
     environment: Mapping[str, str],
@@ -42,7 +47,7 @@ async def run(
 
     ``told`` gets each piece of output as plain text. Cancellation ends the program and all that it started.
     """
-    variables = {name: value for name, value in os.environ.items() if not is_secret_name(name)}
+    variables = {name: value for name, value in os.environ.items() if not is_secret_name(name) and not is_proxy(name)}
     # Harnesses leave maps and sockets in the temporary directory when they are killed. Its path is short, since that
     # of a socket must be.
     with tempfile.TemporaryDirectory(prefix="servelab-", ignore_cleanup_errors=True) as scratch, log.open("wb") as sink:
