@@ -53,7 +53,7 @@ def test_the_corpora_hold_what_they_are_for() -> None:
         assert {"images", "engine_args", "sweep", "objective", "constraints", "budget", "workload_profile"} <= set(
             named
         )
-        assert {one.get("intent") for one in expected} >= {"collect", "experiment", "estimate", "tune"}
+        assert {str(one.get("intent")) for one in expected} >= {"collect", "experiment", "estimate", "tune"}
         assert {str(one.get("workload")) for one in expected} >= {
             *("chatsweep", "codesweep", "train", "summarization", "prefilldominant", "chatbot", "contentgen", "doc"),
             "custom",

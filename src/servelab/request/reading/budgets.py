@@ -28,7 +28,8 @@ _SEARCH = rx(
     r"\b(?:auto-?)?(?:tun(?:e|ing)|optimi[sz]\w{1,6}|maximi[sz]\w{1,3}|minimi[sz]\w{1,3}|best|optimal|search)\b"
 )
 _TRIALS_NAMED = rx(
-    r"-{0,2}\b(?:(?:number of |max[_ -]?|n[_ -]?){0,5}trials?|iterations|trial budget)(?: ?[=:] ?|"
+    r"-{0,2}\b(?:(?:number of |max[_ -]?|n[_ -]?){0,5}trials?(?: max(?:imum)?| limit| count)?|iterations|trial budget)"
+    r"(?: ?[=:] ?|"
     rf" (?:is |of |to )?)(?P<n>{NUMBER})(?: trials)?(?![\w%.]|[- ](?:h|m|s|gpu|hour|min|sec)|"
     rf"[ ]?{TIME}\b)"
 )

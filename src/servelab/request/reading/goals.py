@@ -19,8 +19,10 @@ _UNIT = (
     r"(?:output )?tok(?:en)?s?(?:/| per )s(?:ec(?:ond)?)?(?:/gpu| per gpu)?|tps|req(?:uest)?s?(?:/|"
     r" per )s(?:ec(?:ond)?)?|rps)?(?![a-z])"
 )
+_IS = r"(?:(?:is|are|be|must|should|stays?|of) ){0,3}"
 _BELOW = (
-    r"<=?|=<|(?:in |comes? |arrives? |is |be |stays? |staying |kept |keep |remain(?:s|ing)? |must |should |has to |"
+    rf"{_IS}(?:<=?|=<)|"
+    r"(?:in |comes? |arrives? |is |be |stays? |staying |kept |keep |remain(?:s|ing)? |must |should |has to |"
     r"needs to |to |of |was |that |which |"
     r"with |an? |are |have |not |slo |target ){0,5}(?:"
     r"under|below|(?:less|lower|smaller) than|less(?= \d)|at or (?:below|under)|"
@@ -33,7 +35,8 @@ _BELOW = (
     r"bounded by|beneath|faster than|quicker than|inside)"
 )
 _ABOVE = (
-    r">=?|=>|(?:is |be |stays? |staying |kept |must |should |has to |needs to |to |of |that |which |"
+    rf"{_IS}(?:>=?|=>)|"
+    r"(?:is |be |stays? |staying |kept |must |should |has to |needs to |to |of |that |which |"
     r"with ){0,5}(?:above|over|at least|"
     r"more than|higher than|greater than|no less than|not less than|no lower than|not below|"
     r"min(?:imum|\.)?(?: of)?|exceed(?:s|ing)?|beyond)"
@@ -62,6 +65,10 @@ _BOUND_UNIT = rx(
 _FORBIDS = rx(
     r"\b(?:without|never|not|don't|cannot|avoid)(?: (?:let(?:ting)?|hav(?:e|ing)|allow(?:ing)?|ever))?"
     r"(?: (?:the|our|any|its))?\s*$"
+)
+_SUCCEED = rx(
+    rf"(?:at least |more than |>=? ?)?(?<![\w.,])(?P<value>{NUMBER}) ?(?P<unit>%)(?P<below>) of (?:all |the |our )?"
+    r"requests (?:(?:should|must|have to|need to|to|are|be) ){0,2}(?:succeed|successful|complete)\b"
 )
 _BOUND_NAMED = rx(rf"{_VALUE} {METRIC} (?P<below>slo|target|limit|bound|budget|ceiling|cap)\b")
 _BOUND_ALONE = rx(rf"(?P<late>{STATISTIC}) ?(?P<below>{_BELOW}) ?{_VALUE}")
@@ -96,7 +103,8 @@ _IN_TERMS = rx(
     rf"with respect to|w\.r\.t\.|regarding|judged by|(?:as )?measured by) (?:the )?{GOAL}"
 )
 _THEN = rx(
-    rf"{GOAL} (?:(?:as )?(?:(?P<more>high|large)|(?P<less>low|fast|small)) as possible|"
+    rf"{GOAL} (?:(?:(?:should|must|to|is|be) ){{0,3}}(?:as )?"
+    r"(?:(?P<more>high|large)|(?P<less>low|fast|small)) as possible|"
     r"(?:is |be |should be |to be )?(?:max(?:imi[sz]ed|imum)?|min(?:imi[sz]ed|imum)?)\b(?! ?\d| of)|"
     r"(?:maximi[sz](?:e|ing)|minimi[sz](?:e|ing))(?= ?(?:$|[,.;\n])))"
 )
@@ -107,7 +115,7 @@ _FOR = rx(
 )
 _STATED = rx(STATISTIC)
 _LAST_STATED = rx(rf"\d[^a-z]*[a-z]*\W*(?:at |on )?(?:the )?(?:{STATISTIC})\)?$")
-_BESIDE = rx(r"[ ,;]*(?:and|&|with)?[ ]*")
+_BESIDE = rx(r"[ ,;/]*(?:and|&|with)?[ ]*")
 _SEARCHES = rx(
     r"\b(?:tun(?:e|ed|ing)|auto-?tun\w{1,4}|optimi[sz]\w{1,6}|find|search\w{0,3}|best|optimal|pick|choose)\b"
 )
@@ -115,6 +123,8 @@ _SEARCHES = rx(
 
 def read_goals(heard: Heard, known: Known) -> None:
     """A metric with a number is a bound; one with a superlative, or after "tune for", the objective."""
+    for match in heard.sentence.find(_SUCCEED):
+        _read_bound(heard, match, named("success_rate", None))
     for pattern in (_BOUND_NAMED, _BOUND, _BOUND_FIRST, _BOUND_UNIT):
         for match in heard.sentence.find(pattern):
             _read_bound(heard, match, metric_of(match, "late"))

@@ -49,7 +49,9 @@ _USERS_NAMED = rx(
     rf"(?: (?:is|are|of|equals?)|(?= ?[=:])|(?<=count)){IS}(?P<levels>{LEVELS})(?! ?(?:%|{_RATE_UNIT}))"
 )
 _PEOPLE = r"(?:people|persons|customers|employees|colleagues|callers|visitors|developers|agents)\b"
-_AT_ONCE = r"(?:at (?:a|the same) time|at once|in parallel|in flight|simultaneously|concurrently)\b"
+_AT_ONCE = (
+    r"(?:of (?:them|these) )?(?:at (?:a|the same) time|at once|in parallel|in flight|simultaneously|concurrently)\b"
+)
 _CONCURRENCY = rx(
     rf"(?<![\w.,-])(?P<levels>{_LEVELS_HERE})[ -]?(?:{_PEOPLE}|{_AT_ONCE}|(?:concurrent|simultaneous|parallel|virtual|"
     r"in-flight) (?:requests?|users?|clients?|streams?|connections?|sessions?|chats?|conversations?|"

@@ -9,6 +9,7 @@ from servelab.request.reading.flags import bare_value
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import STOP, Known, rx
 from servelab.request.reading.leftover import SAYS_NOTHING
+from servelab.request.reading.quantity import OH_NO
 from servelab.request.reading.vocabulary import says_more
 
 _GLUE = (
@@ -71,6 +72,11 @@ _EXPERIMENT = rx(
     r"(?<![\w-])(?:as |the |for )?(?:experiment|exp) (?P<name>[a-z][a-z0-9]*-[a-z0-9-]*[a-z0-9])(?![\w/.])"
 )
 _WORDS_TO_THE_END = rx(r"(?: [a-z]{3,20}){1,2}(?= ?(?:$|[,.;\n]))")
+_INSTEAD = rx(
+    rf" ?[,;(]? ?(?:{OH_NO}[,.:;!]{{0,2}} ){{1,3}}(?:in )?(?P<name>[a-z0-9][a-z0-9-]{{0,62}})(?= ?(?:$|[,.;:!)\n]))"
+)
+"""Another name for the one before it: "prod, no, staging"."""
+
 _NOT_BEFORE = (
     "namespace ",
     "model ",
@@ -131,6 +137,8 @@ def _read_namespace(heard: Heard) -> None:
         )
         # "ns a" at the end of a clause is a namespace, "namespace with" is none.
         if any(char.isalnum() for char in word) and (ends or word.lower() not in _NO_NAMESPACE):
+            if instead := _INSTEAD.match(sentence.free, end):
+                word, end = instead["name"], instead.end()
             _namespace(heard, word, match.start(), end)
 
 

@@ -25,7 +25,13 @@ _WORDS = re.compile(
 )
 _TOGETHER = re.compile(r"\b(?:an? )?(?:pair|couple) of\b", re.IGNORECASE)
 _QUARTER = re.compile(
-    r"\b(?P<n>an? |three )?(?P<part>half|quarters?) (?:of )?an? (?=second|hour|minute|dozen)", re.IGNORECASE
+    r"\b(?P<n>an? |three )?(?P<part>half|quarters?) (?:of )?an? (?=second|hour|minute)", re.IGNORECASE
+)
+_HALF_DOZEN = re.compile(r"\bhalf (?:a )?dozen\b", re.IGNORECASE)
+_HALF_OF_MEMORY = re.compile(r"\bhalf (?:of )?(?:the |its |each )?(?=(?:gpu|memory|vram)\b)", re.IGNORECASE)
+_HALF_HOUR = re.compile(r"\bhalf[- ](?=hour\b)", re.IGNORECASE)
+_STEP_FIRST = re.compile(
+    r"\b(?P<step>in (?:steps|increments) of \d[\d.]{0,9}) (?P<range>from \d[\d.]{0,9}k? to \d[\d.]{0,9}k?)(?![\w.]\d)"
 )
 _TIMES = re.compile(r"\b(?:twice|thrice)\b(?! as\b)", re.IGNORECASE)
 _AND_A_HALF = re.compile(
@@ -38,7 +44,7 @@ _PERCENT = re.compile(r"(?<=\d) ?(?:percent|per cent|pct)\b|(?<=\d) (?=%)%", re.
 _SPACED_K = re.compile(r"(?<=\d) (?=[kK]\b)")
 _SPACED_FORMAT = re.compile(r"(?:(?<=float)|(?<=\bfp)|(?<=\bbf)) (?=(?:8|16|32)\b)", re.IGNORECASE)
 _THOUSANDS = re.compile(
-    r"((?:len(?:gth)?|tokens|context|window|ctx)(?: of| is| to)?[ =:]{1,3}\d{1,3}) (\d{3})(?=$|[^\w ]| tokens?\b)",
+    r"((?:len(?:gth)?|tokens|context|window|ctx)(?: of| is| to)?[ =:]{1,3}\d{1,3}) (\d{3})(?=$| ?[^\w ]| tokens?\b)",
     re.IGNORECASE,
 )
 _ZEROS = re.compile(r"(?<![\w.,])(\d{1,3}) (0\d{2})(?![\w.,]\d|\w)")
@@ -111,7 +117,10 @@ DECIMAL = Kind(whole=False, decimal_comma=True)
 
 def with_digits(text: Text) -> Text:
     """Numbers in words as digits: ``thirty-two`` becomes ``32``, ``8 k`` becomes ``8k``."""
-    text = text.rewritten(_TOGETHER, "2").rewritten(_QUARTER, _quarters).rewritten(_TIMES, _times)
+    text = text.rewritten(_TOGETHER, "2").rewritten(_HALF_DOZEN, "6").rewritten(_HALF_HOUR, "0.5 ")
+    text = text.rewritten(_HALF_OF_MEMORY, "50% ")
+    text = text.rewritten(_STEP_FIRST, lambda match: f"{match['range']} {match['step']}")
+    text = text.rewritten(_QUARTER, _quarters).rewritten(_TIMES, _times)
     text = (
         text.rewritten(_WORDS, _digits)
         .rewritten(_AND_A_HALF, _with_half)
@@ -195,7 +204,7 @@ def _scale(written: str | None, kind: Kind) -> int:
 def _quarters(match: re.Match[str]) -> str:
     """``0.25`` for "a quarter of a": what follows is a unit."""
     if match["part"].lower() == "half":
-        return "6 " if match.string[match.end() :].lower().startswith("dozen") else "0.5 "
+        return "0.5 "
     return "0.75 " if (match["n"] or "").lower().startswith("three") else "0.25 "
 
 

@@ -24,7 +24,7 @@ _BOTH = (
     r"benefits?|cost) (?:of|from))"
 )
 _OFF = (
-    r"(?:without(?: any| using)?|w/o|no|not(?! only)(?: to)?(?: us(?:e|ing)| with| enable)?|"
+    r"(?:without(?: any| using)?|w/o|no(?: use of)?|not(?! only)(?: to)?(?: us(?:e|ing)| with| enable)?|"
     r"disabl(?:e|ed|es|ing)|turn(?:ing)? off|"
     r"switch(?:ing)? off|deactivat(?:e|ed|ing)|minus|leave out|skip(?:ping)?|non|never|"
     r"(?:do(?:es)? not|don't|doesn't|shouldn't|should not|must not)(?: want| need)?(?: to)?(?: use| enable)?(?: any)?|"
@@ -39,6 +39,7 @@ _AFTER_BOTH = (
     r"or) disabled|on/off|"
     r"(?:in )?[\[{(]?(?:true|false)(?:/|, ?| and | or | vs\.? )(?:true|false)[\])}]?)|"
     r" ?[=:] ?(?:\[?true, ?false\]?|\[?false, ?true\]?|on/off)|"
+    r" (?:in )?[\[{(](?:on, ?off|off, ?on|on/off)[\])}]|"
     r",? (?:and|vs\.?|versus|or)(?: once| then)? without(?: it| that)?(?=$|[,.;)?!]| (?:for|on|to|in|with)\b)|"
     r" (?:helps?|matters?|makes? (?:a|any) difference|pays? off|is worth(?: it)?|hurts?)\b)"
 )
