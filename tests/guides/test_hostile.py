@@ -11,6 +11,7 @@ from servelab.guides.convert import convert
 from tests.guides.evaluate import evaluate
 
 EVIL = [
+    "é\u2028x",
     "$(touch pwned)",
     "`touch pwned`",
     "a\ntouch pwned\n",
@@ -69,5 +70,7 @@ def test_nothing_of_a_guide_runs(evil: str, tmp_path: Path, monkeypatch: pytest.
 def test_odd_texts_survive(text: str, tmp_path: Path) -> None:
     file = tmp_path / "values.yaml"
     file.write_text(yaml.safe_dump({"decode": {"containers": [{"env": [{"name": "A", "value": text}]}]}}))
+    made = convert(str(file), name="x", form="declarative").files[0].text
+    assert yaml.safe_load(made)["scenario"][0]["modelservice"]["decode"]["extraEnvVars"][0]["value"] == text
     scenario = evaluate("MODEL=a/b\n" + convert(str(file), name="x").files[0].text, tmp_path)
     assert scenario.yaml("VLLM_MODELSERVICE_DECODE_ENVVARS_TO_YAML") == [{"name": "A", "value": text}]

@@ -10,6 +10,7 @@ import yaml
 
 STR, NULL, MAP, SEQ = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "null", "map", "seq"))
 MERGE = "tag:yaml.org,2002:merge"
+_BREAKS = "\x85\u2028\u2029"  # which end lines in YAML 1.1 but not in 1.2: escaped, they mean the same in both
 _RESOLVER = yaml.resolver.Resolver()
 
 
@@ -208,6 +209,8 @@ def _yaml(node: Node) -> yaml.Node:
         style = node.content.style
         if node.content.tag == STR and style is None and "\n" in node.content.text:
             style = "|"
+        if any(sign in node.content.text for sign in _BREAKS):
+            style = '"'
         return yaml.ScalarNode(node.content.tag, node.content.text, style=style)
     if isinstance(node.content, Mapping):
         pairs = [(yaml.ScalarNode(STR, name), _yaml(value)) for name, value in node.content.items()]
