@@ -142,3 +142,35 @@ def test_a_source_names_the_path_of_a_patch(tmp_path: Path) -> None:
     text = convert(str(tmp_path), name="x").files[0].text
     assert "# SOURCE: kustomization.yaml#L6-L7" in text
     assert "privileged: true" in text
+
+
+def test_plugins_of_the_guide_are_always_named(tmp_path: Path) -> None:
+    guide = tmp_path / "guides" / "x"
+    (guide / "ms-x").mkdir(parents=True)
+    (guide / "gaie-x").mkdir()
+    (guide / "ms-x" / "values.yaml").write_text(stage("args: [--x]"))
+    for named in ("pluginsConfigFile: default-plugins.yaml, ", ""):
+        text = f"inferenceExtension: {{{named}pluginsCustomConfig: {{default-plugins.yaml: 'plugins: []'}}}}\n"
+        (guide / "gaie-x" / "values.yaml").write_text(text)
+        scenario = evaluate(convert(str(guide)).files[0].text, tmp_path)
+        assert scenario.variables["VLLM_MODELSERVICE_GAIE_PLUGINS_CONFIGFILE"] == "default-plugins.yaml"
+        assert scenario.yaml("VLLM_MODELSERVICE_GAIE_CUSTOM_PLUGINS") == {"default-plugins.yaml": "plugins: []"}
+
+
+def test_a_stage_that_there_is_not(tmp_path: Path) -> None:
+    values = "modelArtifacts: {name: a/b}\nprefill: {containers: [{args: [--x]}]}\n"
+    _, scenario, declared = converted(values, tmp_path)
+    assert scenario.variables["VLLM_MODELSERVICE_DECODE_REPLICAS"] == "0"
+    assert declared["modelservice"]["decode"] == {"replicas": 0, "enabled": False}
+
+
+def test_the_role_of_a_group_of_pods(tmp_path: Path) -> None:
+    lws = (
+        "kind: LeaderWorkerSet\nmetadata: {name: x}\nspec: {replicas: 3, leaderWorkerTemplate: {size: 2, "
+        "workerTemplate: {metadata: {labels: {llm-d.ai/role: prefill}}, "
+        "spec: {containers: [{name: vllm, args: [serve, a/b]}]}}}}\n"
+    )
+    _, scenario, _ = converted(lws, tmp_path)
+    assert scenario.variables["VLLM_MODELSERVICE_PREFILL_REPLICAS"] == "3"
+    assert scenario.variables["VLLM_MODELSERVICE_PREFILL_NUM_WORKERS_PARALLELISM"] == "2"
+    assert scenario.variables["VLLM_MODELSERVICE_DECODE_REPLICAS"] == "0"

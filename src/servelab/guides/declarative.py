@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from servelab.guides.config import GuideConfig, Image, Role, Stage, Unmapped, image_of
+from servelab.guides.config import ROLES, GuideConfig, Image, Role, Stage, Unmapped, image_of
 from servelab.guides.heredoc import comment, lines_of
 from servelab.guides.legacy import head, unmapped
 from servelab.guides.serve import IMAGE_DEFAULT, start
-from servelab.guides.settings import NOT_IN_GUIDE, Setting, settings
+from servelab.guides.setting import Setting
+from servelab.guides.settings import NOT_IN_GUIDE, settings
 from servelab.guides.tree import Node, Scalar, Span, dump, made, scalar_of
 from servelab.guides.workload import Workload
 
@@ -145,8 +146,8 @@ def _stages(config: GuideConfig, given: list[Setting]) -> Iterator[tuple[str, No
         volume = {"name": "shared-config", "type": "emptyDir", "emptyDir": {}}
         yield "vllmCommon.volumes", made([volume]), (f"SOURCE: {NOT_IN_GUIDE}",)
         yield "vllmCommon.volumeMounts", made([{"name": "shared-config", "mountPath": SHARED}]), ()
-    if config.prefill is None:
-        yield "prefill.enabled", made(False), ("SOURCE: the guide has no prefill stage",)
+    for role in (role for role in ROLES if getattr(config, role) is None):
+        yield f"{role}.enabled", made(False), (f"NOTE: the guide has no {role} stage",)
 
 
 def _command(stage: Stage, given: list[Setting], multinode: bool) -> Iterator[tuple[str, Node, tuple[str, ...]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,15 +12,15 @@ from servelab.guides.fetch import Fetcher
 from servelab.guides.helmfile import DEFAULT, NAMES, Helmfile, read_helmfile, rendered_values
 from servelab.guides.kustomize import tool
 from servelab.guides.kustomize.build import FILES, Build, kustomization_file
-from servelab.guides.manifests import WORKLOADS, with_manifests
+from servelab.guides.manifests import with_manifests
 from servelab.guides.names import YAML, guide_name, slug, variant_of, variant_of_folder
 from servelab.guides.parse import GuideError, parse
 from servelab.guides.place import GUIDES, Place, joined, place_of, read_document, read_text
 from servelab.guides.tree import Node
+from servelab.guides.variants import kustomizations, values_files
 
 POOL_VALUES = ("inferencepool/values.yaml", "inferencepool.values.yaml", "inferencepool-values.yaml")
-MOST_DIRECTORIES = 2_000  # that are looked into for kustomizations
-MOST_DEEP = 6  # levels below a guide's directory in which kustomizations are looked for
+MOST_LEVELS = 6  # above a guide's part, in which the inference extension's values are looked for
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ def _of_kustomization(place: Place, folder: str, use_tool: bool) -> GuideConfig:
 
 def _of_directory(place: Place, path: str, variant: str, use_tool: bool) -> Guide:
     """A guide without a helmfile: values files in ``ms-*``, or kustomizations somewhere below."""
-    values = {variant_of(one) or DEFAULT: one for one in _values_files(place, path)}
+    values = {variant_of(one) or DEFAULT: one for one in values_files(place, path)}
     if values:
         wanted = variant or (DEFAULT if DEFAULT in values else "")
         if not wanted and len(values) == 1:
@@ -173,7 +172,7 @@ def _of_directory(place: Place, path: str, variant: str, use_tool: bool) -> Guid
             raise _choose(place, path, tuple(values), variant)
         guide = _of_file(place, values[wanted], wanted, [one for one in [read_document(place, values[wanted])] if one])
         return replace(guide, variants=tuple(values), variant=wanted)
-    found = {posixpath.relpath(one, path): one for one in _kustomizations(place, path)}
+    found = {posixpath.relpath(one, path): one for one in kustomizations(place, path)}
     if not found:
         raise GuideError(
             f"{place.shown(path) or place.title}: this is no guide: no values file, helmfile or kustomization is in it",
@@ -192,52 +191,10 @@ def _choose(place: Place, path: str, variants: tuple[str, ...], asked: str) -> G
     return GuideError(f"{place.shown(path)}: this guide {what}", f"Choose with --variant: {', '.join(variants)}.")
 
 
-def _values_files(place: Place, path: str) -> Iterator[str]:
-    for name in place.names(path) or ():
-        inner = joined(path, name)
-        if name.startswith("ms-"):
-            for file in place.names(inner) or ():
-                if "values" in file and file.endswith((".yaml", ".yml")):
-                    yield joined(inner, file)
-        elif name in ("values.yaml", "values.yml"):
-            yield inner
-
-
-def _kustomizations(place: Place, path: str) -> Iterator[str]:
-    """Kustomizations below a directory that run something, components left out.
-
-    Raises:
-        GuideError: there are more directories than a guide has.
-    """
-    depths = {path: 0}
-    waiting = [path]
-    while waiting:
-        folder = waiting.pop()
-        file = kustomization_file(place, folder) if folder != path else None
-        node = read_document(place, file) if file else None
-        is_component = node is not None and "kind" in node.map and node.map["kind"].text == "Component"
-        if node is not None and not is_component and _runs_something(place, folder):
-            yield folder
-        if len(depths) > MOST_DIRECTORIES:
-            raise GuideError(f"{place.shown(path)}: this has too many directories for a guide", "Give guides/NAME.")
-        if depths[folder] <= MOST_DEEP:
-            inner = [joined(folder, name) for name in place.names(folder) or () if "." not in name]
-            waiting += reversed(inner)
-            depths |= dict.fromkeys(inner, depths[folder] + 1)
-
-
-def _runs_something(place: Place, folder: str) -> bool:
-    try:
-        objects = Build(place).objects(folder)
-    except GuideError:
-        return False
-    return any("kind" in one.map and one.map["kind"].text in WORKLOADS for one in objects)
-
-
 def _with_pool(place: Place, folder: str, config: GuideConfig) -> GuideConfig:
     """The guide with the inference extension's values that lie beside it, or above it in its guide."""
     at = folder
-    for _ in range(MOST_DEEP):
+    for _ in range(MOST_LEVELS):
         names = [name for name in place.names(at) or () if name.startswith("gaie-")]
         for candidate in (*POOL_VALUES, *(f"{name}/values.yaml" for name in names)):
             path = joined(at, candidate)

@@ -10,7 +10,8 @@ from servelab.catalog.guides import PREFIX, scenarios
 from servelab.guides.config import GuideConfig, Role, Stage, Unmapped
 from servelab.guides.heredoc import assigned, comment, escaped, heredoc, lines_of
 from servelab.guides.serve import IMAGE_DEFAULT, Start, start
-from servelab.guides.settings import NOT_IN_GUIDE, Setting, settings
+from servelab.guides.setting import Setting
+from servelab.guides.settings import NOT_IN_GUIDE, settings
 from servelab.guides.tree import Node, Scalar, dump
 from servelab.guides.workload import Workload
 
@@ -106,7 +107,7 @@ def _setting(one: Setting, texts: Mapping[str, str], explicit: bool, stage: Stag
         pairs = ",".join(f"{name}:{value.text}" for name, value in one.value.map.items() if _is_pair(name, value))
         return [*lines, f"export {variable}={assigned(pairs)}", ""] if pairs else []
     is_default = scenarios().default(one.variable, texts) == one.text
-    if is_default and not explicit:
+    if is_default and not explicit and not one.always:
         return []
     return [*lines, f"export {variable}={assigned(one.text)}{' # default' if is_default else ''}", ""]
 

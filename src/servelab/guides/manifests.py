@@ -125,7 +125,9 @@ def _proxy(pod: Node) -> Node | None:
 
 
 def _role(one: Node, pod: Node) -> Role:
-    label = one.get("metadata", "labels", ROLE) or one.get("spec", "template", "metadata", "labels", ROLE)
+    templates = (("template",), ("leaderWorkerTemplate", "workerTemplate"))
+    labels = (one.get("spec", *path, "metadata", "labels", ROLE) for path in templates)
+    label = one.get("metadata", "labels", ROLE) or next((found for found in labels if found), None)
     prefill = label.text == "prefill" if label else "prefill" in _name(one)
     return "prefill" if prefill else "decode"
 

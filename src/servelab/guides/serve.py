@@ -10,7 +10,7 @@ from typing import Protocol
 from servelab.catalog.guides import scenarios
 from servelab.guides.command import Flag
 from servelab.guides.config import Role, Stage, image_of
-from servelab.guides.settings import Setting
+from servelab.guides.setting import Setting
 
 OWN = ("--host", "--port", "--served-model-name", "--model")
 ANY_HOST = "0.0.0.0"  # noqa: S104 - of a pod

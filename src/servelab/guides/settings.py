@@ -3,47 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from servelab.catalog.guides import scenarios
-from servelab.guides.config import GuideConfig, Image, Role, Stage, image_of
+from servelab.guides.config import ROLES, GuideConfig, Image, Role, Stage, image_of
 from servelab.guides.parse import parse_one
-from servelab.guides.tree import Node, Scalar, Span, made, scalar_of
+from servelab.guides.setting import Setting, plain, spans_of
+from servelab.guides.tree import Node, Scalar, made, scalar_of
 
 NOT_IN_GUIDE = "llm-d-benchmark convention, not in the guide"
+DEFAULT_PLUGINS = "default-plugins.yaml"
 PAIRS = "names and values, as llm-d-benchmark reads them"
 PREPROCESSES = parse_one(
     "{name: preprocesses, configMap: {defaultMode: 0755, name: llm-d-benchmark-preprocesses}}", "servelab"
 )
 PREPROCESS_MOUNT = made({"name": "preprocesses", "mountPath": "/setup/preprocess"})
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A field of a scenario with its value, where that was written, and what a reader should know."""
-
-    field: str
-    value: Node
-    spans: tuple[Span, ...] = ()
-    role: Role | None = None
-    note: str = ""
-    """Why, where ``spans`` alone do not say it."""
-
-    @property
-    def text(self) -> str:
-        """The value of a scalar, as the guide writes it."""
-        return self.value.text
-
-    @property
-    def variable(self) -> str:
-        """The variable that takes it, without its prefix; see catalog/data/guides.yaml."""
-        return scenarios().fields[self.field].variable.replace("STAGE", (self.role or "").upper())
-
-    @property
-    def path(self) -> str:
-        """Its place in a declarative scenario; empty where it has none."""
-        path = scenarios().fields[self.field].path
-        return ".".join((self.role or "") if part == "stage" else part for part in path.split("."))
 
 
 def settings(config: GuideConfig) -> list[Setting]:
@@ -53,30 +27,26 @@ def settings(config: GuideConfig) -> list[Setting]:
 
 def _all(config: GuideConfig) -> Iterator[Setting]:
     if config.model is not None:
-        yield Setting("model", replace(config.model, content=Scalar(config.model_id)), _spans(config.model))
-    yield from _plain("model_size", config.model_size)
-    yield from _plain("token_secret", config.token_secret)
+        yield Setting("model", replace(config.model, content=Scalar(config.model_id)), spans_of(config.model))
+    yield from plain("model_size", config.model_size)
+    yield from plain("token_secret", config.token_secret)
     yield from _images(config)
     for name in ("infra", "modelservice", "gaie"):
-        yield from _plain(f"chart.{name}", config.charts.get(name))
-    yield from _plain("gateway_class", config.gateway_class)
-    yield from _plain("gateway_service", config.gateway_service)
+        yield from plain(f"chart.{name}", config.charts.get(name))
+    yield from plain("gateway_class", config.gateway_class)
+    yield from plain("gateway_service", config.gateway_service)
     yield from _scheduler(config)
     yield from _sidecar(config)
-    yield from _plain("service_port", config.service_port)
+    yield from plain("service_port", config.service_port)
     yield from _accelerator(config)
     yield from _multinode(config)
     yield from _common(config)
-    yield from _stage_settings(config.decode)
-    if config.prefill is not None:
-        yield from _stage_settings(config.prefill)
-    else:
-        yield Setting("stage.replicas", made(0), role="prefill", note="the guide has no prefill stage")
-
-
-def _plain(field: str, node: Node | None, role: Role | None = None, note: str = "") -> Iterator[Setting]:
-    if node is not None:
-        yield Setting(field, node, _spans(node), role, note)
+    for role in ROLES:
+        stage = config.decode if role == "decode" else config.prefill
+        if stage is not None:
+            yield from _stage_settings(stage)
+        else:
+            yield Setting("stage.replicas", made(0), role=role, note=f"the guide has no {role} stage")
 
 
 def _images(config: GuideConfig) -> Iterator[Setting]:
@@ -90,8 +60,8 @@ def _images(config: GuideConfig) -> Iterator[Setting]:
         registry, _, repository = scheduler.image_hub.text.partition("/")
         yield from _part("scheduler.image.registry", registry, scheduler.image_hub)
         yield from _part("scheduler.image.repository", repository, scheduler.image_hub)
-    yield from _plain("scheduler.image.name", scheduler.image_name)
-    yield from _plain("scheduler.image.tag", scheduler.image_tag)
+    yield from plain("scheduler.image.name", scheduler.image_name)
+    yield from plain("scheduler.image.tag", scheduler.image_tag)
 
 
 def _image(field: str, image: Image) -> Iterator[Setting]:
@@ -103,7 +73,7 @@ def _image(field: str, image: Image) -> Iterator[Setting]:
 
 def _part(field: str, text: str, source: Node, note: str = "") -> Iterator[Setting]:
     if text:
-        yield Setting(field, Node(Scalar(text), source.span), _spans(source), note=note)
+        yield Setting(field, Node(Scalar(text), source.span), spans_of(source), note=note)
 
 
 def _scheduler(config: GuideConfig) -> Iterator[Setting]:
@@ -111,51 +81,55 @@ def _scheduler(config: GuideConfig) -> Iterator[Setting]:
     preset = scheduler.plugins_file is not None and scheduler.plugins_file.text in scenarios().presets
     note = f"setup/presets/gaie/{scheduler.plugins_file.text} exists too" if preset and scheduler.plugins_file else ""
     custom = scheduler.custom_plugins
-    yield from _plain("scheduler.plugins_file", scheduler.plugins_file)
     if custom is not None and custom.map:
-        yield from _plain("scheduler.custom_plugins", custom, note=f"{note}; this takes precedence" if note else "")
+        file = scheduler.plugins_file or made(DEFAULT_PLUGINS)
+        said = "" if scheduler.plugins_file else "the guide names no pluginsConfigFile; this is the chart's own"
+        yield Setting("scheduler.plugins_file", file, spans_of(file), note=said, always=True)
+        yield from plain("scheduler.custom_plugins", custom, note=f"{note}; this takes precedence" if note else "")
+    else:
+        yield from plain("scheduler.plugins_file", scheduler.plugins_file)
     if scheduler.flags is not None and scheduler.flags.map:
-        yield from _plain("scheduler.flags", scheduler.flags)
-    yield from _plain("scheduler.prometheus", scheduler.prometheus)
+        yield from plain("scheduler.flags", scheduler.flags)
+    yield from plain("scheduler.prometheus", scheduler.prometheus)
     if scheduler.provider_config is not None and scheduler.provider_config.map:
         note = "a host in it is that of the guide's own release"
-        yield from _plain("scheduler.provider_config", scheduler.provider_config, note=note)
+        yield from plain("scheduler.provider_config", scheduler.provider_config, note=note)
 
 
 def _sidecar(config: GuideConfig) -> Iterator[Setting]:
     sidecar = config.sidecar
     if isinstance(sidecar.enabled, Node):
-        yield from _plain("sidecar.enabled", sidecar.enabled)
+        yield from plain("sidecar.enabled", sidecar.enabled)
     elif sidecar.enabled is not None:
-        spans = _spans(sidecar.source) if sidecar.source else ()
+        spans = spans_of(sidecar.source) if sidecar.source else ()
         note = f"the guide's decode pods have {'a' if sidecar.enabled else 'no'} routing proxy"
         yield Setting("sidecar.enabled", made(sidecar.enabled), spans, note=note)
-    yield from _plain("sidecar.connector", sidecar.connector)
-    yield from _plain("sidecar.debug_level", sidecar.debug_level)
+    yield from plain("sidecar.connector", sidecar.connector)
+    yield from plain("sidecar.debug_level", sidecar.debug_level)
 
 
 def _accelerator(config: GuideConfig) -> Iterator[Setting]:
     if (kind := config.accelerator) is not None:
         asked = next((one.accelerator_resource for one in config.stages if one.accelerators is not None), kind.text)
         resource = scenarios().accelerators.get(kind.text, asked)
-        yield Setting("accelerator", made(resource, kind.span), _spans(kind), note=f"accelerator.type is {kind.text}")
+        yield Setting("accelerator", made(resource, kind.span), spans_of(kind), note=f"accelerator.type is {kind.text}")
         return
     for stage in config.stages:
         if stage.accelerators is not None and stage.accelerator_resource != "nvidia.com/gpu":
-            yield Setting("accelerator", made(stage.accelerator_resource), _spans(stage.accelerators))
+            yield Setting("accelerator", made(stage.accelerator_resource), spans_of(stage.accelerators))
             return
 
 
 def _multinode(config: GuideConfig) -> Iterator[Setting]:
     if (kind := config.leader_worker_set) is not None:
-        yield Setting("multinode", made(True), _spans(kind), note=f"the guide's pods are of a {kind.text}")
+        yield Setting("multinode", made(True), spans_of(kind), note=f"the guide's pods are of a {kind.text}")
     else:
-        yield from _plain("multinode", config.multinode)
+        yield from plain("multinode", config.multinode)
     if config.spans_nodes:
         for stage in config.stages:
             if (size := stage.parallelism.get("workers")) is not None:
                 note = "pods of a group; the stages' own variables below are what takes effect"
-                yield Setting("group_size", size, _spans(size), note=note)
+                yield Setting("group_size", size, spans_of(size), note=note)
                 return
 
 
@@ -163,7 +137,7 @@ def _common(config: GuideConfig) -> Iterator[Setting]:
     """What only a variable of all stages takes; where the stages differ, decode's counts."""
     for stage in config.stages:
         if stage.scheduler is not None:
-            yield from _plain("scheduler_name", stage.scheduler)
+            yield from plain("scheduler_name", stage.scheduler)
             break
     for flag, field in (("--max-model-len", "max_model_len"), ("--block-size", "block_size")):
         for stage in config.stages:
@@ -177,30 +151,28 @@ def _common(config: GuideConfig) -> Iterator[Setting]:
             break
 
 
-def _stage_settings(stage: Stage | None) -> Iterator[Setting]:
-    if stage is None:
-        return
+def _stage_settings(stage: Stage) -> Iterator[Setting]:
     role = stage.role
     if stage.create is not None and not stage.create.true:
         asked = f", whatever replicas ({stage.replicas.text}) says" if stage.replicas is not None else ""
-        yield Setting("stage.replicas", made(0), _spans(stage.create), role, f"create is {stage.create.text}{asked}")
+        yield Setting("stage.replicas", made(0), spans_of(stage.create), role, f"create is {stage.create.text}{asked}")
     else:
-        yield from _plain("stage.replicas", stage.replicas, role)
+        yield from plain("stage.replicas", stage.replicas, role)
     for name in ("tensor", "data", "data_local", "workers"):
-        yield from _plain(f"stage.{name}", stage.parallelism.get(name), role)
-    yield from _plain("stage.cpu", stage.cpu, role)
-    yield from _plain("stage.memory", stage.memory, role)
-    yield from _plain("stage.ephemeral_storage", stage.ephemeral_storage, role)
+        yield from plain(f"stage.{name}", stage.parallelism.get(name), role)
+    yield from plain("stage.cpu", stage.cpu, role)
+    yield from plain("stage.memory", stage.memory, role)
+    yield from plain("stage.ephemeral_storage", stage.ephemeral_storage, role)
     if stage.network is not None:
         note = f"the guide asks for {stage.network_resource}; `auto` finds the cluster's own"
-        yield Setting("stage.network_resource", made("auto"), _spans(stage.network), role, note)
-        yield from _plain("stage.network", stage.network, role)
+        yield Setting("stage.network_resource", made("auto"), spans_of(stage.network), role, note)
+        yield from plain("stage.network", stage.network, role)
     if _counts_differ(stage):
-        yield from _plain("stage.accelerators", stage.accelerators, role)
-    yield from _plain("stage.shared_memory", stage.shared_memory, role)
+        yield from plain("stage.accelerators", stage.accelerators, role)
+    yield from plain("stage.shared_memory", stage.shared_memory, role)
     utilization = stage.command.flag("--gpu-memory-utilization") if stage.command else None
     if utilization is not None and utilization.value:
-        yield from _plain("stage.memory_utilization", Node(scalar_of(utilization.value), utilization.span), role)
+        yield from plain("stage.memory_utilization", Node(scalar_of(utilization.value), utilization.span), role)
     if stage.pod_annotations is not None and stage.pod_annotations.map:
         yield Setting("stage.pod_annotations", stage.pod_annotations, stage.pod_annotations.spans(), role, PAIRS)
     yield from _probes(stage)
@@ -226,7 +198,7 @@ def _probes(stage: Stage) -> Iterator[Setting]:
         ("readinessProbe", ("httpGet", "path"), "readiness_path"),
     ):
         found = stage.probes[probe].get(*path) if probe in stage.probes else None
-        yield from _plain(f"stage.{field}", found, stage.role)
+        yield from plain(f"stage.{field}", found, stage.role)
 
 
 def _files(stage: Stage) -> Iterator[Setting]:
@@ -249,7 +221,3 @@ def _files(stage: Stage) -> Iterator[Setting]:
 
 def _file(field: str, node: Node, role: Role) -> Setting:
     return Setting(field, node, node.spans(), role)
-
-
-def _spans(node: Node | None) -> tuple[Span, ...]:
-    return node.spans() if node is not None else ()
