@@ -21,7 +21,7 @@ _JOINED = re.compile(
 )
 _CORRECTED = re.compile(
     r"\b(?:no,? wait|wait|actually|sorry|i mean|i meant|rather|make that|scratch that|correction|"
-    r"or rather|no(?=[,:])|hmm|on second thoughts?|nope|oops|hold on|instead)\b"
+    r"or rather|no(?=[,:])|meant|hmm|on second thoughts?|nope|oops|hold on|instead)\b"
 )
 _EXCLUDED = re.compile(
     r"(?:except(?: for)?|excluding|other than|anything but|but not|apart from|instead of|rather than|"

@@ -37,7 +37,8 @@ _REPEATS = rx(
     rf"(?P<n>{NUMBER}) (?:repeats?|repetitions?|measurements each|replicates?|runs each)\b|(?:repeat|"
     r"measure|run)(?:ing|ed|d)?(?: each| every| it| them| all){0,5}(?: trial| level| configuration|"
     rf" config| one)? (?P<m>{NUMBER})(?: ?x\b| times)|repeats? ?[=:] ?(?P<k>{NUMBER})|"
-    rf"(?P<l>{NUMBER}) times\b(?: each| repeat(?:ed)?)?(?! (?:as|more|less|faster|slower|larger|higher|the))"
+    rf"(?P<l>{NUMBER}) (?:times|time(?= each))\b(?: each| repeat(?:ed)?)?"
+    r"(?! (?:as|more|less|faster|slower|larger|higher|the))"
 )
 _PARALLEL = rx(
     rf"(?P<n>{NUMBER}) (?:(?:parallel|concurrent|simultaneous) trials|trials (?:in parallel|at (?:a|"

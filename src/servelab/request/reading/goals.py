@@ -26,7 +26,7 @@ _BELOW = (
     r"needs to |to |of |was |that |which |"
     r"with |an? |are |have |not |slo |target ){0,5}(?:"
     r"under|below|(?:less|lower|smaller) than|less(?= \d)|at or (?:below|under)|"
-    r"no later than|no more than|not more than|at most|"
+    r"sub(?= ?\d)|no later than|no more than|not more than|at most|"
     r"(?:not|never|n't|cannot) (?:to )?(?:go|goes|rise|rises|get|gets|be|climb|grow)? ?(?:above|over|beyond|past)|"
     r"no (?:higher|worse|greater|longer|slower) than|not (?:to )?exceed(?:ing)?|(?:does|do|must|"
     r"should|may|can)(?: not|n't) exceed|"
@@ -198,6 +198,8 @@ def _read_bound(heard: Heard, match: re.Match[str], found: Said) -> None:
     groups, place = match.groupdict(), match.span()
     forbids = groups.get("above") and _FORBIDS.search(heard.sentence.plain, max(0, place[0] - 32), place[0])
     value = read_number(match["value"], DECIMAL)
+    if groups.get("equal") == "at" and not match["unit"]:
+        return  # "TTFT and ITL at 1, 2 and 4 users"
     if not (match["unit"] or match["below"] or groups.get("above") or groups.get("equal")):
         return  # the number is another thing's, as in "throughput, 30 trials"
     said = heard.sentence.original(*place)

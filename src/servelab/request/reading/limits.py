@@ -55,7 +55,7 @@ LIMITS = (
     ),
     Limit(
         "max_num_seqs",
-        rf"\bm(?:ns|bs)\b|(?:{_MAX})?(?:num(?:ber)?[-_ ](?:of[-_ ])?)?(?:concurrent[-_ ])?(?:seqs?|"
+        rf"\b(?:mns|m?bs)\b|(?:{_MAX})?(?:num(?:ber)?[-_ ](?:of[-_ ])?)?(?:concurrent[-_ ])?(?:seqs?|"
         rf"sequences)\b(?![-_ ]len)|{_MAX}batch(?:[-_ ]size)?s?\b(?![-_ ]tok|ed)|batch[-_ ]sizes?\b|"
         rf"{_MAX}running[-_ ](?:requests|seqs)",
         r"[- ](?:max(?:imum)?[- ])?(?:num[- ])?(?:concurrent[- ])?(?:seqs?|"

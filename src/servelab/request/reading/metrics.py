@@ -49,7 +49,7 @@ STATISTIC = (
     r"median|mean|average|avg\.?|"
     r"worst[- ]case|worst|maximum|max(?=[ _](?:ttft|itl|tpot|e2e|lat|time|inter|end))|tail|"
     r"\d{2}(?:\.\d+)? ?%(?= of (?:all |the |our )?(?:ttfts|itls|tpots|latencies|response times))|"
-    r"(?:half|\d{2}(?:\.\d+)? ?(?:%|percent)) of (?:all |the |our |all our )?requests"
+    r"(?:half|\d{2}(?:\.\d+)? ?(?:%|percent)) of (?:all |the |our |all our )?(?:requests|users|customers|queries|calls)"
     r"(?: (?:need|receive|should|must|to|have|having|with|see|get|their|an?|the|keep|meet)){0,5})"
 )
 

@@ -78,9 +78,8 @@ _GPUS = rx(
     r"under) tensor[- ]parallel\w{0,7}|(?: per| for (?:each|every|one)| each|/) ?(?:replica|instance|engine|"
     r"copy|model)\b)?"
 )
-_GPUS_NAMED = rx(
-    r"\b(?:(?:num(?:ber)?[-_ ](?:of[-_ ])?)?gpus?|gpu count)(?: ?[=:] ?| is | are )(?P<count>\d{1,4})\b(?! ?[x%.\w])"
-)
+_GPUS_CALLED = r"(?:(?:num(?:ber)?[-_ ](?:of[-_ ])?)?gpus?|gpu count)"
+_GPUS_NAMED = rx(rf"\b{_GPUS_CALLED}(?: ?[=:] ?| is | are |(?<=number of gpus) to )(?P<count>\d{{1,4}})\b(?! ?[x%.\w])")
 _OWNED = rx(
     r"\b(?:have|has|had|got|own|there (?:are|is)|up to|at most|maximum of|max|total of|available|cluster|node|"
     r"machine|box|server)\b[^,.;\n\d]{0,14}$"

@@ -54,6 +54,8 @@ _ROW = re.compile(r"^\|? ?([A-Za-z][\w -]{1,40}) \| ([^|\n]{1,200}?) ?\|?$", re.
 _BULLET = re.compile(r"(?<!:)\n[-*] (?=[^:\n]{1,80}(?:\n|$))")
 _INDENTED = re.compile(r"(?<=[A-Za-z]):\n(?:[-*] )?(?=[^:\n-]{1,80}(?:\n|$))")
 _CAMEL = re.compile(r"(?<![\w./-])[a-z]+(?:[A-Z][a-z]+)+(?= ?[:=])")  # a key of JSON or YAML
+_ARGUMENT = re.compile(r"[\"'](--[\w-]{1,60})[\"'], ?[\"']([^\"'\s,-][^\"'\s,]{0,200})[\"']")  # of a container
+_NESTED = re.compile(r"\b(model|namespace): ?\n ?name:")
 _EMPHASIS = re.compile(r"\*\*|__(?=[A-Za-z])|(?<=[A-Za-z:])__")
 _TOO_LONG = re.compile(rf"\S{{{LONGEST_WORD},}}")
 _SPACES = re.compile(r"[^\S\n]+")
@@ -112,6 +114,8 @@ class Sentence:
         self.skipped = _TOO_LONG.search(chars) is not None
         """Whether something was too long to be read."""
         text = Text(chars, list(range(len(chars))), list(range(1, len(chars) + 1)))
+        text = text.rewritten(_ARGUMENT, lambda match: f"{match[1]} {match[2]}")
+        text = text.rewritten(_NESTED, lambda match: f"{match[1]}:")
         text = text.rewritten(_KEY, lambda match: f"{match[1]}:").rewritten(_EMPHASIS, "").rewritten(_CAMEL, _dashed)
         text = text.paired(_PARAMETER).paired(_ROW).rewritten(_INDENTED, ": ").rewritten(_BULLET, ", ")
         for step in rewrite:
