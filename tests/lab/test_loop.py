@@ -170,7 +170,7 @@ async def test_loads_are_inner_and_parameters_outer(store):
 
 async def test_a_sweep_fills_in_between_its_extremes(store):
     study = simulated(
-        load="{sweep: 4, requests: 12, max_concurrency: 8}", space="", objectives="", constraints="", budget="{}"
+        load="{sweep: 4, requests: 60, max_concurrency: 8}", space="", objectives="", constraints="", budget="{}"
     )
     record = await finish(store, study)
     (trial,) = store.trials(record.id, with_reports=True)
