@@ -96,6 +96,17 @@ def test_what_stages_do_not_share_is_told(tmp_path: Path) -> None:
     assert scenario.flags("PREFILL")["--max-model-len"] == "2"
 
 
+def test_oddities_stay_and_are_told(tmp_path: Path) -> None:
+    fields = "image: a/b, args: [--tensor-parallel-size, 4], resources: {requests: {memory: 400G}}"
+    values = stage(fields, "parallelism: {tensor: 2}") + "accelerator: {type: strange}\nprefill: {create: false}\n"
+    made, scenario, _ = converted(values.replace("name: a/b", "name: a/b, uri: hf://c/d"), tmp_path)
+    told = "\n".join(made.warnings)
+    assert all(one in told for one in ("400G", "hf://c/d", "strange", "--tensor-parallel-size 4"))
+    assert scenario.variables["VLLM_MODELSERVICE_DECODE_CPU_MEM"] == "400G"
+    assert scenario.variables["VLLM_COMMON_ACCELERATOR_RESOURCE"] == "strange"
+    assert scenario.flags("DECODE")["--tensor-parallel-size"] == "4"
+
+
 @pytest.mark.parametrize(
     ("file", "name"),
     [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,8 @@ from servelab.guides import declarative, experiment, legacy
 from servelab.guides.config import GuideConfig
 from servelab.guides.experiment import Variation
 from servelab.guides.fetch import Fetcher
-from servelab.guides.guide import Guide, read_guide
+from servelab.guides.guide import read_guide
+from servelab.guides.oddities import oddities
 from servelab.guides.parse import GuideError
 from servelab.guides.words import Asked
 from servelab.guides.workload import Workload, workload
@@ -68,7 +68,9 @@ def convert(
     load = workload(asked.harness, asked.profile) if asked.harness else Workload()
     treatments = experiment.check(asked.variations)
     guide = read_guide(given, variant, name, fetcher, use_tool)
-    config = replace(guide.config, warnings=tuple(_warnings(guide, load)))
+    config = replace(
+        guide.config, warnings=(*guide.config.warnings, *([load.note] if load.note else []), *oddities(guide.config))
+    )
     files = []
     if form != "declarative":
         text = legacy.scenario(config, load, explicit)
@@ -90,43 +92,6 @@ def _experiments(name: str, variations: Sequence[Variation], load: Workload, for
         path = f"workload/experiments/{name}.yaml"
         made.append(File(path, experiment.declarative(name, variations, load), "Experiment"))
     return made
-
-
-def _warnings(guide: Guide, load: Workload) -> list[str]:
-    config = guide.config
-    warnings = list(config.warnings)
-    if load.note:
-        warnings.append(load.note)
-    if not config.model_id:
-        warnings.append(f"{config.title}: no model is named anywhere; the scenario refuses to run until you name one")
-    images = {stage.image.text: stage for stage in config.stages if stage.image is not None}
-    if len(images) > 1:
-        warnings.append(f"the stages have different images ({', '.join(images)}); a scenario has one: decode's")
-    warnings += _differences(config)
-    return warnings
-
-
-def _differences(config: GuideConfig) -> list[str]:
-    """Where the stages differ in what one variable says for both."""
-    found = []
-    for flag in ("--max-model-len", "--block-size"):
-        values = {one.value for stage in config.stages if stage.command and (one := stage.command.flag(flag))}
-        if len(values) > 1:
-            found.append(f"the stages differ in {flag}; decode's is the variable, prefill's is written out")
-    for what in ("schedulerName", "annotations"):
-        nodes = [stage.scheduler if what == "schedulerName" else stage.annotations for stage in config.stages]
-        said = dict.fromkeys(json.dumps(node.plain()) if node else "none" for node in nodes)
-        if len(said) > 1:
-            found.append(f"the stages differ in {what} ({' and '.join(said)}); a scenario has one for both")
-    for stage in config.stages:
-        if stage.command is not None and stage.command.unread:
-            found.append(f"{stage.role}: its script starts no `vllm serve`; it is copied as it is")
-        flag_value = stage.command.flag("--tensor-parallel-size") if stage.command else None
-        own = stage.parallelism.get("tensor")
-        literal = flag_value is not None and flag_value.value is not None and flag_value.value.isdecimal()
-        if flag_value is not None and own is not None and literal and flag_value.value != own.text:
-            found.append(f"{stage.role}: --tensor-parallel-size {flag_value.value} and parallelism {own.text} differ")
-    return found
 
 
 def write(conversion: Conversion, directory: Path) -> list[Path]:
