@@ -104,9 +104,17 @@ def test_a_directory_that_has_to_be_listed(fetcher: Fetcher) -> None:
 
 
 def test_files_from_github_and_elsewhere(fetcher: Fetcher) -> None:
-    Handler.files = {"/o/r/v1/a/my-guide.yaml": VALUES.encode(), "/guide/values.yaml": VALUES.encode()}
+    Handler.files = {
+        "/o/r/v1/a/my-guide.yaml": VALUES.encode(),
+        "/o/r/v1/guides/z/ms-z/values.yaml": VALUES.encode(),
+        "/guide/values.yaml": VALUES.encode(),
+    }
     assert convert("https://github.com/o/r/blob/v1/a/my-guide.yaml", fetcher=fetcher).config.name == "my-guide"
-    assert convert("https://example.com/guide/values.yaml", fetcher=fetcher).config.model_id == "a/b"
+    raw = "https://raw.githubusercontent.com/o/r/refs/heads/v1/guides/z/ms-z/values.yaml"
+    assert convert(raw, fetcher=fetcher).config.name == "z"
+    made = convert("https://example.com/guide/values.yaml", fetcher=fetcher)
+    assert (made.config.name, made.config.model_id) == ("guide", "a/b")
+    assert "# SOURCE: guide/values.yaml#L" in made.files[0].text
 
 
 @pytest.mark.parametrize(
@@ -146,6 +154,19 @@ def test_a_wrong_certificate_is_refused(fetcher: Fetcher) -> None:
 )
 def test_private_addresses_are_refused(url: str) -> None:
     with pytest.raises(GuideError, match="private network"):
+        convert(url)
+
+
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f.1", "LOCALHOST.", "a.localhost", "[::ffff:10.0.0.1]"])
+def test_private_addresses_are_not_asked_of_a_proxy(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(GuideError, match="private network"):
+        convert(f"https://{host}/x.yaml")
+
+
+@pytest.mark.parametrize("url", ["https://h:99999999/x.yaml", "https://[::1/x.yaml", "https://" + "x" * 90 + "/ü.yaml"])
+def test_addresses_that_are_none(url: str) -> None:
+    with pytest.raises(GuideError, match=r"is no address|cannot be fetched"):
         convert(url)
 
 

@@ -140,7 +140,7 @@ class OneFile:
 
     def read(self, path: str) -> bytes | None:
         """See Place."""
-        return self.fetcher.get(self.title) if path == posixpath.basename(self.title) else None
+        return self.fetcher.get(self.title) if path == _path_of(self.title) else None
 
     def names(self, path: str) -> list[str] | None:
         """See Place."""
@@ -174,7 +174,7 @@ def place_of(given: str, fetcher: Fetcher | None = None) -> tuple[Place, str]:
                 f"{given}: not an https address of a YAML file or of a directory on GitHub",
                 "Give https://github.com/OWNER/REPOSITORY/tree/REF/PATH, or https://….yaml, or a path.",
             )
-        return OneFile(given, fetcher), posixpath.basename(given)
+        return OneFile(given, fetcher), _path_of(given)
     path = Path(os.path.abspath(os.path.expanduser(given)))  # noqa: PTH100, PTH111 - a link stays what it is called
     if not os.path.exists(path):  # noqa: PTH110 - which asks no questions of odd paths
         raise GuideError(f"{given}: there is no such file or directory", "Give a guide's directory or values file.")
@@ -193,6 +193,10 @@ def _whole(path: Path) -> Path:
         (one for one in (folder, *folder.parents) if (one / ".git").exists()),
         next((one for one in reversed(above) if one not in private), folder),
     )
+
+
+def _path_of(url: str) -> str:
+    return url.split("://", 1)[1].partition("/")[2]
 
 
 def _top(path: Path) -> Path:
