@@ -119,7 +119,7 @@ def test_the_declarative_experiment() -> None:
     assert made["setup"]["treatments"][1] == {
         "name": "decode-replicas-1-plugins-b-yaml", "decode.replicas": 1, "router.epp.pluginsConfigFile": "b.yaml"
     }  # fmt: skip
-    assert [one["question_len"] for one in made["treatments"]] == [100, 300]
+    assert [one["data.shared_prefix.question_len"] for one in made["treatments"]] == [100, 300]
 
 
 def test_an_experiment_where_nothing_varies(tmp_path: Path) -> None:
@@ -138,3 +138,11 @@ def test_workloads() -> None:
     for harness, profile in (("inference_perf", ""), ("guidellm", "../x"), ("guidellm", "$(x)")):
         with pytest.raises(GuideError):
             workload(harness, profile)
+
+
+@pytest.mark.parametrize("name", ["question_len", "data.shared_prefix.question_len"])
+def test_a_parameter_of_a_profile_has_its_place_in_it(name: str) -> None:
+    asked = Variation(name, ("1", "2"))
+    assert check([asked]) == 2
+    assert (asked.factor, asked.key) == ("question_len", "data.shared_prefix.question_len")
+    assert Variation("max-concurrency", ("1",)).key == "max-concurrency"

@@ -33,6 +33,7 @@ class Scenarios(Spec):
     automatic_with_multinode: tuple[str, ...]
     accelerators: Mapping[str, str]
     without_vllm: tuple[str, ...]
+    run_paths: Mapping[str, str]
     presets: tuple[str, ...]
     profiles: Mapping[str, tuple[str, ...]]
     defaults: Mapping[str, str]

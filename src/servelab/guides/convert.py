@@ -89,7 +89,7 @@ def _experiments(name: str, variations: Sequence[Variation], load: Workload, for
     if form != "declarative":
         made.append(File(f"experiments/{name}.yaml", experiment.legacy(variations), "Experiment"))
     if form != "legacy":
-        path = f"workload/experiments/{name}.yaml"
+        path = f"workload/experiments/{name}.yaml" if made else f"experiments/{name}.yaml"
         made.append(File(path, experiment.declarative(name, variations, load), "Experiment"))
     return made
 

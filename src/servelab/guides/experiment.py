@@ -63,13 +63,15 @@ class Variation:
     def factor(self) -> str:
         """Its name in an experiment: the variable, or the profile's parameter."""
         found = variable(self.parameter)
-        return PREFIX + found if found else self.parameter
+        return PREFIX + found if found else self.parameter.rpartition(".")[2]
 
     @property
     def key(self) -> str:
-        """Its place in a declarative scenario, or the profile's parameter."""
+        """Its place in a declarative scenario, or in the workload's profile."""
         found = variable(self.parameter)
-        return _path(found) or found if found else self.parameter
+        if found:
+            return _path(found) or found
+        return scenarios().run_paths.get(self.parameter, self.parameter)
 
 
 def variable(parameter: str) -> str | None:
@@ -96,7 +98,7 @@ def check(variations: Sequence[Variation]) -> int:
         GuideError: a parameter is unknown or named twice, or there are too many treatments.
     """
     for one in variations:
-        if one.part == "run" and one.parameter not in RUN_FACTORS:
+        if one.part == "run" and one.parameter not in (*RUN_FACTORS, *scenarios().run_paths.values()):
             known = [name.lower() for name in _names()] + list(RUN_FACTORS)
             raise GuideError(
                 f"nothing that can vary is called {one.parameter!r}{suggestion(one.parameter, known)}",
