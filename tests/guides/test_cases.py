@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,25 @@ def words(body: str) -> list[str]:
     inner = re.sub(r"(?s)^REPLACE_ENV.*?--port \S+", "", inner)
     found = re.findall(r"[\w./:@%-]{3,}", re.sub(r"REPLACE_ENV_\w+|--tensor-parallel-size", "", inner))
     return [word for word in found if "preprocess" not in word and word not in ("configMap", "defaultMode", "0755")]
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_every_declarative_key_is_known_today(name: str) -> None:
+    """It is in defaults.yaml, maybe as a comment of what may be overridden, or a scenario of today has it."""
+    config = DATA / "today" / "config"
+    text = (config / "templates" / "values" / "defaults.yaml").read_text()
+    scenarios = "".join(path.read_text() for path in (config / "scenarios" / "guides").glob("*.yaml"))
+    made = convert(str(DATA / "cases" / name / GIVEN[name]), form="declarative").files[0].text
+    (scenario,) = yaml.safe_load(made)["scenario"]
+    own = {**scenario.pop("common"), **scenario.pop("modelservice"), **scenario}
+    assert own.pop("enabled") is True
+    assert list(unknown(own, yaml.safe_load(text), text + scenarios)) == []
+
+
+def unknown(made: object, known: object, text: str, path: str = "") -> Iterator[str]:
+    if isinstance(made, dict) and isinstance(known, dict) and known:
+        for name, value in made.items():
+            if name in known:
+                yield from unknown(value, known[name], text, f"{path}.{name}")
+            elif not re.search(rf"(?m)(^|[ #.`]){re.escape(name)}[:`]", text):
+                yield f"{path}.{name}"
