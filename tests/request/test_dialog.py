@@ -13,6 +13,7 @@ from servelab.request.reply import Ask, Box, Reply, Table, YesNo
 from servelab.request.said import Option, Question, Request, Understanding
 from servelab.request.screens import opening
 from servelab.request.state import State, Step
+from tests.request import asking
 from tests.request.given import LLAMA_7B, LLAMA_70B, facts
 
 LLAMAS = (
@@ -274,3 +275,10 @@ def test_what_the_model_understood_is_marked():
 def test_a_yes_is_no_name(word):
     state, reply = talk("nowhere", word)
     assert (state.settled.namespace, asked(reply)) == (None, ["namespace"])
+
+
+def test_a_server_that_runs_already_is_asked_for_its_address():
+    assert asking.answer("estimate llama3-8b against my running endpoint")["missing"] == ["url"]
+    told = asking.answer("estimate llama3-8b at http://127.0.0.1:8000/v1/completions, please")
+    assert told["missing"] == []
+    assert told["study"]["platform"] == {"name": "endpoint", "options": {"url": "http://127.0.0.1:8000"}}

@@ -57,6 +57,8 @@ class Request(Spec):
     experiment_id: str | None = None
     engine: str | None = None
     platform: str | None = None
+    url: str | None = None
+    """Of a server that runs already."""
     accelerator: str | None = None
     accelerators: int | None = None
     """How many accelerators were spoken of."""

@@ -189,6 +189,8 @@ def _missing(request: Request, workload: str, facts: Facts) -> Iterator[Question
     """Questions for what has no default."""
     if request.model is None:
         yield _ask("model", "Which model? Name it as on Hugging Face, or by its short name.")
+    if request.platform == "endpoint" and request.url is None:
+        yield _ask("url", "Where does the server run? (e.g., http://127.0.0.1:8000)")
     if request.custom_image and request.images.main is None:
         yield _ask("images", "What is the custom vLLM image? (e.g., ghcr.io/org/vllm:tag)")
     if workload == "custom":

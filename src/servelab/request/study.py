@@ -11,7 +11,7 @@ from servelab.catalog.study import with_defaults
 from servelab.request.accelerator import accelerator_of
 from servelab.request.facts import Facts
 from servelab.request.numbers import Numbers
-from servelab.request.said import Intent
+from servelab.request.said import Intent, Request
 from servelab.request.settle import Settled
 from servelab.spec.base import ParameterName, Value
 from servelab.spec.budget import Budget, Verification
@@ -79,7 +79,7 @@ def _study(settled: Settled, facts: Facts) -> Study:
         description=f"{settled.intent.value}: {settled.model}, {settled.workload}",
         model=Model(id=settled.model),
         engine=_engine(settled, facts, engine, fixed),
-        platform=PlatformConfig(name=_platform(request.platform)),
+        platform=_platform(request),
         workload=_workload(settled.workload, settled.numbers),
         load=_load(settled, settled.numbers),
         space=space,
@@ -156,8 +156,10 @@ def _engine(settled: Settled, facts: Facts, name: str, fixed: dict[str, Value]) 
     )
 
 
-def _platform(said: str | None) -> str:
-    return "process" if said is None or said in ON_CLUSTER else said
+def _platform(request: Request) -> PlatformConfig:
+    said = request.platform
+    options = {"url": request.url} if said == "endpoint" and request.url is not None else {}
+    return PlatformConfig(name="process" if said is None or said in ON_CLUSTER else said, options=options)
 
 
 def _workload(name: str, numbers: Numbers) -> Workload:

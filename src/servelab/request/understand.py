@@ -20,7 +20,7 @@ from servelab.request.reading.limits import read_limits
 from servelab.request.reading.loads import read_loads, read_named_loads, read_seconds
 from servelab.request.reading.models import read_ids, read_models
 from servelab.request.reading.names import read_names
-from servelab.request.reading.places import engine_of, read_accelerators, read_engine, read_platform
+from servelab.request.reading.places import engine_of, read_accelerators, read_engine, read_platform, read_urls
 from servelab.request.reading.proximity import read_near
 from servelab.request.reading.quantity import with_digits
 from servelab.request.reading.removals import read_removals
@@ -33,6 +33,7 @@ from servelab.request.said import Request, Understanding
 READERS: tuple[Callable[[Heard, Known], None], ...] = (
     read_removals,
     read_flags,
+    read_urls,
     read_names,
     read_images,
     read_ids,

@@ -110,6 +110,17 @@ def read_engine(heard: Heard, known: Known) -> None:
         heard.mentions.append(Mention("engine", built.lastgroup, *built.span()))
 
 
+_URL = rx(r"https?://[\w.-]+(?::\d{1,5})?(?:/[\w/.-]*)?(?<![.-])")
+_API = re.compile(r"/+(?:v1(?:/.*)?)?$", re.IGNORECASE)
+
+
+def read_urls(heard: Heard, known: Known) -> None:
+    """The address of a server that runs already, without the API's own path."""
+    for match in heard.sentence.find(_URL):
+        heard.say("url", _API.sub("", heard.sentence.original(*match.span())), *match.span())
+        heard.mentions.append(Mention("platform", "endpoint", *match.span()))
+
+
 def read_platform(heard: Heard, known: Known) -> None:
     """A cluster, a pipeline, docker, this machine, or a server that runs already."""
     for match in heard.sentence.find(_PLATFORM_NAMED):
