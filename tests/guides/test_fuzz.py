@@ -52,7 +52,7 @@ BROKEN = {
 
 def assert_converted_or_told(path: Path) -> None:
     try:
-        said = convert(str(path), form="both", explicit=True).files[0].text
+        said = convert(str(path), form="both", explicit=True, use_tool=False).files[0].text
     except GuideError as error:
         said = error.message
         assert "\n" not in said
@@ -71,12 +71,68 @@ def test_told_in_one_line(name: str, tmp_path: Path) -> None:
     assert error.value.remedy
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 10**9))
-def test_any_damage(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Bytes are cut, doubled or changed, lines get other types: a conversion or one line, nothing else."""
-    rng = random.Random(seed)
-    data = bytearray(VALUES.encode())
+KUSTOMIZATION = """
+resources: [d.yaml]
+namePrefix: a-
+configMapGenerator: [{name: c, literals: [a=b]}]
+patches:
+- target: {kind: Deployment, labelSelector: a=b}
+  patch: |-
+    - op: replace
+      path: /spec/replicas
+      value: 3
+    - {op: test, path: /spec/replicas, value: 3}
+    - {op: copy, from: /spec/replicas, path: /spec/more}
+"""
+DEPLOYMENT = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: d, labels: {a: b}}
+spec: {replicas: 2, template: {spec: {containers: [{name: vllm, args: [serve, a/b, --x, '1']}]}}}
+"""
+HELMFILE = """
+environments: {default: {values: [{a: {b: c}}]}, x: {}}
+---
+{{- $n := (env "N") | default "name" }}
+releases:
+- name: {{ printf "ms-%s" $n | quote }}
+  chart: x/llm-d-modelservice
+  values:
+  {{- if or (eq .Environment.Name "x") (not (eq $n "name")) }}
+  - none.yaml
+  {{- else }}
+  - values.yaml
+  - routing: {{ .Environment.Values.a | toYaml | nindent 4 }}
+  {{- end }}
+  set:
+  - {name: "decode.containers[0].env[0].value", value: {{ $n }}}
+"""
+TREES = [
+    {"values.yaml": VALUES},
+    {"kustomization.yaml": KUSTOMIZATION, "d.yaml": DEPLOYMENT},
+    {"helmfile.yaml.gotmpl": HELMFILE, "values.yaml": VALUES},
+]
+ODD = [
+    b"[",
+    b"{",
+    b": ",
+    b"- ",
+    b"&a ",
+    b"*a",
+    b"null",
+    b"!!binary ",
+    b"\t",
+    b"|",
+    b">",
+    b"{{",
+    b"}}",
+    b"{{ if eq }}",
+    b"'",
+]
+
+
+def damaged(data: bytearray, rng: random.Random) -> bytearray:
+    """Bytes are cut, doubled or changed."""
     for _ in range(rng.randint(1, 4)):
         at = rng.randrange(len(data))
         kind = rng.randrange(4)
@@ -87,13 +143,22 @@ def test_any_damage(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None
         elif kind == 2:
             data[at] = rng.randrange(256)
         else:
-            data[at:at] = rng.choice(
-                [b"[", b"{", b": ", b"- ", b"&a ", b"*a", b"null", b"!!binary ", b"\t", b"|", b">"]
-            )
+            data[at:at] = rng.choice(ODD)
         data = data or bytearray(b"x")
-    path = tmp_path_factory.mktemp("damage") / "values.yaml"
-    path.write_bytes(bytes(data))
-    assert_converted_or_told(path)
+    return data
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**9), tree=st.sampled_from(TREES))
+def test_any_damage(seed: int, tree: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A conversion or one line, nothing else."""
+    rng = random.Random(seed)
+    folder = tmp_path_factory.mktemp("damage")
+    hurt = rng.choice(list(tree))
+    for name, text in tree.items():
+        data = bytearray(text.encode())
+        (folder / name).write_bytes(damaged(data, rng) if name == hurt else data)
+    assert_converted_or_told(folder if len(tree) > 1 else folder / hurt)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -121,7 +121,7 @@ class Template:
             return self._atom(function)
         given = [self._atom(one) for one in arguments]
         functions: dict[str, Callable[[], str | None]] = {
-            "default": lambda: before or given[0],
+            "default": lambda: before or (given[0] if given else None),
             "quote": lambda: f'"{before}"' if before is not None else None,
             "env": lambda: "",  # of no environment: what the guide does by default
             "printf": lambda: _printf(given),
@@ -157,7 +157,7 @@ class Template:
             return None if inner is None else not inner
         if function in ("eq", "ne"):
             values = [self._atom(one) for one in arguments]
-            if None in values:
+            if None in values or not values:
                 return None
             equal = values[0] in values[1:]
             return equal if function == "eq" else not equal

@@ -35,7 +35,8 @@ def _applied(target: Node, operation: Node) -> Node:
         target = _removed(target, origin, operation) if kind == "move" else target
         return _set(target, path, value, operation, insert=True)
     if kind == "test":
-        if _at(target, path, operation).plain() != operation.map["value"].plain():
+        wanted = operation.map.get("value")
+        if wanted is None or _at(target, path, operation).plain() != wanted.plain():
             raise _error(operation, "is a test that fails")
         return target
     raise _error(operation, f"has the unknown op {kind!r}")
@@ -43,8 +44,8 @@ def _applied(target: Node, operation: Node) -> Node:
 
 def _with_path(operation: Node) -> Node:
     """The value of an operation, with the line of its path, which names the field."""
-    path, value = operation.map["path"], operation.map["value"]
-    return replace(value, also=(*value.also, path.span)) if path.span is not None else value
+    path, value = operation.get("path"), operation.map["value"]
+    return replace(value, also=(*value.also, path.span)) if path is not None and path.span is not None else value
 
 
 def _pointer(operation: Node, field: str) -> list[str]:
