@@ -170,7 +170,10 @@ async def _fetch_archive(place: Place, destination: Path, files: list[RemoteFile
 
         def write(data: bytes) -> None:
             if archive.tell() + len(data) > most:
-                raise ClusterError(f"pod {place.pod} sends more than it was asked for", "Do not trust that pod.")
+                raise ClusterError(
+                    f"pod {place.pod} sends more than its files had when they were listed",
+                    "Copy when nothing writes to them any more; if nothing does, do not trust that pod.",
+                )
             archive.write(data)
 
         await place.run("tar", "cf", "-", "-C", place.directory, *(f"./{name}" for name in wanted), sink=write)
