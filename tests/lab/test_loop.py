@@ -14,6 +14,7 @@ from servelab.harnesses.builtin.harness import Builtin
 from servelab.lab import worker
 from servelab.lab.control import cancel_study, pause_study
 from servelab.lab.paths import trial_directory
+from servelab.lab.prior import prior_source
 from servelab.lab.run import run_study
 from servelab.lab.suggest import candidates, observation
 from servelab.platforms.process import ProcessPlatform
@@ -60,6 +61,18 @@ async def test_baseline_first_then_the_search_then_verification(store):
     assert 0 in first
     assert first != second, "the order turns from round to round"
     assert {t.number for t in candidates(record.study, trials[:5])} == set(first) - {0}
+
+
+async def test_what_foretold_the_first_trials_is_kept(store):
+    study = simulated(
+        model="{id: meta-llama/Llama-3.1-8B-Instruct}",
+        engine=SIMULATED.replace("arguments", "resources: {accelerator: l4-24gb, accelerators: 1}, arguments"),
+        budget="{trials: 1, screening: 0, verification: {top: 0}}",
+    )
+    record = await finish(store, study)
+    (told,) = [event.data for event in store.events(0, record.id) if event.kind == "prior"]
+    assert told == {"source": prior_source(study)}
+    assert "data sheets" in told["source"]
 
 
 async def test_a_log_that_cannot_be_written_pauses_the_study(store):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from pydantic import PositiveFloat
+from pydantic import Field, PositiveFloat
 
 from servelab.catalog.files import read_entries
 from servelab.spec.base import Spec
@@ -19,6 +19,7 @@ class Accelerator(Spec):
     bandwidth_gbps: PositiveFloat
     bf16_tflops: PositiveFloat
     fp8_tflops: PositiveFloat | None = None
+    aiconfigurator: str | None = Field(default=None, description="its name in aiconfigurator-core, if measured there")
 
 
 @cache

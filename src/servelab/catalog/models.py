@@ -53,6 +53,9 @@ class KnownModel(Spec):
     context: PositiveInt = Field(description="tokens")
     bytes_per_parameter: float = Field(default=2.0, gt=0)
     latent_kv: PositiveInt | None = Field(default=None, description="values cached per token and layer, where latent")
+    aiconfigurator: str | None = Field(
+        default=None, description="a model of the same shape that aiconfigurator-core knows; default: the id"
+    )
     embedded: EmbeddedFile | None = None
     size_gb: float | None = Field(default=None, gt=0, description="to download; default: parameters times their bytes")
     download_minutes: tuple[PositiveInt, PositiveInt] | None = Field(

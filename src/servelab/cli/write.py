@@ -58,6 +58,8 @@ def plan(study: Path, *, json: Json = False) -> None:
     else:
         why = "its load levels are found out" if made.adaptive else "the load is given in requests"
         console.print(f"  its length depends on the engine's speed, since {why}")
+    if made.prior:
+        console.print(f"  step times and memory are foretold by {escape(made.prior)}")
     for planned in made.first:
         console.print(f"\n  [bold]{escape(parameters_text(planned.parameters))}[/]")
         console.print(f"  {escape(shlex.join(planned.command)) or '(the endpoint runs already)'}", soft_wrap=True)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 
+from pydantic import Field
+
 from servelab.engines.base import engine
 from servelab.lab.fetch import model_path
+from servelab.lab.prior import prior_source
 from servelab.lab.screening import shortened
 from servelab.lab.setup import seen
 from servelab.lab.steps import has_baseline, planned_trials
@@ -42,6 +45,7 @@ class Plan(Spec):
     measurements_per_trial: int
     load_seconds: float | None
     adaptive: bool = False
+    prior: str | None = Field(default=None, description="where what is foretold comes from, with versions")
     first: tuple[Planned, ...]
 
 
@@ -65,6 +69,7 @@ def make_plan(study: Study) -> Plan:
         measurements_per_trial=levels * study.budget.repeats,
         adaptive=load.adaptive,
         load_seconds=_load_seconds(study, trials, retests),
+        prior=prior_source(study) if study.space else None,
         first=tuple(Planned(parameters=p, command=_command(study, p)) for p in _first(study, trials)),
     )
 

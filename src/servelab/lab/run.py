@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from servelab.lab.identity import is_dead, worker_name
+from servelab.lab.prior import prior_source
 from servelab.lab.setup import Observer, set_up
 from servelab.lab.suggest import Suggestions
 from servelab.lab.worker import Worker
@@ -49,6 +50,8 @@ async def work_on(store: Store, study_id: str, observe: Observer = lambda kind, 
     for leftover in setup.platform.leftovers([record.id]):
         observe("leftover", {"what": leftover.what})
         setup.platform.remove(leftover)
+    if record.study.space and (source := await asyncio.to_thread(prior_source, record.study)):
+        store.append_event(record.id, None, "prior", {"source": source})
     suggestions = Suggestions(record.study)
     workers = [Worker(setup, worker_name(), suggestions) for _ in range(record.study.budget.parallel)]
     tasks = [asyncio.ensure_future(worker.work()) for worker in workers]
