@@ -69,7 +69,7 @@ def scenario(config: GuideConfig, workload: Workload) -> str:
     for one in _model(config):
         _put(tree, *one)
     for setting in given:
-        if setting.path and setting.field != "model" and setting.path != "prefill.shm.size":  # which there is not
+        if setting.path and setting.field != "model":
             _put(tree, setting.path, setting.value, _comments(setting))
     for one in (*_images(config), *_stages(config, given)):
         _put(tree, *one)
@@ -80,7 +80,7 @@ def scenario(config: GuideConfig, workload: Workload) -> str:
         "common": {name: value for name, value in tree.items() if name not in (*MODELSERVICE, "modelservice")},
         "modelservice": {**tree["modelservice"], **{name: tree[name] for name in MODELSERVICE if name in tree}},
         "harness": {
-            "name": _Leaf(made(workload.harness), ("SOURCE: the request, not the guide",)),
+            "name": _Leaf(made(workload.harness), (f"SOURCE: {workload.source}",)),
             "experimentProfile": _Leaf(made(workload.profile)),
         },
         "workDir": _Leaf(Node(Scalar(f"~/data/{config.name}", style='"')), (f"SOURCE: {NOT_IN_GUIDE}",)),
@@ -93,7 +93,11 @@ def scenario(config: GuideConfig, workload: Workload) -> str:
 def _model(config: GuideConfig) -> Iterator[tuple[str, Node, tuple[str, ...]]]:
     name = config.model_id or NO_MODEL
     spans = config.model.spans() if config.model else ()
-    comments = _sources(spans) if config.model_id else ("WARNING: the guide names no model; this name refuses to run",)
+    comments = (
+        _sources(spans)
+        if config.model_id
+        else ("WARNING: the guide names no model; this is none, and cannot be downloaded",)
+    )
     yield "model.name", made(name), comments
     yield "model.shortName", made(name.replace("/", "-").replace(".", "-").lower()), ()
     yield "model.path", made(f"models/{name}"), ()
@@ -134,6 +138,8 @@ def _stages(config: GuideConfig, given: list[Setting]) -> Iterator[tuple[str, No
             elif asked is not None:
                 note = "NOTE: the guide sets no limit; this is its request, since llm-d-benchmark's own may be lower"
                 yield f"{role}.resources.limits.{name}", asked, (note,)
+        if role == "decode" and (size := stage.shared_memory) is not None:  # prefill has no such field
+            yield "decode.shm.size", size, _sources(size.spans())
         if stage.volumes:
             yield (
                 f"{role}.additionalVolumes",

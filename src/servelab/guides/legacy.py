@@ -180,7 +180,7 @@ def _workload(config: GuideConfig, workload: Workload) -> list[str]:
         "# Workload",
         RULE,
         "",
-        f"# SOURCE: {'the request' if workload.asked else 'the default workload'}, not the guide",
+        f"# SOURCE: {workload.source}",
         f"export {PREFIX}HARNESS_NAME={assigned(workload.harness)}",
         f"export {PREFIX}HARNESS_EXPERIMENT_PROFILE={assigned(workload.profile)}",
         "",

@@ -24,6 +24,11 @@ class Workload:
     note: str = ""
     """What is odd about it."""
 
+    @property
+    def source(self) -> str:
+        """Where it is from, as comments say it."""
+        return f"{'the request' if self.asked else 'the default workload'}, not the guide"
+
 
 def workload(harness: str, profile: str) -> Workload:
     """The workload of ``with HARNESS PROFILE``; a profile's name may lack its ``.yaml``.
