@@ -11,7 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,11 @@ from servelab.perf.simulator import Engine, Simulator
 from servelab.perf.tally import Tally
 from servelab.spec.deployment import Deployment
 from servelab.spec.report import Report
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.workload import LoadPoint, Tokens, Workload
 
 STARTED = 60.0  # seconds
+SEED = 1
+ALONE = 16  # requests that tell what one takes outside of steps
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,6 @@ class Case:
     profile: str = "h100-llama-3.1-8b"
     scale: float = 1.0
     """Of all times: above 1 the engine is slower, so that the machine's own delays weigh less."""
-    seeds: int = field(default=8)
-    """Simulations whose metrics are averaged: the measurement is one draw of arrivals among many."""
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -55,16 +55,27 @@ def measured(case: Case) -> Report:
     """What the builtin harness measures on the real server."""
     with _served(case) as url, tempfile.TemporaryDirectory() as directory:
         deployment = Deployment(url=url, model="m", engine="simulated", simulated=True)
-        job = Job(deployment, case.workload, case.load, seed=1, directory=Path(directory))
+        job = Job(deployment, case.workload, case.load, seed=SEED, directory=Path(directory))
         return asyncio.run(harness("builtin", {}).measure(job, lambda _: None))
 
 
-def simulated(case: Case, seed: int) -> Tally:
-    """What the simulator says of the same."""
-    return Simulator(engine(read_settings([*case.command])), case.workload, case.load, seed).run()
+def simulated(case: Case, overhead: float = 0.0) -> Tally:
+    """What the simulator says of the same; ``overhead`` are a request's seconds outside of the engine's steps."""
+    return Simulator(engine(read_settings([*case.command]), overhead), case.workload, case.load, SEED).run()
 
 
-def engine(settings: Settings) -> Engine:
+def overhead(case: Case) -> float:
+    """A request's seconds outside of steps: what the first token of a few that are alone takes longer than simulated.
+
+    Sending, reading, hashing a prompt's blocks and writing take time on this machine, however slow the engine is.
+    """
+    alone = LoadPoint(kind="concurrency", level=1, requests=ALONE)
+    short = case.workload.model_copy(update={"output": Tokens(mean=2)})
+    few = replace(case, workload=short, load=alone)
+    return max(0.0, measured(few).metrics["ttft_mean"] - simulated(few).metrics()["ttft_mean"])
+
+
+def engine(settings: Settings, overhead: float) -> Engine:
     """The simulated engine's settings as the simulator's engine."""
     plan = settings.memory
     exact = step_time(settings.profile, Execution(plan.devices, plan.kv_bytes, plan.eager))
@@ -78,7 +89,7 @@ def engine(settings: Settings) -> Engine:
         settings.prefix_caching,
         settings.chunked_prefill,
     )
-    return Engine(limits, LinearStepTime(*(scale * one for one in coefficients)))
+    return Engine(limits, LinearStepTime(*(scale * one for one in coefficients)), overhead)
 
 
 @contextmanager

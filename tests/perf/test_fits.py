@@ -14,7 +14,7 @@ from servelab.perf.estimate import estimate
 from servelab.perf.models import KneeBatch, Lengths, LinearBatch, SaturatingBatch, StepTime, Tokenwise
 from servelab.perf.parameters import Origin
 from servelab.perf.prefill import fit_prefill, fit_step_time, fit_tokenwise
-from servelab.perf.sample import Sample, samples
+from servelab.perf.sample import Sample, Steps, samples
 from servelab.spec.errors import MeasureError
 from servelab.spec.report import ClientHealth, Provenance, Report
 from servelab.spec.workload import Estimation, Load, LoadPoint
@@ -80,14 +80,15 @@ def test_tokenwise_is_fitted_to_both_latencies():
 
 
 def test_a_step_is_taken_apart():
-    """A token's interval holds the prompts that joined meanwhile; they are no part of `decode`."""
+    """A token's interval holds the prompts that joined meanwhile, a first token the step that ran before its own."""
     true = StepTime(0.0064, 0.000033, 0.000024, 0.0)
     found = []
     for batch, share in zip(SWEEP, (0, 0.3, 0.9, 0.5, 0.2, 0.8, 0.6), strict=True):
-        joined, together = share * 128 * (batch - 1) / 128, 128.0 * max(1, round(batch * (1 - share)))
-        itl = true.base + true.prefill * joined + true.decode * batch
-        ttft = true.base + true.prefill * together + true.decode * (batch - together / 128) + 0.002
-        found.append(Sample(batch, float(batch), itl, ttft, 128, 128, joined=joined, together=together))
+        prompts = 128.0 * max(1, round(batch * (1 - share)))
+        held = Steps(share * (batch - 1), 1 + share, prompts, (1 + share) * batch - prompts / 128)
+        itl = true.base + true.prefill * held.joined + true.decode * batch
+        ttft = true.base * held.until_first + true.prefill * prompts + true.decode * held.decoding + 0.002
+        found.append(Sample(batch, float(batch), itl, ttft, 128, 128, steps=held))
     fit = fit_step_time(found)
     for name in ("base", "prefill", "decode"):
         assert fit.values[name].value == pytest.approx(getattr(true, name), rel=0.01)

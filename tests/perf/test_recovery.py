@@ -6,10 +6,12 @@ from functools import cache
 
 import pytest
 
+from servelab.engines.simulated.pace import Execution, step_time
 from servelab.perf.estimate import estimate
 from servelab.perf.models import Lengths
 from servelab.perf.parameters import Origin
-from tests.perf.virtual import measure, truth
+from servelab.perf.prefill import fit_step_time
+from tests.perf.virtual import PROFILE, measure, truth
 
 LENGTHS = Lengths(32, 48)
 LEVELS = (1, 2, 4, 8, 16)
@@ -38,6 +40,17 @@ def test_known_coefficients_are_recovered_within_3_percent():
     assert pooled.decode == "linear-batch"
     for name, true in TRUE.items():
         assert pooled.fit(MODEL[name]).values[name].value == pytest.approx(true, rel=0.03), name
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.25], ids=["in step", "lengths drawn"])
+def test_a_step_is_taken_apart_within_3_percent(spread):
+    """Whether requests come all at once, or each waits for a step of the others."""
+    found = [measure(level, LENGTHS, 8, 100 * level + r, spread) for level in (*LEVELS, 48) for r in range(12)]
+    fit = fit_step_time(found)
+    base, decode, _, _ = truth(LENGTHS)
+    known = {"base": base, "decode": decode, "prefill": step_time(PROFILE, Execution()).prefill_s}
+    for name, true in known.items():
+        assert fit.values[name].value == pytest.approx(true, rel=0.03), name
 
 
 @pytest.mark.parametrize("name", TRUE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from statistics import fmean
 
 from servelab.batching.request import Request
@@ -9,38 +10,64 @@ from servelab.batching.scheduler import Limits, Scheduler
 from servelab.engines.simulated.pace import Execution, Pace, step_time
 from servelab.engines.simulated.profile import DEFAULT_PROFILE, profiles
 from servelab.perf.models import Lengths
-from servelab.perf.sample import Sample
+from servelab.perf.sample import Sample, held_steps
 
 PROFILE = profiles()[DEFAULT_PROFILE]
 LIMITS = Limits(max_num_seqs=256, max_num_batched_tokens=8192, block_size=16, kv_blocks=100_000)
 
 
-def measure(streams: int, lengths: Lengths, cycles: int, seed: int) -> Sample:
-    """A closed loop of ``streams`` requests; each stream sends ``cycles`` one after another."""
+def measure(streams: int, lengths: Lengths, cycles: int, seed: int, spread: float = 0.0) -> Sample:
+    """A closed loop of ``streams`` requests; each stream sends ``cycles`` one after another.
+
+    Lengths are drawn within ``spread`` of their means; all alike, the requests keep in step.
+    """
+    rng = random.Random(seed)
+
+    def length(mean: float) -> int:
+        return int(mean * rng.uniform(1 - spread, 1 + spread))
+
     scheduler, pace = Scheduler(LIMITS), Pace(PROFILE, Execution(), seed)
     now, sent = 0.0, dict[Request, float]()
-    left, decoding, tokens, firsts = streams * cycles, 0.0, 0, list[float]()
+    firsts, lasts = dict[Request, float](), dict[Request, float]()
+    left, decoding, tokens, met = streams * cycles, 0.0, 0, 0
 
-    def send() -> None:
-        request = Request(int(lengths.prompt), int(lengths.output))
-        sent[request] = now
-        scheduler.add(request)
+    coming = list[Request]()
 
-    for _ in range(streams):
-        send()
+    def send(count: int) -> None:
+        for _ in range(count):
+            prompt, output = (
+                int(one * rng.uniform(1 - spread, 1 + spread)) for one in (lengths.prompt, lengths.output)
+            )
+            coming.append(Request(prompt, output))
+            sent[coming[-1]] = now
+
+    send(streams)
     left -= streams
-    while (step := scheduler.schedule()).sequences:
+    while coming or scheduler.running or scheduler.waiting:
+        step = scheduler.schedule()  # what is sent when a step has ended misses the next one, as over HTTP
+        while coming:
+            scheduler.add(coming.pop(0))
+        if not step.sequences:
+            continue
         seconds = pace.seconds(step)
         now += seconds
         # A decoding sequence gets a token in each step: the interval between two of them is the step.
         decoding += seconds * step.decode
         tokens += step.decode
+        met += step.decode**2
         progress = scheduler.commit(step)
-        firsts += [now - sent[request] for request in progress.started]
-        for _ in progress.ended[:left]:
-            send()
-        left = max(0, left - len(progress.ended))
-    return Sample(streams, float(streams), decoding / tokens, fmean(firsts), lengths.prompt, lengths.output)
+        firsts |= dict.fromkeys(progress.started, now)
+        lasts |= dict.fromkeys(progress.ended, now)
+        again = min(left, len(progress.ended))
+        send(again)
+        left -= again
+    itl, ttft = decoding / tokens, fmean(firsts[one] - sent[one] for one in sent)
+    records = [
+        {"sent": sent[r], "first": firsts[r], "last": lasts[r], "prompt_tokens": r.prompt, "output_tokens": r.output}
+        for r in sent
+    ]
+    steps = held_steps(records, itl, streams)
+    return Sample(streams, met / tokens, itl, ttft, lengths.prompt, lengths.output, steps=steps)
 
 
 def truth(lengths: Lengths) -> tuple[float, float, float, float]:

@@ -163,6 +163,7 @@ class Terminal:
 
     def __init__(self, *arguments: str) -> None:
         self._raw = ""
+        self._read_to = 0
         self._master, slave = pty.openpty()
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40", "PYTHONPATH": "src"}
         root = Path(__file__).parent.parent.parent
@@ -183,13 +184,13 @@ class Terminal:
         return ESCAPES.sub("", self._raw)
 
     def until(self, text: str, seconds: float = 150.0) -> None:
-        """Read until ``text`` was shown."""
+        """Read until ``text`` was shown after what was waited for before (it may have come in one piece with it)."""
         deadline = time.monotonic() + seconds
-        seen = len(self.shown)
-        while text not in self.shown[seen:]:
+        while (found := self.shown.find(text, self._read_to)) < 0:
             assert time.monotonic() < deadline, f"{text!r} was not shown: {self.shown[-3000:]}"
             if select.select([self._master], [], [], 0.2)[0]:
                 self._raw += os.read(self._master, 65536).decode(errors="replace")
+        self._read_to = found + len(text)
 
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())

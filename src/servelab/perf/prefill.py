@@ -10,7 +10,7 @@ from servelab.perf.decode import as_fit, levels, ranges
 from servelab.perf.models import LinearPrefill, StepTime, Tokenwise
 from servelab.perf.parameters import Fit
 from servelab.perf.regression import Regression, regress, solve
-from servelab.perf.sample import Sample
+from servelab.perf.sample import Sample, Steps
 
 
 def fit_prefill(found: Sequence[Sample]) -> Fit | None:
@@ -50,12 +50,13 @@ def fit_step_time(found: Sequence[Sample]) -> Fit | None:
     """``step-time`` with ``context`` within ``decode``, since lengths do not vary enough to tell them apart.
 
     The mean interval between tokens holds a step of the batch, and the prompts that joined meanwhile. The mean TTFT
-    holds the prompts of its own step, and an overhead outside of steps, which is fitted too and left out of the model.
-    None without records, or where it would have a negative coefficient.
+    holds the step that ran when the request came, the step of its prompt, and an overhead outside of steps, which is
+    fitted too and left out of the model. None without records, or where it would have a negative coefficient.
     """
-    if len(found) < 3 or any(one.joined is None or one.together is None or one.ttft <= 0 for one in found):
+    steps = [one.steps for one in found if one.steps is not None and one.ttft > 0]
+    if len(found) < 3 or len(steps) < len(found):
         return None
-    rows = np.array([row for one in found for row in _step_rows(one)])
+    rows = np.array([row for one, held in zip(found, steps, strict=True) for row in _step_rows(one, held)])
     measured = np.array([value for one in found for value in (one.itl, one.ttft)])
     if np.linalg.matrix_rank(rows / measured[:, None]) < rows.shape[1]:
         return None
@@ -68,8 +69,6 @@ def fit_step_time(found: Sequence[Sample]) -> Fit | None:
     return as_fit(StepTime, whole).model_copy(update={"valid": ranges(found)})
 
 
-def _step_rows(one: Sample) -> tuple[list[float], list[float]]:
+def _step_rows(one: Sample, held: Steps) -> tuple[list[float], list[float]]:
     """What multiplies base, prefill, decode and the overhead in ITL and in TTFT."""
-    joined, together = one.joined or 0.0, one.together or 0.0
-    others = max(0.0, one.batch - together / one.prompt)
-    return [1.0, joined, one.batch, 0.0], [1.0, together, others, 1.0]
+    return [1.0, held.joined, one.batch, 0.0], [held.until_first, held.prompts, held.decoding, 1.0]

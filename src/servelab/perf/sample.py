@@ -22,6 +22,20 @@ MAX_ERRORS = 0.05  # share of failed requests beyond which the survivors' latenc
 
 
 @dataclass(frozen=True)
+class Steps:
+    """What a request of a measurement waited for, on average."""
+
+    joined: float
+    "Prompt tokens of others that were computed between two tokens of a request."
+    until_first: float
+    "Steps until the first token: the one that ran when the request came, if any, and the one of its prompt."
+    prompts: float
+    "Prompt tokens computed in those steps, its own included."
+    decoding: float
+    "Tokens of others that were decoded in those steps."
+
+
+@dataclass(frozen=True)
 class Sample:
     """One measurement; times in seconds."""
 
@@ -36,10 +50,8 @@ class Sample:
     output: float
     queue: float = 0.0
     "Mean time in the server's queue."
-    joined: float | None = None
-    "Prompt tokens of others that were computed between two tokens of a request, on average; None without records."
-    together: float | None = None
-    "Prompt tokens computed in the step of a first token, its own included; None without records."
+    steps: Steps | None = None
+    "What the engine's steps held; None without records."
     source: str = "client"
     "Where the batch comes from: server or client."
     flaw: str = ""
@@ -76,7 +88,6 @@ def _sample(report: Report, directory: Path | None) -> Sample | None:
     rate = metrics.get("request_throughput", 0.0)
     queue = min(ttft, waiting / rate) if told and rate else 0.0
     prompt, output = _lengths(report, records)
-    joined, together = _prompts(records, itl) if records else (None, None)
     return Sample(
         concurrency=report.load.level,
         batch=batch,
@@ -85,8 +96,7 @@ def _sample(report: Report, directory: Path | None) -> Sample | None:
         prompt=prompt,
         output=output,
         queue=queue,
-        joined=joined,
-        together=together,
+        steps=held_steps(records, itl, asked) if records else None,
         source="server" if told else "client",
         flaw=_flaw(report),
     )
@@ -131,26 +141,41 @@ def _met(records: list[dict[str, Any]], in_flight: float) -> float:
     return float(np.sum(np.interp(last, times, area) - np.interp(first, times, area)) / decoding)
 
 
-def _prompts(records: list[dict[str, Any]], itl: float) -> tuple[float, float]:
-    """Prompt tokens that came between two tokens of a request, and that came with its first one.
+def held_steps(records: list[dict[str, Any]], itl: float, in_flight: float) -> Steps:
+    """What the steps held that a request waited for.
 
     Every sequence gets a token in each step. So a first token within half an ITL of another one is of the same step,
-    and one that comes while another request decodes has lengthened one of its intervals.
+    and one that comes while another request decodes has lengthened one of its intervals. A stream sends when its last
+    answer has ended, which is when a step has: the one that runs by then is waited for from its beginning.
     """
     import numpy as np
 
-    first, last = (np.array([one[name] for one in records], float) for name in ("first", "last"))
+    sent, first, last = (np.array([one[name] for one in records], float) for name in ("sent", "first", "last"))
     prompt, output = (np.array([one[name] for one in records], float) for name in ("prompt_tokens", "output_tokens"))
-    order = np.argsort(first)
+    order, half = np.argsort(first), itl / 2
     starts, summed = first[order], np.concatenate([[0.0], np.cumsum(prompt[order])])
+    beginnings = starts[np.diff(starts, prepend=-np.inf) > half]  # one for each step that had prompts
 
     def until(when: Any) -> Any:
         return summed[np.searchsorted(starts, when, "right")]
 
+    def decoding(when: Any) -> Any:
+        """Of the requests in flight, those that do not wait for their first token."""
+        since, came = (np.searchsorted(np.sort(times), when, "right") for times in (sent, first))
+        gone = np.searchsorted(np.sort(last[last > sent.max()]), when, "right")
+        return np.maximum(0.0, in_flight - (since - came) - gone)
+
     intervals = float(np.sum(output - 1))
-    joined = float(np.sum(until(last + itl / 2) - until(first + itl / 2)))
-    together = float(np.mean(until(first + itl / 2) - until(first - itl / 2)))
-    return joined / intervals if intervals > 0 else 0.0, together
+    own = first - half  # within the step of the first token
+    running = decoding(sent)
+    between = np.searchsorted(beginnings, own, "right") - np.searchsorted(beginnings, sent, "right")
+    waited = np.maximum(running > 0, between)
+    return Steps(
+        joined=float(np.sum(until(last + half) - until(first + half))) / intervals if intervals > 0 else 0.0,
+        until_first=float(np.mean(1 + waited)),
+        prompts=float(np.mean(until(first + half) - until(sent))),
+        decoding=float(np.mean(decoding(own) + np.where(running > 0, running, 0.0))),
+    )
 
 
 def _lengths(report: Report, records: list[dict[str, Any]]) -> tuple[float, float]:
