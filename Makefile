@@ -1,6 +1,6 @@
 # How to work on servelab. Everything is installed into .venv; nothing else on the machine is touched,
-# except that `make test` installs Debian's PostgreSQL, and what a Kubernetes stands on, when they are missing and it
-# may (see scripts/postgres and scripts/kubernetes).
+# except that `make test` installs Debian's PostgreSQL and Chromium, and what a Kubernetes stands on, when they are
+# missing and it may (see scripts).
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -18,6 +18,7 @@ quickstart: .venv/core ## set up, tune llama.cpp on this machine, write the answ
 test: .venv/dev check docs ## set up and run every check
 	scripts/postgres
 	scripts/kubernetes
+	scripts/browser
 	$(BIN)/pytest -rs --cov --cov-report=term:skip-covered
 
 test-harnesses: .venv/dev ## install every harness of the field (5 GB) and test them for real

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import cyclopts
+
 from servelab.cli.output import StoreUrl, console
-from servelab.lab.control import cancel_study, pause_study
+from servelab.lab.control import cancel_study, delete_study, pause_study
 from servelab.store.store import open_store
 
 
@@ -29,3 +33,23 @@ def cancel(study: str = "", *, store: StoreUrl = None) -> None:
     """
     record = cancel_study(open_store(store), study)
     console.print(f"{record.id} is cancelled; what it measured stays: servelab report {record.id}")
+
+
+def delete(study: str, *, yes: Annotated[bool, cyclopts.Parameter(negative="")] = False, store: StoreUrl = None) -> int:
+    """Remove a study that nobody works on, with all that it measured.
+
+    Parameters
+    ----------
+    study
+        Id, beginning of an id, or name.
+    yes
+        Do not ask.
+    """
+    opened = open_store(store)
+    found = opened.find_study(study)
+    if not yes and console.input(f"Remove {found.id} with all that it measured? \\[y/N] ").strip().lower() != "y":
+        console.print("Nothing was removed.")
+        return 1
+    delete_study(opened, found.id)
+    console.print(f"{found.id} is removed")
+    return 0

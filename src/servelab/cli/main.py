@@ -37,10 +37,12 @@ COMMANDS = {
         "run": ("run:run", "Run a study from a YAML or JSON document."),
         "tune": ("run:tune", "Tune an engine for a model and a workload, without writing a document."),
         "estimate": ("estimate:estimate", "Estimate the coefficients of a server's latency model."),
+        "serve": ("serve:serve", "Open the page: start studies, watch them live, see the answer."),
         "resume": ("run:resume", "Go on with a study that was interrupted."),
         "worker": ("run:worker", "Help with a study in a shared PostgreSQL store."),
         "pause": ("control:pause", "Let the running trials of a study finish, and start no more."),
         "cancel": ("control:cancel", "Stop a study for good."),
+        "delete": ("control:delete", "Remove a study with all that it measured."),
     },
     LOOKING: {
         "status": ("look:status", "Show studies, or one study; -f follows it."),

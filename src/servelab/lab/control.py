@@ -1,7 +1,10 @@
-"""Pause and cancel: a wish in the store, which the workers obey within a heartbeat."""
+"""Pause and cancel: a wish in the store, which the workers obey within a heartbeat. Delete: when nobody works on it."""
 
 from __future__ import annotations
 
+import shutil
+
+from servelab.lab.paths import study_directory
 from servelab.spec.errors import ServelabError
 from servelab.spec.trial import StudyRecord, StudyState
 from servelab.store.store import Store
@@ -25,6 +28,19 @@ def cancel_study(store: Store, study: str) -> StudyRecord:
         ServelabError: it has already ended.
     """
     return _set(store, study, "cancelled", "cancelled by request")
+
+
+def delete_study(store: Store, study: str) -> StudyRecord:
+    """Remove a study for good, with its logs and records on this machine; returns what it was.
+
+    Raises:
+        NotFoundError: no such study.
+        StoreError: it is at work.
+    """
+    record = store.get_study(study)
+    store.delete_study(record.id)
+    shutil.rmtree(study_directory(record.id), ignore_errors=True)
+    return record
 
 
 def _set(store: Store, study: str, state: StudyState, message: str) -> StudyRecord:

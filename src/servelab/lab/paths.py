@@ -14,9 +14,14 @@ def data_directory() -> Path:
     return Path(home) if home else user_data_path("servelab")
 
 
+def study_directory(study_id: str) -> Path:
+    """What a study leaves on this machine. Its id is a DNS label, so the path stays below the data directory."""
+    return data_directory() / "studies" / study_id
+
+
 def trial_directory(study_id: str, number: int) -> Path:
-    """Logs and records of one trial. Study ids are DNS labels, so the path stays below the data directory."""
-    return data_directory() / "studies" / study_id / f"trial-{number:04d}"
+    """Logs and records of one trial."""
+    return study_directory(study_id) / f"trial-{number:04d}"
 
 
 def measurement_directory(trial: Path, phase: str, point: int, repeat: int) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_data_path
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from servelab.spec.errors import NotFoundError, StoreError
@@ -21,6 +21,7 @@ from servelab.store.claims import Claims, no_study
 from servelab.store.database import READS_ONLY, connect, parse_url, shown, translated
 from servelab.store.rows import StudyRow, Summary, event_from, measurement_from, study_from, summary_from, trial_from
 from servelab.store.tables import events, measurements, studies, trials
+from servelab.store.views import Views
 
 if TYPE_CHECKING:  # the vocabulary takes longer to import than `servelab status` may take in all
     from servelab.spec.deployment import Failure
@@ -47,7 +48,7 @@ def open_store(url: str | None = None) -> Store:
     return Store(url or default_location())
 
 
-class Store(Claims):
+class Store(Claims, Views):
     """The one truth about studies. Methods are short transactions and may be called from any thread.
 
     Every method raises StoreError when the database fails.
@@ -61,6 +62,11 @@ class Store(Claims):
     def location(self) -> str:
         """Where the store is, without any password."""
         return shown(self._url)
+
+    @property
+    def url(self) -> str:
+        """What opens this store again; may hold a password: for a process's environment, never to be shown."""
+        return self._url.render_as_string(hide_password=False)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -142,6 +148,23 @@ class Store(Claims):
             self._lock_study(connection, study_id)
             self._set_study_state(connection, study_id, state, message, finished)
 
+    def delete_study(self, study_id: str) -> None:
+        """Remove a study with its trials and measurements; a last event says so.
+
+        Raises:
+            StoreError: workers are on it.
+            NotFoundError: there is no such study.
+        """
+        with self._writing() as connection:
+            if self._at_work(connection, study_id):
+                raise StoreError(f"study {study_id} is running", f"First: servelab cancel {study_id}")
+            # First, for SQLite gives the ids of the newest rows again when they are gone.
+            self._append(connection, study_id, None, "deleted", {})
+            connection.execute(delete(events).where(events.c.study == study_id, events.c.kind != "deleted"))
+            for table in (measurements, trials):
+                connection.execute(delete(table).where(table.c.study == study_id))
+            connection.execute(delete(studies).where(studies.c.id == study_id))
+
     def advance_study(self, study_id: str, state: StudyState, message: str) -> bool:
         """Change the state of a study at work; False, and no change, when a pause or cancel came first."""
         finished = time.time() if state in RESTING else None
@@ -186,11 +209,14 @@ class Store(Claims):
                 self._set_study_state(connection, study_id, state, message, None)
             return True
 
-    def trials(self, study_id: str, with_reports: bool = False) -> list[Trial]:
-        """All trials of a study in order; their measurements only if asked for."""
+    def trials(self, study_id: str, with_reports: bool = False, numbers: Sequence[int] | None = None) -> list[Trial]:
+        """All trials of a study in order, or those of these numbers; their measurements only if asked for."""
+        where = trials.c.study == study_id
+        if numbers is not None:
+            where = and_(where, trials.c.number.in_(numbers))
         with self._reading() as connection:
-            rows = connection.execute(select(trials).where(trials.c.study == study_id).order_by(trials.c.number)).all()
-            found = self._measurements(connection, study_id, None) if with_reports else {}
+            rows = connection.execute(select(trials).where(where).order_by(trials.c.number)).all()
+            found = self._measurements(connection, study_id, numbers) if with_reports else {}
         return [trial_from(row, found.get(row.number, ())) for row in rows]
 
     def trial(self, study_id: str, number: int) -> Trial:
@@ -205,14 +231,14 @@ class Store(Claims):
             ).one_or_none()
             if row is None:
                 raise NotFoundError(f"study {study_id} has no trial {number}", f"See: servelab status {study_id}")
-            return trial_from(row, self._measurements(connection, study_id, number).get(number, ()))
+            return trial_from(row, self._measurements(connection, study_id, [number]).get(number, ()))
 
     def _measurements(
-        self, connection: Connection, study_id: str, number: int | None
+        self, connection: Connection, study_id: str, numbers: Sequence[int] | None
     ) -> Mapping[int, tuple[Measurement, ...]]:
         query = select(measurements).where(measurements.c.study == study_id).order_by(measurements.c.created_at)
-        if number is not None:
-            query = query.where(measurements.c.trial == number)
+        if numbers is not None:
+            query = query.where(measurements.c.trial.in_(numbers))
         found: dict[int, tuple[Measurement, ...]] = {}
         for row in connection.execute(query):
             found[row.trial] = (*found.get(row.trial, ()), measurement_from(row))

@@ -1,0 +1,95 @@
+"""Studies: list, create, look at, steer, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Response
+from pydantic import BaseModel, Field
+
+from servelab.catalog.study import load_study
+from servelab.lab.background import start_in_background
+from servelab.lab.control import cancel_study, delete_study, pause_study
+from servelab.lab.validate import require_valid
+from servelab.spec.trial import StudyRecord, StudyState
+from servelab.store.store import Store
+from servelab.web.api.problem import PROBLEMS
+from servelab.web.context import store_of
+from servelab.web.overview import StudyLine, study_line, study_lines
+
+router = APIRouter(prefix="/api/v1/studies", tags=["studies"], responses=PROBLEMS)
+Here = Annotated[Store, Depends(store_of)]
+StudyId = Annotated[str, Path(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$", description="id of a study")]
+
+
+class NewStudy(BaseModel):
+    """A study to create, as a person writes it."""
+
+    document: str = Field(max_length=1 << 20, description="the study, YAML or JSON", examples=["name: ..."])
+    start: bool = Field(default=True, description="whether to run it at once")
+
+
+class Created(BaseModel):
+    """The study that was created."""
+
+    id: str
+    state: StudyState
+    warnings: tuple[str, ...] = ()
+
+
+@router.get("")
+def list_(store: Here) -> list[StudyLine]:
+    """All studies, the newest first."""
+    return study_lines(store)
+
+
+@router.post("", status_code=201)
+def create(new: NewStudy, store: Here) -> Created:
+    """Check a study, store it, and run it in a process of its own."""
+    study = load_study(new.document)
+    warnings = require_valid(study)
+    record = store.create_study(study)
+    if new.start:
+        start_in_background(store, record.id)
+    return Created(id=record.id, state=record.state, warnings=warnings)
+
+
+@router.get("/{study_id}")
+def show(study_id: StudyId, store: Here) -> StudyLine:
+    """A study in numbers."""
+    return study_line(store, store.get_study(study_id))
+
+
+@router.get("/{study_id}/document")
+def document(study_id: StudyId, store: Here) -> dict[str, Any]:
+    """The study's document in its full form."""
+    return store.get_study(study_id).study.model_dump(mode="json")
+
+
+@router.delete("/{study_id}", status_code=204)
+def delete(study_id: StudyId, store: Here) -> Response:
+    """Remove a study that nobody works on, with its logs."""
+    delete_study(store, study_id)
+    return Response(status_code=204)
+
+
+@router.post("/{study_id}/pause")
+def pause(study_id: StudyId, store: Here) -> StudyLine:
+    """Let the running trials finish, and start no more."""
+    return _after(store, pause_study(store, study_id))
+
+
+@router.post("/{study_id}/resume")
+def resume(study_id: StudyId, store: Here) -> StudyLine:
+    """Start it, or go on where it stopped."""
+    return _after(store, start_in_background(store, study_id))
+
+
+@router.post("/{study_id}/cancel")
+def cancel(study_id: StudyId, store: Here) -> StudyLine:
+    """Stop it for good; what it measured stays."""
+    return _after(store, cancel_study(store, study_id))
+
+
+def _after(store: Store, record: StudyRecord) -> StudyLine:
+    return study_line(store, store.get_study(record.id))

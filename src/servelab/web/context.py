@@ -1,0 +1,33 @@
+"""What pages and REST work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from servelab.store.store import Store
+from servelab.web.live import Live
+from servelab.web.settings import Settings
+from servelab.web.tokens import Tokens
+
+
+@dataclass(frozen=True)
+class Context:
+    """The one store, what follows it, and how the server is run."""
+
+    store: Store
+    live: Live
+    settings: Settings
+    tokens: Tokens
+
+
+def context_of(request: Request) -> Context:
+    """The context of the application that answers a request; a dependency of FastAPI."""
+    found: Context = request.app.state.context
+    return found
+
+
+def store_of(request: Request) -> Store:
+    """The store of the application that answers a request; a dependency of FastAPI."""
+    return context_of(request).store

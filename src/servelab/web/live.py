@@ -1,0 +1,97 @@
+"""What happens in the store, told to everybody who watches: one reader of events, however many browsers."""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import contextlib
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Sequence
+
+from servelab.spec.trial import Event
+from servelab.store.store import Store
+from servelab.store.views import TrialPoint
+
+POLL = 0.2  # seconds between looks at the store
+KEPT = 2000  # events in memory; whoever is further behind reads the store
+BATCH = 1000
+STUDIES = 16  # whose trials are kept in memory
+
+
+class Live:
+    """Follows a store. ``run`` has to run; the rest may be called from any task of its loop."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._recent: deque[Event] = deque(maxlen=KEPT)
+        self._last = 0
+        self._news = asyncio.Condition()
+        self._points: OrderedDict[str, dict[int, TrialPoint]] = OrderedDict()
+        self._stale: dict[str, set[int]] = {}
+        self._reading = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Read the store for ever; a store that fails for a while is read again later."""
+        self._last = await asyncio.to_thread(self._store.last_event)
+        while True:
+            with contextlib.suppress(Exception):
+                new = await asyncio.to_thread(self._store.events, self._last, None, BATCH)
+                if new:
+                    await self._take(new)
+                    continue
+            await asyncio.sleep(POLL)
+
+    async def _take(self, new: Sequence[Event]) -> None:
+        for event in new:
+            self._recent.append(event)
+            if event.kind == "deleted":
+                self._points.pop(event.study, None)
+            elif event.trial is not None and event.study in self._points:
+                self._stale.setdefault(event.study, set()).add(event.trial)
+        self._last = new[-1].id
+        async with self._news:
+            self._news.notify_all()
+
+    @property
+    def last(self) -> int:
+        """Id of the newest event."""
+        return self._last
+
+    async def follow(self, after: int, study: str | None = None) -> AsyncIterator[Sequence[Event]]:
+        """Events after an id as they come, in order and without gaps; of one study, or of all."""
+        while True:
+            found = await self._since(after)
+            if found:
+                after = found[-1].id
+                chosen = [event for event in found if study in (None, event.study)]
+                if chosen:
+                    yield chosen
+                continue
+            async with self._news:
+                while self._last <= after:
+                    await self._news.wait()
+
+    async def _since(self, after: int) -> Sequence[Event]:
+        if after >= self._last:
+            return ()
+        if self._recent and self._recent[0].id <= after + 1:
+            start = bisect.bisect_right(self._recent, after, key=lambda event: event.id)
+            return [self._recent[index] for index in range(start, len(self._recent))]
+        return await asyncio.to_thread(self._store.events, after, None, BATCH)
+
+    async def points(self, study_id: str) -> list[TrialPoint]:
+        """All trials of a study in order; only those that have changed are read."""
+        async with self._reading:
+            stale = self._stale.pop(study_id, set())
+            known = self._points.get(study_id)
+            if known is None:
+                # From here on, what changes while it is read is noted as stale.
+                known = self._points[study_id] = {}
+                read = await asyncio.to_thread(self._store.points, study_id)
+            else:
+                read = await asyncio.to_thread(self._store.points, study_id, sorted(stale)) if stale else []
+            known |= {point.number: point for point in read}
+            self._points.move_to_end(study_id)
+            while len(self._points) > STUDIES:
+                self._stale.pop(self._points.popitem(last=False)[0], None)
+            return [known[number] for number in sorted(known)]

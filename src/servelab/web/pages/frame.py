@@ -1,0 +1,105 @@
+"""What every page has: title, navigation, theme; and how a page follows what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import ParamSpec, TypeVar
+
+from nicegui import background_tasks, ui
+from starlette.requests import Request
+
+from servelab.spec.errors import ServelabError
+from servelab.web.context import Context
+from servelab.web.pages.parts import element, text
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+NAVIGATION = (
+    ("/", "Studies"),
+    ("/new", "New study"),
+    ("/compare", "Compare"),
+    ("/predict", "Predict"),
+    ("/convert", "Convert a guide"),
+    ("/system", "System"),
+)
+THEME = "servelab-theme"
+ACCENT = {False: "#1d5fbf", True: "#8ab8ff"}
+HEAD = """<link rel="stylesheet" href="/static/servelab.css"><script src="/static/servelab.js"></script>"""
+
+
+@contextlib.contextmanager
+def frame(title: str, active: str) -> Iterator[ui.element]:
+    """A page: its navigation, and the part that the body of the ``with`` fills. ``active`` is the path to mark."""
+    ui.add_head_html(HEAD)
+    ui.page_title(f"{title} - servelab")
+    ui.dark_mode(value=is_dark())
+    # Messages are white on these, in both themes.
+    ui.colors(primary=ACCENT[is_dark()], positive="#1b6e3c", negative="#b3261e", warning="#8a5200", info="#1d5fbf")
+    top = ui.header(wrap=False).classes("top")
+    main = element("div", "page").props("id=main tabindex=-1")
+    ui.skip_link("Skip to the content", target=main)
+    with top:
+        ui.link("servelab", "/").classes("brand")
+        with element("nav", "nav").props('aria-label="Pages"'):
+            for path, name in NAVIGATION:
+                link = ui.link(name, path)
+                if path == active:
+                    link.props('aria-current="page"')
+        _theme_button()
+    with main:
+        yield main
+
+
+def is_dark() -> bool:
+    """Whether the person has chosen the dark theme."""
+    request: Request | None = ui.context.client.request
+    return request is not None and request.cookies.get(THEME) == "dark"
+
+
+def _theme_button() -> None:
+    other = "light" if is_dark() else "dark"
+    # Charts are drawn for one theme, so the page is loaded again.
+    script = f"document.cookie='{THEME}={other}; path=/; max-age=31536000; samesite=strict'; location.reload()"
+    icon = "light_mode" if is_dark() else "dark_mode"
+    ui.button(icon=icon).props(f'flat round dense aria-label="Use the {other} theme"').on(
+        "click", js_handler=f"() => {{ {script} }}"
+    )
+
+
+def heading(title: str, level: str = "h1") -> ui.element:
+    """A heading."""
+    return text(level, title)
+
+
+def watch(context: Context, study: str | None, refresh: Callable[[], Awaitable[object]], every: float = 0.5) -> None:
+    """Call ``refresh`` when something happens, at most every so many seconds, as long as the page is open."""
+    client = ui.context.client
+    after = context.live.last
+
+    async def follow() -> None:
+        async for _ in context.live.follow(after, study):
+            with client:
+                await refresh()
+            await asyncio.sleep(every)
+
+    task = background_tasks.create(follow())
+    client.on_delete(task.cancel)
+
+
+async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call what blocks, without holding up others."""
+    return await asyncio.to_thread(call, *args, **kwargs)
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Show an error of ours as a message on the page, instead of passing it on."""
+    try:
+        yield
+    except ServelabError as error:
+        ui.notify(
+            f"{error.message} {error.remedy}".strip(), type="negative", multi_line=True, close_button="Close", timeout=0
+        )

@@ -1,0 +1,34 @@
+"""Hang the pages into the application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+from nicegui import ui
+
+from servelab.web.context import Context
+from servelab.web.pages import studies
+
+STATIC = Path(__file__).parent.parent / "static"
+TIMEOUT = 20.0  # seconds that a page may take to be made
+
+
+def add_pages(app: FastAPI, context: Context) -> None:
+    """Every page by its path."""
+
+    @ui.page("/", response_timeout=TIMEOUT)
+    async def _studies() -> None:
+        await studies.page(context)
+
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    ui.run_with(
+        app,
+        title="servelab",
+        favicon=STATIC / "icon.svg",
+        language="en-US",
+        tailwind=False,
+        show_welcome_message=False,
+        reconnect_timeout=5.0,
+    )

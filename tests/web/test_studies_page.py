@@ -1,0 +1,43 @@
+"""The list of studies: live, searchable, and everything that can be done with one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.web.served import Served
+
+STUDY = (Path(__file__).parent.parent.parent / "examples" / "simulated.yaml").read_text()
+
+
+def create(served: Served, start: bool = False) -> str:
+    answer = served.ask("/api/v1/studies", {"document": STUDY, "start": start})
+    assert answer.status == 201, answer.body
+    return str(answer.data["id"])
+
+
+def test_an_empty_store_teaches(served: Served, page: Page) -> None:
+    page.goto(served.url)
+    expect(page.get_by_role("heading", name="No studies yet")).to_be_visible()
+    expect(page.get_by_role("link", name="Write the first one")).to_have_attribute("href", "/new")
+
+
+def test_studies_come_and_go_without_reloading(served: Served, page: Page) -> None:
+    page.goto(served.url)
+    first, second = create(served), create(served)
+    for study in (first, second):
+        expect(page.get_by_role("link", name=study)).to_be_visible()
+    page.get_by_label("Search studies").fill(first)
+    expect(page.get_by_role("link", name=second)).to_have_count(0)
+    page.get_by_label("Search studies").fill("")
+    page.get_by_role("button", name=f"Delete {second}").click()
+    page.get_by_role("button", name="Keep it").click()
+    expect(page.get_by_role("link", name=second)).to_be_visible()
+    page.get_by_role("button", name=f"Delete {second}").click()
+    page.get_by_role("button", name="Delete it").click()
+    expect(page.get_by_role("link", name=second)).to_have_count(0)
+    assert served.ask(f"/api/v1/studies/{second}").status == 404
+    page.get_by_role("button", name=f"Cancel {first}").click()
+    page.get_by_role("button", name="Cancel it").click()
+    expect(page.locator("tr", has_text=first).locator(".state")).to_have_text("cancelled")
