@@ -9,23 +9,39 @@ from servelab.platforms.base import Leftover, Platform, platform
 from servelab.spec.errors import ClusterError, DeployError, ServelabError
 from servelab.store.store import Store
 
-
-def leftovers(store: Store) -> list[Leftover]:
-    """Engines that carry the mark of a study in the store, and that nobody waits for."""
-    return [leftover for where, studies in _platforms(store) for leftover in where.leftovers(studies)]
+Unreachable = Callable[[ServelabError], object]
+"""Is told of platforms that cannot be asked now."""
 
 
-def remove_leftovers(store: Store, unreachable: Callable[[ServelabError], object]) -> list[Leftover]:
-    """End them; returns what was ended. ``unreachable`` is told of platforms that cannot be asked now."""
+def leftovers(store: Store, unreachable: Unreachable | None = None) -> list[Leftover]:
+    """Engines that carry the mark of a study in the store, and that nobody waits for.
+
+    Raises:
+        ServelabError: a platform cannot be asked, and ``unreachable`` is not there to be told.
+    """
+    return [leftover for leftover, _ in _found(store, unreachable)]
+
+
+def remove_leftovers(store: Store, unreachable: Unreachable) -> list[Leftover]:
+    """End them; returns what was ended."""
     removed = []
-    for where, studies in _platforms(store):
+    for leftover, where in _found(store, unreachable):
         try:
-            for leftover in where.leftovers(studies):
-                where.remove(leftover)
-                removed.append(leftover)
+            where.remove(leftover)
+            removed.append(leftover)
         except (DeployError, ClusterError) as error:
             unreachable(error)
     return removed
+
+
+def _found(store: Store, unreachable: Unreachable | None) -> Iterator[tuple[Leftover, Platform]]:
+    for where, studies in _platforms(store):
+        try:
+            yield from ((leftover, where) for leftover in where.leftovers(studies))
+        except (DeployError, ClusterError) as error:
+            if unreachable is None:
+                raise
+            unreachable(error)
 
 
 def _platforms(store: Store) -> Iterator[tuple[Platform, list[str]]]:

@@ -36,9 +36,9 @@ class Claims(ABC):
     def claim(self, study_id: str, worker: str) -> Trial | None:
         """Claim the first trial that waits, or whose worker's lease has run out; None when there is none."""
         with self._writing() as connection:
-            now = _now(connection)
+            now = lease_clock(connection)
             free = or_(
-                trials.c.state == "waiting", and_(trials.c.state == "running", _expired(trials.c.lease_until, now))
+                trials.c.state == "waiting", and_(trials.c.state == "running", expired(trials.c.lease_until, now))
             )
             query = select(trials).where(trials.c.study == study_id, free).order_by(trials.c.number).limit(1)
             row = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
@@ -57,7 +57,7 @@ class Claims(ABC):
     def heartbeat(self, study_id: str, number: int, worker: str) -> bool:
         """Renew the lease on a trial and on its accelerators; False when another worker has taken the trial."""
         with self._writing() as connection:
-            until = _now(connection) + LEASE
+            until = lease_clock(connection) + LEASE
             renewed = connection.execute(
                 update(trials).where(_held(study_id, number, worker)).values(lease_until=until)
             )
@@ -112,9 +112,9 @@ class Claims(ABC):
         A worker that dies with it loses it after a lease.
         """
         with self._writing() as connection:
-            now = _now(connection)
+            now = lease_clock(connection)
             free = or_(
-                studies.c.suggester.is_(None), studies.c.suggester == worker, _expired(studies.c.suggester_until, now)
+                studies.c.suggester.is_(None), studies.c.suggester == worker, expired(studies.c.suggester_until, now)
             )
             values = {"suggester": worker, "suggester_until": now + LEASE}
             taken = connection.execute(update(studies).where(studies.c.id == study_id, free).values(values))
@@ -139,8 +139,8 @@ class Claims(ABC):
         """Lease ``count`` accelerators of ``pool`` for a trial, all or none; ``choose`` says which of the free ones."""
         with self._writing() as connection:
             self._lock_devices(connection)
-            now = _now(connection)
-            connection.execute(delete(devices).where(_expired(devices.c.lease_until, now)))
+            now = lease_clock(connection)
+            connection.execute(delete(devices).where(expired(devices.c.lease_until, now)))
             taken = set(connection.scalars(select(devices.c.device).where(devices.c.device.in_(pool))))
             free = [device for device in pool if device not in taken]
             if len(free) < count:
@@ -153,7 +153,7 @@ class Claims(ABC):
     def leased_devices(self) -> frozenset[str]:
         """The accelerators that trials hold now, of whichever study."""
         with self._writing() as connection:
-            alive = not_(_expired(devices.c.lease_until, _now(connection)))
+            alive = not_(expired(devices.c.lease_until, lease_clock(connection)))
             return frozenset(connection.scalars(select(devices.c.device).where(alive)))
 
     def release_devices(self, study_id: str, number: int, worker: str) -> None:
@@ -198,14 +198,15 @@ def no_study(study_id: str) -> NotFoundError:
     return NotFoundError(f"there is no study {study_id!r}", "List them: servelab status")
 
 
-def _now(connection: Connection) -> float:
+def lease_clock(connection: Connection) -> float:
     """Seconds on the clock that leases are counted on."""
     if connection.dialect.name == "postgresql":
         return float(connection.scalar(text("SELECT extract(epoch FROM clock_timestamp())")) or 0.0)
     return time.monotonic()
 
 
-def _expired(column: ColumnElement[Any], now: float) -> ColumnElement[bool]:
+def expired(column: ColumnElement[Any], now: float) -> ColumnElement[bool]:
+    """Whether a lease that ends at ``column`` does not hold any more."""
     return or_(column.is_(None), column < now, column > now + LEASE + 1)
 
 

@@ -7,9 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, func, not_, select
 
-from servelab.store.tables import events, trials
+from servelab.store.claims import LEASE, expired, lease_clock
+from servelab.store.tables import devices, events, studies, trials
 
 if TYPE_CHECKING:  # see store.py
     from servelab.spec.base import Parameters
@@ -30,6 +31,32 @@ class TrialPoint(NamedTuple):
     feasible: bool | None
     note: str
     finished_at: float | None
+
+
+class Claim(NamedTuple):
+    """A trial that a worker has claimed."""
+
+    study: str
+    trial: int
+    worker: str
+    silent: float | None
+    """Seconds since the worker's last sign of life; None when its lease has run out."""
+
+
+class Lease(NamedTuple):
+    """An accelerator that a trial holds, by its machine and id."""
+
+    device: str
+    study: str
+    trial: int
+    worker: str
+
+
+class Counts(NamedTuple):
+    """How many there are of each state, over all studies."""
+
+    studies: Mapping[str, int]
+    trials: Mapping[str, int]
 
 
 _COLUMNS = ("number", "kind", "verifies", "state", "parameters", "outcome", "value", "feasible", "note", "finished_at")
@@ -54,10 +81,43 @@ class Views(ABC):
             rows = connection.execute(select(*columns, trials.c.failure).where(where).order_by(trials.c.number)).all()
         return [TrialPoint(*row[:-1])._replace(note=_said(row.note, row.failure)) for row in rows]
 
+    def claims(self) -> list[Claim]:
+        """Who works on what, over all studies."""
+        columns = (trials.c.study, trials.c.number, trials.c.worker, trials.c.lease_until)
+        query = select(*columns).where(trials.c.state == "running", trials.c.worker.is_not(None))
+        with self._reading() as connection:
+            now = lease_clock(connection)
+            rows = connection.execute(query.order_by(trials.c.study, trials.c.number)).all()
+        return [Claim(study, number, worker, _silent(until, now)) for study, number, worker, until in rows]
+
+    def leases(self) -> list[Lease]:
+        """Which accelerators trials hold now."""
+        columns = (devices.c.device, devices.c.study, devices.c.trial, devices.c.worker)
+        with self._reading() as connection:
+            alive = not_(expired(devices.c.lease_until, lease_clock(connection)))
+            rows = connection.execute(select(*columns).where(alive).order_by(devices.c.device)).all()
+        return [Lease(*row) for row in rows]
+
+    def counts(self) -> Counts:
+        """Studies and trials by state."""
+        with self._reading() as connection:
+            found = [
+                connection.execute(select(table.c.state, func.count()).group_by(table.c.state)).all()
+                for table in (studies, trials)
+            ]
+        of_studies, of_trials = ({str(state): int(count) for state, count in rows} for rows in found)
+        return Counts(of_studies, of_trials)
+
     def last_event(self) -> int:
         """The id of the newest event; 0 in an empty store."""
         with self._reading() as connection:
             return connection.scalar(select(func.max(events.c.id))) or 0
+
+
+def _silent(until: float | None, now: float) -> float | None:
+    """Seconds since a lease that ends at ``until`` was renewed."""
+    alive = until is not None and now <= until <= now + LEASE + 1
+    return max(0.0, LEASE - (until - now)) if alive and until is not None else None
 
 
 def _said(note: str, failure: Mapping[str, object] | None) -> str:

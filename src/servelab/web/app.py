@@ -17,6 +17,7 @@ from servelab.web.context import Context
 from servelab.web.guard import Guard
 from servelab.web.live import Live
 from servelab.web.login import router as login
+from servelab.web.metrics import router as metrics
 from servelab.web.pages.register import add_pages
 from servelab.web.settings import Settings
 
@@ -46,6 +47,7 @@ def create_app(store: Store, settings: Settings) -> FastAPI:
     app.state.context = context
     add_problems(app)
     app.include_router(login)
+    app.include_router(metrics)
     for router in ROUTERS:
         app.include_router(router)
     add_pages(app, context)

@@ -29,6 +29,8 @@ class Live:
         self._points: OrderedDict[str, dict[int, TrialPoint]] = OrderedDict()
         self._stale: dict[str, set[int]] = {}
         self._reading = asyncio.Lock()
+        self.followers = 0
+        """How many follow it now."""
 
     async def run(self) -> None:
         """Read the store for ever; a store that fails for a while is read again later."""
@@ -59,17 +61,21 @@ class Live:
 
     async def follow(self, after: int, study: str | None = None) -> AsyncIterator[Sequence[Event]]:
         """Events after an id as they come, in order and without gaps; of one study, or of all."""
-        while True:
-            found = await self._since(after)
-            if found:
-                after = found[-1].id
-                chosen = [event for event in found if study in (None, event.study)]
-                if chosen:
-                    yield chosen
-                continue
-            async with self._news:
-                while self._last <= after:
-                    await self._news.wait()
+        self.followers += 1
+        try:
+            while True:
+                found = await self._since(after)
+                if found:
+                    after = found[-1].id
+                    chosen = [event for event in found if study in (None, event.study)]
+                    if chosen:
+                        yield chosen
+                    continue
+                async with self._news:
+                    while self._last <= after:
+                        await self._news.wait()
+        finally:
+            self.followers -= 1
 
     async def _since(self, after: int) -> Sequence[Event]:
         if after >= self._last:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from servelab.web.api.events import router as events
 from servelab.web.api.studies import router as studies
+from servelab.web.api.system import router as system
 
-ROUTERS = (studies, events)
+ROUTERS = (studies, events, system)

@@ -9,7 +9,7 @@ from fastapi.staticfiles import StaticFiles
 from nicegui import ui
 
 from servelab.web.context import Context
-from servelab.web.pages import studies
+from servelab.web.pages import studies, system
 
 STATIC = Path(__file__).parent.parent / "static"
 TIMEOUT = 20.0  # seconds that a page may take to be made
@@ -21,6 +21,10 @@ def add_pages(app: FastAPI, context: Context) -> None:
     @ui.page("/", response_timeout=TIMEOUT)
     async def _studies() -> None:
         await studies.page(context)
+
+    @ui.page("/system", response_timeout=TIMEOUT)
+    async def _system() -> None:
+        await system.page(context)
 
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     ui.run_with(

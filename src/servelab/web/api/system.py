@@ -1,0 +1,70 @@
+"""This machine: what is here, what is wrong with it, and what crashed studies left."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
+
+from servelab.lab.cleanup import leftovers, remove_leftovers
+from servelab.lab.doctor import examine, examine_harness
+from servelab.lab.system import System, system
+from servelab.platforms.base import Leftover
+from servelab.spec.errors import ServelabError
+from servelab.store.store import Store
+from servelab.web.api.problem import PROBLEMS
+from servelab.web.context import store_of
+
+router = APIRouter(prefix="/api/v1", tags=["system"], responses=PROBLEMS)
+Here = Annotated[Store, Depends(store_of)]
+
+
+class Found(BaseModel):
+    """What one check found; ``remedy`` may have several lines."""
+
+    check: str
+    verdict: Literal["ok", "note", "problem"]
+    text: str
+    remedy: str = ""
+
+
+class Leftovers(BaseModel):
+    """What still runs though nobody waits for it; ``unreachable`` are platforms that could not be asked."""
+
+    leftovers: tuple[Leftover, ...]
+    unreachable: tuple[str, ...] = ()
+
+
+@router.get("/system")
+def show(store: Here) -> System:
+    """Versions, directories, accelerators and who holds them, workers."""
+    return system(store)
+
+
+@router.get("/doctor")
+def doctor(
+    store: Here,
+    harness: Annotated[
+        bool, Query(description="instead, hold the load generator against a server of known schedule: 20 seconds")
+    ] = False,
+) -> list[Found]:
+    """Check engines, store, disk, cores and leftovers, each with its remedy."""
+    findings = examine_harness() if harness else examine(store.url)
+    return [Found(**vars(finding)) for finding in findings]
+
+
+@router.get("/leftovers")
+def list_leftovers(store: Here) -> Leftovers:
+    """Engines that crashed studies of this store left running; ends nothing."""
+    unreachable: list[ServelabError] = []
+    found = leftovers(store, unreachable.append)
+    return Leftovers(leftovers=tuple(found), unreachable=tuple(error.message for error in unreachable))
+
+
+@router.delete("/leftovers")
+def end_leftovers(store: Here) -> Leftovers:
+    """End them, and nothing else; answers what was ended."""
+    unreachable: list[ServelabError] = []
+    found = remove_leftovers(store, unreachable.append)
+    return Leftovers(leftovers=tuple(found), unreachable=tuple(error.message for error in unreachable))
