@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from servelab.catalog.study import load_study
+from servelab.catalog.written import document_text, study_text
 from servelab.lab.plan import make_plan
 from servelab.lab.validate import require_valid
 from servelab.request.contract import contract
@@ -34,7 +35,6 @@ from servelab.request.workdir import (
     pipeline_beside,
     write_experiment,
     write_study,
-    yaml_text,
 )
 from servelab.tekton.experiment import compile_experiment, read_directory, read_experiment
 from tests.request.given import BLIS, DAY, LLAMA_7B, LLAMA_70B, blis_values, facts, needs_blis, settled
@@ -44,7 +44,7 @@ CORPUS = Path(__file__).with_name("corpus.yaml")
 
 def study_of(**fields):
     """The study of a request, through its document, as ``servelab validate`` reads it."""
-    text = yaml_text(make_study(settled(**fields), facts()).model_dump(mode="json", exclude_defaults=True))
+    text = study_text(make_study(settled(**fields), facts()))
     read = load_study(text)
     assert require_valid(read) is not None
     return read
@@ -343,7 +343,7 @@ def test_the_contract_of_a_complete_request():
     assert found["engine_args"] == {"--enforce-eager": True}
     assert (found["workload_profile"]["rate"], found["workload_profile"]["rate_type"]) == ([1, 8], "concurrent")
     assert (found["missing"], found["ambiguous"]) == ([], [])
-    assert load_study(yaml_text(found["study"])).name == "feb04-llama7b-chatsweep"
+    assert load_study(document_text(found["study"])).name == "feb04-llama7b-chatsweep"
     assert "nothing was made of 'a word'" in found["warnings"]
 
 
@@ -368,5 +368,5 @@ def test_every_complete_request_of_the_corpus_makes_a_valid_study_or_a_doubt_say
         found = heard(State(facts=known), one["ask"], understand).settled
         if not found.complete or doubts(found, known):
             continue
-        text = yaml_text(make_study(found, known).model_dump(mode="json", exclude_defaults=True))
+        text = study_text(make_study(found, known))
         require_valid(load_study(text))

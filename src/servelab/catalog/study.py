@@ -35,11 +35,11 @@ def load_study(text: str, source: str = "study.yaml") -> Study:
     try:
         data["workload"] = _recorded(_workload(data.get("workload")), Path(source).parent)
     except (NotFoundError, RecordedError) as error:
-        raise DocumentError((f"{document.where(('workload',))}: {error.message}",), error.remedy) from None
+        raise DocumentError((document.fault(("workload",), error.message),), error.remedy) from None
     data["model"] = _model(data.get("model"))
     data = {name: value for name, value in data.items() if value is not None or name in document.data}
     study = dataclasses.replace(document, data=data).study()
-    fatal = tuple(f"{document.where(p.path)}: {p}" for p in check_study(study) if p.fatal)
+    fatal = tuple(document.fault(p.path, str(p)) for p in check_study(study) if p.fatal)
     if fatal:
         raise DocumentError(fatal)
     return with_defaults(study)
@@ -57,9 +57,7 @@ def load_workload(text: str, source: str = "workload.yaml") -> Workload:
     except (NotFoundError, RecordedError) as error:
         raise DocumentError((f"{source}: {error.message}",), error.remedy) from None
     except ValidationError as error:
-        faults = (
-            f"{document.where([p for p in e['loc'] if isinstance(p, str | int)])}: {e['msg']}" for e in error.errors()
-        )
+        faults = (document.fault(e["loc"], e["msg"]) for e in error.errors())
         raise DocumentError(tuple(faults), "Write it as the workload of a study; see docs/study.md.") from None
 
 

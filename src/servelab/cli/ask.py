@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import datetime
 import shlex
 import sys
 from dataclasses import dataclass
@@ -60,11 +58,12 @@ def ask(
     out
         File for the study. With --json, files are written only with --yes and --root or --out.
     """
+    from servelab.request.begin import usual_reader
     from servelab.request.state import State
 
     _check_options(request)
     places, sentence = _Places(values, root, out), " ".join(request)
-    state, read = State(facts=_facts(places)), _reader()
+    state, read = State(facts=_facts(places)), usual_reader()
     if yes or json:
         return _at_once(state, read, sentence, places, yes, json)
     return _dialog(state, read, sentence, places)
@@ -91,37 +90,15 @@ def _check_options(words: tuple[str, ...]) -> None:
 
 
 def _facts(places: _Places) -> Facts:
-    from servelab.lab.accelerators.discovery import local_accelerators
-    from servelab.request.cluster import free_accelerators
-    from servelab.request.facts import Facts
-    from servelab.request.kubeconfig import current_namespace
-    from servelab.request.workdir import taken_names
+    from servelab.request.begin import known_here
     from servelab.spec.errors import DocumentError, ServelabError
 
     try:
-        facts = Facts(
-            today=datetime.datetime.now().astimezone().date(),
-            namespace=current_namespace(),
-            local_accelerators=len(local_accelerators()) or None,
-            taken=taken_names(places.root) if places.root else (),
-            **({"values_text": read_text(places.values), "values_source": str(places.values)} if places.values else {}),
-        )
-        there = asyncio.run(free_accelerators(facts.values))  # a broken file is told before anything is asked
-        facts = facts.model_copy(update={"cluster_accelerators": there})
+        if places.values is None:
+            return known_here(root=places.root)
+        return known_here(read_text(places.values), str(places.values), places.root)
     except DocumentError as error:
         raise ServelabError(error.message, error.remedy) from None  # exit code 2 says that something is missing
-    return facts
-
-
-def _reader() -> Reader:
-    """The grammar, and behind it the language model where one is configured."""
-    from servelab.request.language_model import configured, helped
-    from servelab.request.understand import understand
-
-    endpoint = configured()
-    if endpoint is None:
-        return understand
-    return lambda text, before: helped(understand(text, before), endpoint)
 
 
 def _dialog(state: State, read: Reader, sentence: str, places: _Places) -> int:
@@ -177,6 +154,8 @@ def _files(settled: Settled, facts: Facts, places: _Places) -> Path:
 
 def _write(settled: Settled, facts: Facts, places: _Places) -> int:
     """Write the files and say what comes next; a study that was asked for on this machine is started."""
+    from servelab.request.workdir import submit_command
+
     written = _files(settled, facts, places)
     study = written if written == places.out else written / "study.yaml"
     console.print(f"wrote {escape(str(written))}", soft_wrap=True)
@@ -184,8 +163,7 @@ def _write(settled: Settled, facts: Facts, places: _Places) -> int:
         from servelab.cli.run import run
 
         return run(study)
-    if settled.pipeline and written != places.out:
-        command = f"servelab tekton submit {shlex.quote(str(written))} -n {settled.namespace}"
+    if written != places.out and (command := submit_command(settled, written)):
         console.print(f"on the cluster, as a Tekton pipeline: {escape(command)}", soft_wrap=True)
     console.print(
         f"the study by itself, on this machine: servelab run {escape(shlex.quote(str(study)))}", soft_wrap=True

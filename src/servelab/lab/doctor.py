@@ -8,16 +8,21 @@ import shutil
 from collections.abc import Iterator
 from typing import Literal
 
+from servelab.catalog.models import find_model
 from servelab.engines.base import engine
 from servelab.harnesses.builtin.selftest import MAX_SLOPE, STREAMS, Outcome, measure, spurious_slope
+from servelab.lab.accelerators.count import accelerator_count
 from servelab.lab.accelerators.discovery import local_accelerators
 from servelab.lab.cleanup import leftovers
+from servelab.lab.fetch import model_path
 from servelab.lab.paths import data_directory
+from servelab.platforms.base import platform
 from servelab.spec.errors import ServelabError
 from servelab.spec.finding import Finding
 from servelab.spec.model import EngineConfig
 from servelab.spec.paths import cache_directory
 from servelab.spec.plugins import plugin_names
+from servelab.spec.study import Study
 from servelab.store.store import open_store
 
 LOW_DISK = 2e9  # bytes
@@ -31,6 +36,70 @@ def examine(store_url: str | None) -> Iterator[Finding]:
     for name in plugin_names("servelab.engines"):
         yield _engine(name)
     yield from _store(store_url)
+
+
+def examine_for(study: Study) -> Iterator[Finding]:
+    """What a study needs of this machine, as far as it shows at once."""
+    where = platform(study.platform.name, study.platform.options)
+    yield _disk()
+    if not where.sees_files:
+        return
+    yield _cores()
+    if not where.starts_engine:
+        return
+    needed = accelerator_count(study, {**study.engine.arguments, **study.baseline})
+    if needed:
+        yield _enough(needed)
+    if study.platform.name == "process":
+        yield _startable(study.engine)
+    yield from _model(study)
+
+
+def examine_place(study: Study) -> Iterator[Finding]:
+    """Whether engines can be started where the study wants them; asks what is far away, which may take a while."""
+    needed = accelerator_count(study, {**study.engine.arguments, **study.baseline})
+    try:
+        yield from platform(study.platform.name, study.platform.options).examine(needed)
+    except ServelabError as error:
+        yield Finding(study.platform.name, "problem", error.message, error.remedy)
+
+
+def _enough(needed: int) -> Finding:
+    found = _accelerators()
+    there = len(local_accelerators())
+    if there >= needed:
+        return found
+    text = f"a deployment takes {needed}, and {there or 'none'} can be seen here"
+    remedy = "Run it where they are (platform ome, docker or endpoint), or take the simulated engine or llamacpp."
+    return Finding("accelerators", "problem", text, remedy)
+
+
+def _startable(config: EngineConfig) -> Finding:
+    check = f"engine {config.name}"
+    chosen = engine(config.name)
+    if config.executable is not None:
+        found = shutil.which(config.executable)
+        if found is None:
+            return Finding(check, "problem", f"there is no program {config.executable}", "Correct engine.executable.")
+        return Finding(check, "ok", found)
+    version = chosen.version(config)
+    if version is None:
+        remedy = f"Install {config.name} beside servelab, or choose where it is: platform docker, ome or endpoint."
+        return Finding(check, "problem", f"{config.name} is not installed here", remedy)
+    return Finding(check, "ok", f"{version}{' (simulated, measures nothing real)' * chosen.simulated}")
+
+
+def _model(study: Study) -> Iterator[Finding]:
+    """Where the embedded model is, if the study's is one."""
+    known = find_model(study.model.id)
+    if study.engine.name != "llamacpp" or study.model.path is not None or known is None or known.embedded is None:
+        return
+    file = model_path(known.embedded)
+    size = f"{known.title} ({known.embedded.bytes / 1e6:.0f} MB)"
+    if file.is_file():
+        yield Finding("model", "ok", f"{size} is here: {file}")
+    else:
+        yield Finding("model", "note", f"{size} is fetched from the package index when the study starts")
 
 
 def examine_harness() -> Iterator[Finding]:

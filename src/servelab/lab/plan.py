@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from pydantic import Field
 
 from servelab.engines.base import engine
+from servelab.lab.accelerators.count import accelerator_count
 from servelab.lab.fetch import model_path
 from servelab.lab.prior import prior_source
 from servelab.lab.screening import shortened
@@ -15,7 +17,7 @@ from servelab.lab.steps import has_baseline, planned_trials
 from servelab.lab.suggest import Suggestions
 from servelab.platforms.base import platform
 from servelab.spec.base import Parameters, Spec
-from servelab.spec.deployment import Address
+from servelab.spec.deployment import Address, Mark
 from servelab.spec.saturation import most_probes
 from servelab.spec.study import Study
 from servelab.spec.trial import Trial
@@ -26,10 +28,15 @@ EXAMPLE_PORT = 8000
 
 
 class Planned(Spec):
-    """A trial that is certain to be run, and how its engine is started (empty: it runs already)."""
+    """A trial that is certain to be run, and how its engine is started (empty: it runs already).
+
+    ``image`` is what the command runs in, and ``manifest`` the object that a cluster gets; None elsewhere.
+    """
 
     parameters: Parameters
     command: tuple[str, ...]
+    image: str | None = None
+    manifest: dict[str, Any] | None = None
 
 
 class Plan(Spec):
@@ -70,7 +77,7 @@ def make_plan(study: Study) -> Plan:
         adaptive=load.adaptive,
         load_seconds=_load_seconds(study, trials, retests),
         prior=prior_source(study) if study.space else None,
-        first=tuple(Planned(parameters=p, command=_command(study, p)) for p in _first(study, trials)),
+        first=tuple(_planned(study, number, p) for number, p in enumerate(_first(study, trials))),
     )
 
 
@@ -86,14 +93,23 @@ def _first(study: Study, trials: int) -> list[Parameters]:
     return found
 
 
-def _command(study: Study, parameters: Parameters) -> tuple[str, ...]:
+def _planned(study: Study, number: int, parameters: Parameters) -> Planned:
     where = platform(study.platform.name, study.platform.options)
     if not where.starts_engine:
-        return ()
+        return Planned(parameters=parameters, command=())
     model, config = seen(study, where, model_path)
     # Here a port is found when the engine starts; elsewhere it is known.
     address = Address(port=EXAMPLE_PORT) if where.sees_files else where.address()
-    return engine(study.engine.name).launch(model, config, parameters, address).command
+    launch = engine(study.engine.name).launch(model, config, parameters, address)
+    needed = accelerator_count(study, parameters)
+    launch = launch.model_copy(update={"accelerators": needed, "resources": config.resources, "model": model.id})
+    manifest = where.manifest(launch, Mark(study=study.name, trial=number))
+    return Planned(
+        parameters=parameters,
+        command=launch.command,
+        image=launch.image,
+        manifest=dict(manifest) if manifest is not None else None,
+    )
 
 
 def _load_seconds(study: Study, trials: int, retests: int) -> float | None:

@@ -111,6 +111,14 @@ class Platform(Protocol):
         """
         ...
 
+    def manifest(self, launch: Launch, mark: Mark) -> Mapping[str, Any] | None:
+        """The object that ``start`` would apply to a cluster; None where a launch is a command and nothing else.
+
+        Raises:
+            DeployError: the study asks for what has no place in a cluster.
+        """
+        ...
+
     async def start(
         self, launch: Launch, mark: Mark, log: Path, parameters: Parameters, tell: Tell = silent
     ) -> Running:

@@ -79,6 +79,10 @@ class EndpointPlatform:
         parts = urlsplit(self._options.url)
         return Address(host=parts.hostname or "", port=parts.port or (443 if parts.scheme == "https" else 80))
 
+    def manifest(self, launch: Launch, mark: Mark) -> None:
+        """None: nothing is started."""
+        del launch, mark
+
     async def start(
         self, launch: Launch, mark: Mark, log: Path, parameters: Parameters, tell: Tell = silent
     ) -> RunningEndpoint:

@@ -55,6 +55,10 @@ class ProcessPlatform:
         except OSError as error:
             raise MachineError(f"no port is free: {error.strerror}") from error
 
+    def manifest(self, launch: Launch, mark: Mark) -> None:
+        """None: it starts the command itself."""
+        del launch, mark
+
     async def start(
         self, launch: Launch, mark: Mark, log: Path, parameters: Parameters, tell: Tell = silent
     ) -> RunningProcess:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import secrets
+import shlex
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from platformdirs import user_state_path
-from ruamel.yaml import YAML
 
+from servelab.catalog.written import study_text
 from servelab.request.facts import Facts
 from servelab.request.merge import merged_values, pipeline_run
 from servelab.request.name import unused
@@ -117,7 +117,7 @@ def write_study(settled: Settled, facts: Facts, path: Path) -> None:
     """
     if path.exists() or path.is_symlink():
         raise WorkDirectoryError(f"{path} exists", "Name another file for --out.")
-    text = yaml_text(make_study(settled, facts).model_dump(mode="json", exclude_defaults=True))
+    text = study_text(make_study(settled, facts))
     try:
         part = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
         part.write_text(text, encoding="utf-8")
@@ -126,9 +126,15 @@ def write_study(settled: Settled, facts: Facts, path: Path) -> None:
         raise WorkDirectoryError(f"cannot write {path}: {error.strerror or error}", "Name another --out.") from None
 
 
+def submit_command(settled: Settled, directory: Path) -> str | None:
+    """How an experiment in its directory is run on the cluster; None where only its study can be run."""
+    if not settled.pipeline or settled.namespace is None:
+        return None
+    return f"servelab tekton submit {shlex.quote(str(directory))} -n {settled.namespace}"
+
+
 def _files(settled: Settled, facts: Facts, pipeline: Pipeline) -> dict[str, str]:
-    study = make_study(settled, facts).model_dump(mode="json", exclude_defaults=True)
-    files = {"study.yaml": yaml_text(study)}
+    files = {"study.yaml": study_text(make_study(settled, facts))}
     if settled.pipeline and settled.numbers and settled.model and settled.namespace and settled.experiment_id:
         values = facts.values
         files[VALUES] = merged_values(values, settled.changes, settled.numbers)
@@ -154,12 +160,3 @@ def _state(settled: Settled, facts: Facts, files: list[str]) -> dict[str, Any]:
         "changes": [change.model_dump(mode="json") for change in settled.changed],
         "files": files,
     }
-
-
-def yaml_text(data: Any) -> str:
-    """Plain data as YAML, in its own order."""
-    stream = io.StringIO()
-    yaml = YAML(typ="rt", pure=True)
-    yaml.width = 4096
-    yaml.dump(data, stream)
-    return stream.getvalue()

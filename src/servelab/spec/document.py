@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from servelab.spec.errors import DocumentError
+from servelab.spec.errors import DocumentError, Fault
 from servelab.spec.migrate import migrate
 from servelab.spec.study import Study
 
@@ -31,11 +31,20 @@ class Document:
 
     def where(self, path: Sequence[str | int]) -> str:
         """``file:line:column`` of the value at ``path``, or of the nearest thing around it."""
+        line, column = self._position(path)
+        return f"{self.source}:{line}:{column}"
+
+    def fault(self, path: Sequence[str | int], message: str) -> Fault:
+        """A fault of the value at ``path``, with its position."""
+        line, column = self._position(path)
+        return Fault(message, tuple(path), self.source, line, column)
+
+    def _position(self, path: Sequence[str | int]) -> tuple[int, int]:
         known = tuple(path)
         while known and known not in self.positions:
             known = known[:-1]
         line, column = self.positions.get(known, (0, 0))
-        return f"{self.source}:{line + 1}:{column + 1}"
+        return line + 1, column + 1
 
     def study(self) -> Study:
         """The study that the document describes.
@@ -48,16 +57,16 @@ class Document:
         except ValidationError as error:
             raise DocumentError(tuple(self._explain(fault) for fault in _without_echoes(error.errors()))) from None
 
-    def _explain(self, fault: ErrorDetails) -> str:
+    def _explain(self, fault: ErrorDetails) -> Fault:
         path = self._real_path(fault)
         name = ".".join(str(part) for part in path)
-        where = self.where(path)
         if fault["type"] == "extra_forbidden":
             field = str(path[-1])
-            return f"{where}: unknown field `{field}`{_in(path[:-1])}{_suggestion(field, field_names(path[:-1]))}"
+            known = _suggestion(field, field_names(path[:-1]))
+            return self.fault(path, f"unknown field `{field}`{_in(path[:-1])}{known}")
         if fault["type"] == "missing":
-            return f"{where}: `{name}` is missing"
-        return f"{where}: {name + ': ' if name else ''}{fault['msg'].removeprefix('Value error, ')}"
+            return self.fault(path, f"`{name}` is missing")
+        return self.fault(path, f"{name + ': ' if name else ''}{fault['msg'].removeprefix('Value error, ')}")
 
     def _real_path(self, fault: ErrorDetails) -> Path:
         """Drop from pydantic's location the union tags, which no document holds."""
@@ -81,12 +90,13 @@ def parse_document(text: str, source: str = "study.yaml") -> Document:
         tree = YAML(typ="rt", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark
-        where = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
-        raise DocumentError((f"{where}: {error.problem or 'this is not YAML'}",)) from None
+        line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
+        raise DocumentError((Fault(error.problem or "this is not YAML", (), source, line, column),)) from None
     except (YAMLError, ValueError, RecursionError) as error:
-        raise DocumentError((f"{source}: this is not YAML: {str(error).splitlines()[0]}",)) from None
+        raise DocumentError((Fault(f"this is not YAML: {str(error).splitlines()[0]}", (), source),)) from None
     if not isinstance(tree, CommentedMap):
-        raise DocumentError((f"{source}: a study is a mapping of fields, this is {_kind(tree)}",), "See docs/study.md.")
+        told = Fault(f"a study is a mapping of fields, this is {_kind(tree)}", (), source)
+        raise DocumentError((told,), "See docs/study.md.")
     positions: dict[Path, tuple[int, int]] = {}
     data = _plain(tree, (), positions)
     return Document(data, source, positions)

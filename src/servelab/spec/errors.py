@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import dataclass
 
 
 class ServelabError(Exception):
@@ -11,10 +12,12 @@ class ServelabError(Exception):
     Attributes:
         message: what happened, and where.
         remedy: what to do next; empty only where the message itself says it.
+        about: the part of a study's document that it is about, where that is known.
         exit_code: what the command line exits with (see docs/cli.md).
     """
 
     exit_code = 1
+    about: tuple[str | int, ...] = ()
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
@@ -25,14 +28,31 @@ class ServelabError(Exception):
         return f"{self.message}\n{self.remedy}" if self.remedy else self.message
 
 
+@dataclass(frozen=True)
+class Fault:
+    """One fault of a document: what is wrong, at which keys and indexes from the top, and where that is written."""
+
+    message: str
+    path: tuple[str | int, ...] = ()
+    source: str = ""
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        """The fault in a line, as ``study.yaml:3:5: load: ...``."""
+        where = ":".join(str(part) for part in (self.source, self.line, self.column) if part)
+        return f"{where}: {self.message}" if where else self.message
+
+
 class DocumentError(ServelabError):
-    """A study document that cannot be read; ``problems`` holds each fault with its position."""
+    """A study document that cannot be read; ``problems`` holds each of its ``faults`` in a line."""
 
     exit_code = 2
 
-    def __init__(self, problems: tuple[str, ...], remedy: str = "") -> None:
-        super().__init__("\n".join(problems), remedy)
-        self.problems = problems
+    def __init__(self, problems: tuple[str | Fault, ...], remedy: str = "") -> None:
+        self.faults = tuple(Fault(problem) if isinstance(problem, str) else problem for problem in problems)
+        self.problems = tuple(str(fault) for fault in self.faults)
+        super().__init__("\n".join(self.problems), remedy)
 
 
 class NotFoundError(ServelabError):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from servelab.spec.base import Spec
-from servelab.spec.errors import DocumentError
+from servelab.spec.errors import DocumentError, Fault
 
 Options = TypeVar("Options", bound=Spec)
 
@@ -28,5 +28,6 @@ def read_options(kind: type[Options], options: Mapping[str, Any], owner: str) ->
             name = ".".join(str(part) for part in fault["loc"])
             nearest = get_close_matches(name, list(kind.model_fields), n=1)
             hint = f", did you mean `{nearest[0]}`?" if nearest and fault["type"] == "extra_forbidden" else ""
-            faults.append(f"options.{name} of {owner}: {fault['msg'].removeprefix('Value error, ')}{hint}")
+            told = f"options.{name} of {owner}: {fault['msg'].removeprefix('Value error, ')}{hint}"
+            faults.append(Fault(told, ("options", *fault["loc"])))
         raise DocumentError(tuple(faults)) from None

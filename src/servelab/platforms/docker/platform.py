@@ -66,6 +66,10 @@ class DockerPlatform:
         except OSError as error:
             raise MachineError(f"no port is free: {error.strerror}") from error
 
+    def manifest(self, launch: Launch, mark: Mark) -> None:
+        """None: the container runs the command."""
+        del launch, mark
+
     async def start(
         self, launch: Launch, mark: Mark, log: Path, parameters: Parameters, tell: Tell = silent
     ) -> RunningContainer:

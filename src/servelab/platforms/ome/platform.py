@@ -59,6 +59,14 @@ class OmePlatform:
         """All addresses of the pod, at the port that the runtime probes."""
         return Address(host="0.0.0.0", port=self._options.port)  # noqa: S104 - of the pod's own network
 
+    def manifest(self, launch: Launch, mark: Mark) -> Manifest:
+        """The InferenceService of a trial.
+
+        Raises:
+            DeployError: the study asks for what has no place in a cluster.
+        """
+        return inference_service(launch, mark, self._options, _owner())
+
     async def start(
         self, launch: Launch, mark: Mark, log: Path, parameters: Parameters, tell: Tell = silent
     ) -> RunningService:
@@ -71,7 +79,7 @@ class OmePlatform:
             StoreError: the log cannot be written.
         """
         del parameters  # they are in the command
-        manifest = inference_service(launch, mark, self._options, _owner())
+        manifest = self.manifest(launch, mark)
         cluster = Cluster(find_access(self._options.context, namespace=self._options.namespace))
         written = EngineLog(log)
         try:
