@@ -62,7 +62,7 @@ def _row(found: Digest, trial: Trial, parameters: list[str], metrics: list[str])
     reports, failure = trial.reports, trial.failure if trial.state == "failed" else None
     known = {name: [r.metrics[name] for r in reports if name in r.metrics] for name in metrics}
     return [
-        *(trial.number, trial.kind, trial.verifies, trial.round, trial.state, outcome(found, trial)),
+        *(trial.number, trial.kind, trial.verifies, trial.round, trial.state, outcome(found.study, trial)),
         sum(report.requests for report in reports),
         sum(sum(report.errors.values()) for report in reports),
         all(report.trusted for report in reports) if reports else None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from servelab.report.digest import Digest
 from servelab.report.figure import CHOSEN, INK, Plot, draw
 from servelab.report.rows import goal_value
-from servelab.spec.base import Value
+from servelab.spec.base import Parameters, Value
 from servelab.spec.trial import Trial
 
 if TYPE_CHECKING:
@@ -42,13 +42,16 @@ def importances(found: Digest) -> list[Importance]:
 
     Source: Kelley, PNAS 21, 1935; Okada, Behaviormetrika 40, 2013.
     """
-    import numpy as np
-
     if not found.study.objectives:
         return []
-    tried = _tried(found)
-    pairs = [(t.parameters, goal_value(found.study.objectives[0], t.reports)) for t in tried]
-    known = [(parameters, value) for parameters, value in pairs if value is not None]
+    pairs = [(t.parameters, goal_value(found.study.objectives[0], t.reports)) for t in _tried(found)]
+    return explained([(parameters, value) for parameters, value in pairs if value is not None], found.study.changed)
+
+
+def explained(known: Sequence[tuple[Parameters, float]], names: Sequence[str]) -> list[Importance]:
+    """``importances`` of parameters and the objective's values that were measured with them."""
+    import numpy as np
+
     if len(known) < MIN_TRIALS:
         return []
     y = np.array([value for _, value in known])
@@ -56,7 +59,7 @@ def importances(found: Digest) -> list[Importance]:
         return []
     weights = np.random.default_rng(_SEED).multinomial(len(y), np.full(len(y), 1 / len(y)), _RESAMPLES)
     result = []
-    for name in found.study.changed:
+    for name in names:
         groups = _groups([parameters.get(name) for parameters, _ in known])
         if groups.shape[1] < 2 or len(y) <= groups.shape[1] + 1:
             continue

@@ -19,10 +19,11 @@ from servelab.report.figure import (
     legend_above,
     shown,
 )
+from servelab.report.front import best_so_far as best_values
+from servelab.report.front import other_axis, pareto_front, spreads
 from servelab.report.rows import goal_value
-from servelab.spec.assess import assess
+from servelab.spec.assess import assess, goal_metrics
 from servelab.spec.goal import Constraint, Objective
-from servelab.spec.metrics import metric
 from servelab.spec.trial import Trial
 
 if TYPE_CHECKING:
@@ -114,10 +115,7 @@ def _paint_ring(axes: Axes, points: Points) -> None:
 
 
 def _paint_best(axes: Axes, objective: Objective, points: Points, last: int) -> None:
-    best: Points = []
-    for number, value in sorted(points):
-        better = not best or objective.better(value, best[-1][1])
-        best.append((number, value if better else best[-1][1]))
+    best = best_values(objective, [(int(number), value) for number, value in points])
     if best:
         x, y = zip(*best, (last, best[-1][1]), strict=True)
         axes.plot(x, y, color=CHOSEN, drawstyle="steps-post", lw=1.6, alpha=0.55)
@@ -163,20 +161,9 @@ def trade_off(found: Digest) -> Plot | None:
 
 
 def _other_axis(found: Digest) -> Objective | Constraint | None:
-    study = found.study
-    if len(study.objectives) > 1:
-        return study.objectives[1]
-    if study.constraints:
-        broken = {
-            str(c): sum(v is not None and v > 0 for v in (assess(study, t).violations[i] for t in found.trials))
-            for i, c in enumerate(study.constraints)
-        }
-        return max(study.constraints, key=lambda constraint: broken[str(constraint)])
+    outcomes = [goal_metrics(found.study, trial.reports) for trial in found.trials]
     metrics = {name for trial in found.trials for report in trial.reports for name in report.metrics}
-    for name in ("ttft_p95", "e2e_p95", "itl_p95", "e2e_mean"):
-        if name in metrics and name != study.objectives[0].metric:
-            return Objective(metric=name, direction=metric(name).direction)
-    return None
+    return other_axis(found.study, outcomes, metrics)
 
 
 def _pairs(x: Objective | Constraint, y: Objective, trials: Sequence[Trial]) -> Points:
@@ -206,20 +193,13 @@ def _paint_bound(axes: Axes, constraint: Constraint) -> None:
 
 def _paint_front(axes: Axes, x: Objective | Constraint, y: Objective, points: Points) -> None:
     """Join the points that no other one beats in both."""
-    lower_is_better = x.direction == "minimize" if isinstance(x, Objective) else x.max is not None
-    front: Points = []
-    for point in sorted(
-        points, key=lambda p: (p[0] if lower_is_better else -p[0], p[1] if y.direction == "minimize" else -p[1])
-    ):
-        if not front or y.better(point[1], front[-1][1]):
-            front.append(point)
+    front = pareto_front(x, y, points)
     if len(front) > 1:
         axes.plot(*zip(*front, strict=True), color=MUTED, lw=0.9, zorder=1)
 
 
 def _spread_out(axes: Axes, values: Sequence[float]) -> None:
-    """A logarithmic axis where values span more than a factor of 20."""
-    positive = [value for value in values if value > 0]
-    if len(positive) == len(values) and positive and max(positive) > 20 * min(positive):
+    """A logarithmic axis where values span much."""
+    if spreads(values):
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")

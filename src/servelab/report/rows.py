@@ -12,7 +12,8 @@ from servelab.spec.assess import assess_reports, constraint_value, goal_key, obj
 from servelab.spec.goal import Constraint, Objective
 from servelab.spec.metrics import format_metric, metric
 from servelab.spec.report import Report
-from servelab.spec.trial import Trial
+from servelab.spec.study import Study
+from servelab.spec.trial import Trial, TrialKind
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ def trial_rows(digest: Digest) -> list[TrialRow]:
     return [
         TrialRow(
             trial=trial,
-            title=_title(trial),
-            outcome=outcome(digest, trial),
+            title=title(trial.kind, trial.verifies, trial.round),
+            outcome=outcome(digest.study, trial),
             values=tuple(format_metric(goal.metric, goal_value(goal, trial.reports)) for goal in digest.goals),
             note=trial.failure.message if trial.failure and trial.state == "failed" else trial.note,
         )
@@ -60,21 +61,21 @@ def trial_rows(digest: Digest) -> list[TrialRow]:
     ]
 
 
-def _title(trial: Trial) -> str:
-    if trial.kind == "baseline":
+def title(kind: TrialKind, verifies: int | None, turn: int | None = None) -> str:
+    """What a trial is, where it is not one of the search."""
+    if kind == "baseline":
         return "default"
-    if trial.kind == "verification":
-        turn = f", round {trial.round + 1}" if trial.round is not None else ""
-        return f"re-test of {trial.verifies}{turn}"
+    if kind == "verification":
+        return f"re-test of {verifies}{f', round {turn + 1}' if turn is not None else ''}"
     return ""
 
 
-def outcome(digest: Digest, trial: Trial) -> str:
+def outcome(study: Study, trial: Trial) -> str:
     """How a trial ended, in two words."""
     if trial.state != "complete":
         return "stopped early" if trial.state == "stopped" else trial.state
-    judged = assess_reports(digest.study, trial.reports)
-    if not digest.study.constraints or judged.feasible:
+    judged = assess_reports(study, trial.reports)
+    if not study.constraints or judged.feasible:
         return "ok" if judged.trusted or not trial.reports else "ok, in doubt"
     return "breaks SLO" if any(v is not None and v > 0 for v in judged.violations) else "incomplete"
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import Connection, and_, func, not_, select
 
 from servelab.store.claims import LEASE, expired, lease_clock
+from servelab.store.rows import event_from
 from servelab.store.tables import devices, events, studies, trials
 
 if TYPE_CHECKING:  # see store.py
     from servelab.spec.base import Parameters
-    from servelab.spec.trial import TrialKind, TrialState
+    from servelab.spec.trial import Event, TrialKind, TrialState
 
 
 class TrialPoint(NamedTuple):
@@ -107,6 +108,14 @@ class Views(ABC):
             ]
         of_studies, of_trials = ({str(state): int(count) for state, count in rows} for rows in found)
         return Counts(of_studies, of_trials)
+
+    def latest(self, study_id: str, numbers: Sequence[int]) -> dict[int, Event]:
+        """What happened last to each of these trials of a study."""
+        mine = and_(events.c.study == study_id, events.c.trial.in_(numbers))
+        last = select(func.max(events.c.id)).where(mine).group_by(events.c.trial)
+        with self._reading() as connection:
+            rows = connection.execute(select(events).where(events.c.id.in_(last))).all()
+        return {row.trial: event_from(row) for row in rows}
 
     def last_event(self) -> int:
         """The id of the newest event; 0 in an empty store."""

@@ -5,5 +5,6 @@ from __future__ import annotations
 from servelab.web.api.events import router as events
 from servelab.web.api.studies import router as studies
 from servelab.web.api.system import router as system
+from servelab.web.api.trials import router as trials
 
-ROUTERS = (studies, events, system)
+ROUTERS = (studies, events, system, trials)

@@ -9,7 +9,7 @@ from fastapi.staticfiles import StaticFiles
 from nicegui import ui
 
 from servelab.web.context import Context
-from servelab.web.pages import studies, system
+from servelab.web.pages import studies, study, system
 
 STATIC = Path(__file__).parent.parent / "static"
 TIMEOUT = 20.0  # seconds that a page may take to be made
@@ -25,6 +25,10 @@ def add_pages(app: FastAPI, context: Context) -> None:
     @ui.page("/system", response_timeout=TIMEOUT)
     async def _system() -> None:
         await system.page(context)
+
+    @ui.page("/studies/{study_id}", response_timeout=TIMEOUT)
+    async def _study(study_id: str) -> None:
+        await study.page(context, study_id)
 
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     ui.run_with(

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from nicegui import ui
 
-from servelab.lab.background import start_in_background
-from servelab.lab.control import cancel_study, delete_study, pause_study
 from servelab.spec.metrics import format_metric
-from servelab.spec.trial import StudyRecord
-from servelab.store.store import Store
 from servelab.web.context import Context
 from servelab.web.overview import StudyLine, study_lines
-from servelab.web.pages.frame import frame, heading, in_thread, told, watch
+from servelab.web.pages.actions import act, actions
+from servelab.web.pages.frame import frame, heading, in_thread, watch
 from servelab.web.pages.parts import STATES, age, element, empty
 
 COLUMNS: list[dict[str, Any]] = [
@@ -83,11 +79,11 @@ async def page(context: Context) -> None:
             lines = await in_thread(study_lines, store)
             show(lines)
 
-        async def act(event: Any) -> None:
+        async def wish(event: Any) -> None:
             name, study_id = event.args
-            await _act(store, name, study_id)
+            await act(store, name, study_id)
 
-        table.on("act", act)
+        table.on("act", wish)
         for control in (search, states):
             control.on_value_change(lambda: show(lines))
         show(lines)
@@ -116,57 +112,3 @@ def _row(line: StudyLine) -> dict[str, Any]:
 
 def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def actions(state: str) -> list[str]:
-    """What can be done with a study in a state."""
-    return {
-        "waiting": ["Start", "Cancel", "Clone", "Delete"],
-        "running": ["Pause", "Cancel", "Clone"],
-        "verifying": ["Pause", "Cancel", "Clone"],
-        "paused": ["Resume", "Cancel", "Clone", "Delete"],
-    }.get(state, ["Clone", "Delete"])
-
-
-async def _act(store: Store, name: str, study_id: str) -> None:
-    if name == "Clone":
-        ui.navigate.to(f"/new?from={study_id}")
-        return
-    if name in _SURE and not await _sure(name, study_id):
-        return
-    call: Callable[[Store, str], StudyRecord] = _CALLS[name]
-    with told():
-        await in_thread(call, store, study_id)
-        ui.notify(f"{study_id} {_DONE[name]}", type="positive")
-
-
-_CALLS: dict[str, Callable[[Store, str], StudyRecord]] = {
-    "Start": start_in_background,
-    "Resume": start_in_background,
-    "Pause": pause_study,
-    "Cancel": cancel_study,
-    "Delete": delete_study,
-}
-_DONE = {
-    "Start": "starts",
-    "Resume": "goes on",
-    "Pause": "pauses after its running trials",
-    "Cancel": "is cancelled",
-    "Delete": "is removed",
-}
-_SURE = {
-    "Cancel": "Stop it for good? What it has measured stays.",
-    "Delete": "Remove it with all that it has measured, and its logs? This cannot be undone.",
-}
-
-
-async def _sure(name: str, study_id: str) -> bool:
-    with ui.dialog() as dialog, ui.card().classes("stack"):
-        heading(f"{name} {study_id}?", "h2")
-        ui.label(_SURE[name])
-        with element("div", "row"):
-            ui.button(f"{name} it", on_click=lambda: dialog.submit(True)).props("unelevated no-caps color=negative")
-            ui.button("Keep it", on_click=lambda: dialog.submit(False)).props("flat no-caps")
-    answer = await dialog
-    dialog.delete()
-    return bool(answer)

@@ -1,0 +1,72 @@
+"""What a study concludes: the sentence, the default against the best, and where to go from there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from nicegui import ui
+
+from servelab.report.decisive import decisive
+from servelab.report.digest import Digest, digest
+from servelab.report.rows import comparisons
+from servelab.spec.trial import StudyRecord
+from servelab.store.store import Store
+from servelab.store.views import TrialPoint
+from servelab.web.context import Context
+from servelab.web.pages.frame import heading, in_thread
+from servelab.web.pages.parts import element, notice, table, text
+
+REST = 100.0  # times as long as judging takes, it is not judged again while the study runs
+SHORTEST = 10.0  # seconds
+TONES = {"winner": "good", "baseline_infeasible_winner": "good", "best": "good", "no_gain": "note", "no_goal": "note"}
+
+
+class Answer:
+    """The answer so far."""
+
+    def __init__(self, context: Context, record: StudyRecord) -> None:
+        self._store = context.store
+        self._next = 0.0
+        self._judged: tuple[str, int] | None = None
+        with element("section", "card stack") as self._card:
+            with element("div", "head"):
+                heading("Answer", "h2").classes("grow")
+                self._link = ui.link("Recommendation: what to run", f"/studies/{record.id}/recommendation")
+            self._sentence = notice("")
+            self._cautions = text("div", "", "small muted")
+            self._table = element("div")
+        self._card.set_visibility(False)
+
+    async def refresh(self, record: StudyRecord, points: Sequence[TrialPoint]) -> None:
+        """Judge the study, when it rests or every so often."""
+        now = time.monotonic()
+        ended = sum(point.finished_at is not None for point in points)
+        rests = record.state not in ("running", "verifying")
+        if (record.state, ended) == self._judged or not ended or (now < self._next and not rests):
+            return
+        self._judged = (record.state, ended)
+        found = await in_thread(judge, self._store, record, points)
+        self._next = now + max(SHORTEST, REST * (time.monotonic() - now))
+        self._show(found)
+
+    def _show(self, found: Digest) -> None:
+        verdict = found.verdict
+        self._card.set_visibility(True)
+        self._link.set_visibility(verdict.trial is not None)
+        self._sentence.set_text(verdict.sentence)
+        self._sentence.classes(replace=f"notice {TONES.get(verdict.kind, 'warn')}")
+        self._cautions.set_text(" ".join(verdict.cautions))
+        self._table.clear()
+        rows = comparisons(found)
+        if rows:
+            names = ("", "default", f"trial {verdict.trial}", "change", "SLO")
+            cells = [(row.metric, row.default, row.chosen, row.change, row.bound) for row in rows]
+            with self._table:
+                table(names, cells, numbers=(1, 2, 3, 4))
+
+
+def judge(store: Store, record: StudyRecord, points: Sequence[TrialPoint]) -> Digest:
+    """What a study says, by the trials that matter for it."""
+    numbers = decisive(record.study, points)
+    return digest(record, store.trials(record.id, with_reports=bool(record.study.objectives), numbers=numbers))
