@@ -44,7 +44,7 @@ def base(colours: Palette, x: Option, y: Option, series: Sequence[Option], legen
         "backgroundColor": "transparent",
         "color": [colours.accent, colours.warn, colours.good, colours.bad, colours.muted],
         "textStyle": {"fontFamily": "system-ui, sans-serif", "color": colours.ink},
-        "grid": {"left": 8, "right": 16, "top": 34 if legend else 12, "bottom": 30, "containLabel": True},
+        "grid": {"left": 8, "right": 16, "top": 52 if legend else 12, "bottom": 30, "containLabel": True},
         "legend": {
             "show": legend,
             "type": "scroll",
@@ -83,7 +83,7 @@ def axis(colours: Palette, name: str, *, x: bool = False, log: bool = False, **m
         "scale": True,
         "name": name,
         "nameLocation": "middle" if x else "end",
-        "nameGap": 26 if x else 12,
+        "nameGap": 26 if x else 10,
         "nameTextStyle": {"color": colours.muted, "align": "center" if x else "left"},
         "axisLine": {"show": x, "lineStyle": {"color": colours.line}},
         "axisTick": {"show": False},

@@ -8,6 +8,7 @@ from typing import Any
 from servelab.report.figure import axis_label, shown
 from servelab.report.front import spreads
 from servelab.report.importance import Importance, explained
+from servelab.report.words import value_text
 from servelab.spec.assess import goal_key
 from servelab.spec.study import Study
 from servelab.store.views import TrialPoint
@@ -15,6 +16,7 @@ from servelab.web.charts import Option, Palette, axis, base, tooltip
 from servelab.web.drawing import Drawing, Sorted, thinned
 
 LINES = 300  # of the parallel coordinates
+_STAGGERED = (12, 30)  # pixels: neighbours' names would run into each other
 WEIGHED = 1000  # trials that the importance is worked out from
 
 
@@ -29,6 +31,7 @@ def parallel_chart(study: Study, kinds: Sorted, colours: Palette) -> Drawing | N
     chosen = known[: LINES // 3] + thinned(known[LINES // 3 :], LINES - LINES // 3)
     axes = [_dimension(index, name, known) for index, name in enumerate(names)]
     end = {"dim": len(names), "name": axis_label(objective.metric), "type": "value", "scale": True}
+    end["nameGap"] = _STAGGERED[len(names) % 2]
     values = [shown(objective.metric, point.outcome[key]) for point in chosen]
     data = [_row(point, names, axes, value) for point, value in zip(chosen, values, strict=True)]
     up = objective.direction == "maximize"
@@ -38,17 +41,16 @@ def parallel_chart(study: Study, kinds: Sorted, colours: Palette) -> Drawing | N
         "backgroundColor": "transparent",
         "textStyle": {"fontFamily": "system-ui, sans-serif"},
         "parallel": {
-            "left": 40,
+            "left": 60,
             "right": 70,
-            "top": 40,
+            "top": 56,
             "bottom": 24,
             "parallelAxisDefault": {
                 "nameTextStyle": {"color": colours.ink, "fontSize": 11},
-                "nameTruncate": {"maxWidth": 120},
+                "nameTruncate": {"maxWidth": 220},
                 "axisLine": {"lineStyle": {"color": colours.muted}},
                 "axisTick": {"lineStyle": {"color": colours.muted}},
                 "axisLabel": {"color": colours.muted, "hideOverlap": True},
-                "nameGap": 14,
             },
         },
         "parallelAxis": [*axes, end],
@@ -74,14 +76,14 @@ def _cell(point: TrialPoint, name: str, axis_: Option) -> Any:
     if name not in point.parameters:
         return "-"
     value = point.parameters[name]
-    return str(value) if axis_["type"] == "category" else value
+    return value_text(value) if axis_["type"] == "category" else value
 
 
 def _dimension(index: int, name: str, known: Sequence[TrialPoint]) -> Option:
     values = [point.parameters[name] for point in known if name in point.parameters]
-    found: Option = {"dim": index, "name": name}
+    found: Option = {"dim": index, "name": name, "nameGap": _STAGGERED[index % 2]}
     if any(isinstance(value, str | bool) for value in values) or not values:
-        return found | {"type": "category", "data": list(dict.fromkeys(str(value) for value in values))}
+        return found | {"type": "category", "data": list(dict.fromkeys(value_text(value) for value in values))}
     numbers = [float(value) for value in values]
     return found | {"type": "log" if spreads(numbers) else "value", "scale": True}
 

@@ -38,7 +38,7 @@ class Figures:
             "parallel": "Configurations",
             "importance": "Which parameters matter",
         }
-        with element("div", "grid"):
+        with element("div", "grid two"):
             self._figures = {name: _Figure(name, title) for name, title in titles.items()}
 
     async def refresh(self, points: Sequence[TrialPoint]) -> None:

@@ -92,12 +92,16 @@ def _about(record: StudyRecord) -> None:
         when(record.created_at)
 
 
+_FILES = (
+    ("Report (one page, HTML)", "report.html"),
+    ("Trials (CSV)", "trials.csv"),
+    ("Everything (JSON)", "export.json"),
+    ("Everything, with Benchmark Reports (ZIP)", "export.zip"),
+    ("The study itself (JSON)", "document"),
+)
+
+
 def _downloads(study_id: str) -> None:
     with ui.button("Download", icon="download").props("flat no-caps"), ui.menu():
-        for name, path in (
-            ("Study (YAML)", "study.yaml"),
-            ("Trials (CSV)", "trials.csv"),
-            ("Everything (JSON)", "report.json"),
-            ("Report (HTML)", "report.html"),
-        ):
-            ui.menu_item(name, on_click=lambda path=path: ui.navigate.to(f"/api/v1/studies/{study_id}/export/{path}"))
+        for name, path in _FILES:
+            ui.menu_item(name, on_click=lambda path=path: ui.navigate.to(f"/api/v1/studies/{study_id}/{path}"))
