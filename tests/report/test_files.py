@@ -40,12 +40,12 @@ def test_all_files(tuned, tmp_path):
         "report.json",
         "trials.csv",
         "recommendation/command.sh",
-        "recommendation/serve.env",
         "recommendation/docker-run.sh",
         "recommendation/compose.yaml",
         "recommendation/kubernetes.yaml",
         "recommendation/inference-service.yaml",
         "recommendation/modelservice-values.yaml",
+        "recommendation/serve.env",
     ]
     assert os.access(paths[3], os.X_OK)
     assert not os.access(paths[0], os.X_OK)

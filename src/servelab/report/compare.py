@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from statistics import fmean, variance
 from typing import Literal
 
+from pydantic import computed_field
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from servelab.report.blocks import LEVEL
 from servelab.report.words import signed, value_text
-from servelab.spec.base import Parameters, Spec
+from servelab.spec.base import Parameters, Spec, Value
 from servelab.spec.errors import DocumentError
 from servelab.spec.metrics import format_metric, metric, metric_names
 from servelab.spec.trial import StudyRecord, Trial
@@ -50,12 +51,37 @@ class MetricRow(Spec):
     values: tuple[Difference, ...]
 
 
+class ParameterRow(Spec):
+    """A parameter in every trial; None where a trial leaves it to the engine."""
+
+    name: str
+    values: tuple[Value | None, ...]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def differs(self) -> bool:
+        """Whether it is not the same in all trials."""
+        return any(value != self.values[0] or type(value) is not type(self.values[0]) for value in self.values)
+
+
 class ComparedTrials(Spec):
     """Trials side by side; the first is the reference."""
 
     columns: tuple[Column, ...]
     rows: tuple[MetricRow, ...]
     cautions: tuple[str, ...]
+
+    @property
+    def parameters(self) -> tuple[ParameterRow, ...]:
+        """Every parameter that one of the trials sets; those that differ first."""
+        names = dict.fromkeys(name for column in self.columns for name in column.parameters)
+        rows = [ParameterRow(name=n, values=tuple(c.parameters.get(n) for c in self.columns)) for n in names]
+        return tuple(sorted(rows, key=lambda row: not row.differs))
+
+    @property
+    def loads(self) -> tuple[str, ...]:
+        """The load levels, in the order of their measurements."""
+        return tuple(dict.fromkeys(row.load for row in self.rows))
 
 
 def compare_trials(chosen: Sequence[tuple[StudyRecord, Trial]]) -> ComparedTrials:
@@ -187,10 +213,9 @@ def print_comparison(found: ComparedTrials, console: Console) -> None:
     for column in found.columns:
         name = f"trial {column.trial}" + (f"\n{column.study}" if several else "")
         table.add_column(escape(name), justify="right")
-    changing = dict.fromkeys(name for column in found.columns for name in column.parameters)
-    for name in changing:
-        settings = [column.parameters.get(name) for column in found.columns]
-        table.add_row(name, *("-" if value is None else escape(value_text(value)) for value in settings), style="dim")
+    for parameter in found.parameters:
+        settings = ("-" if value is None else escape(value_text(value)) for value in parameter.values)
+        table.add_row(parameter.name, *settings, style="" if parameter.differs else "dim")
     load = None
     for row in found.rows:
         if row.load != load:

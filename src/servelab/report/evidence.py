@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from servelab.report.digest import Digest
+from servelab.report.distributions import LATENCIES, mean_quantiles
 from servelab.report.figure import BAD, CHOSEN, DEFAULT, INK, MUTED, Plot, axis_label, draw, legend_above, shown
 from servelab.report.words import count
 from servelab.spec.goal import Constraint
@@ -14,13 +15,6 @@ from servelab.spec.report import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_TITLES = {
-    "ttft": "Time to first token",
-    "itl": "Inter-token latency",
-    "tpot": "Time per output token",
-    "e2e": "End-to-end latency",
-}
 
 
 def gains(found: Digest) -> Plot | None:
@@ -57,9 +51,9 @@ def gains(found: Digest) -> Plot | None:
 def latencies(found: Digest) -> list[Plot]:
     """Distributions of TTFT and ITL (E2E where there is neither) at the highest load, chosen against default."""
     curves = {name: reports for name, reports in _sides(found).items() if reports}
-    known = [name for name in ("ttft", "itl") if any(_quantiles(name, r) for r in curves.values())]
+    known = [name for name in ("ttft", "itl") if any(mean_quantiles(name, r) for r in curves.values())]
     if not known:
-        known = [name for name in ("e2e",) if any(_quantiles(name, r) for r in curves.values())]
+        known = [name for name in ("e2e",) if any(mean_quantiles(name, r) for r in curves.values())]
     return [_latency_plot(found, name, curves) for name in known]
 
 
@@ -75,12 +69,6 @@ def _sides(found: Digest) -> dict[str, Sequence[Report]]:
     return {name: [r for r in reports if r.load.level == top] for name, reports in sides.items()}
 
 
-def _quantiles(name: str, reports: Sequence[Report]) -> list[float]:
-    """The 0, 1, ..., 100 % quantiles averaged over reports; empty when there are none."""
-    known = [report.quantiles[name] for report in reports if len(report.quantiles.get(name, ())) == 101]
-    return [fmean(column) for column in zip(*known, strict=True)] if known else []
-
-
 def _latency_plot(found: Digest, name: str, curves: dict[str, Sequence[Report]]) -> Plot:
     load = next(reports[0].load.label for reports in curves.values())
     bounds = [c for c in found.study.constraints if c.metric.startswith(f"{name}_p") and c.max is not None]
@@ -88,7 +76,7 @@ def _latency_plot(found: Digest, name: str, curves: dict[str, Sequence[Report]])
     def paint(axes: Axes) -> None:
         ends = []
         for label, reports in curves.items():
-            quantiles = [value * 1000 for value in _quantiles(name, reports)]
+            quantiles = [value * 1000 for value in mean_quantiles(name, reports)]
             if quantiles:
                 ends += [quantiles[2], quantiles[-1]]
                 style = "--" if label == "default" else "-"
@@ -101,11 +89,11 @@ def _latency_plot(found: Digest, name: str, curves: dict[str, Sequence[Report]])
         else:
             axes.set_xlim(left=0)
         axes.set_ylim(0, 101)
-        axes.set_xlabel(f"{_TITLES[name].lower()} (ms, left is better)")
+        axes.set_xlabel(f"{LATENCIES[name].lower()} (ms, left is better)")
         axes.set_ylabel("requests (%)" if name != "itl" else "tokens (%)")
         legend_above(axes)
 
-    title = f"{_TITLES[name]} at {load}"
+    title = f"{LATENCIES[name]} at {load}"
     what = "tokens" if name == "itl" else "requests"
     note = f"Share of {what} that came within a time, mean over measurements."
     note += f" Cross: {' and '.join(map(str, bounds))}; a curve must pass above it." if bounds else ""

@@ -101,11 +101,17 @@ def standard_reports(trials: Sequence[Trial]) -> Iterator[tuple[str, str]]:
                 yield f"benchmark-reports/{name}", stream.getvalue()
 
 
+def export_texts(record: StudyRecord, trials: Sequence[Trial]) -> Iterator[tuple[str, str]]:
+    """File name and text of trials.csv, report.json and a Benchmark Report v0.2 per measurement."""
+    yield "trials.csv", trials_csv(digest(record, trials))
+    yield "report.json", report_json(record, trials)
+    yield from standard_reports(trials)
+
+
 def export_study(record: StudyRecord, trials: Sequence[Trial], directory: Path) -> tuple[Path, ...]:
-    """Write trials.csv, report.json and a Benchmark Report v0.2 per measurement.
+    """Write what ``export_texts`` gives.
 
     Raises:
         ServelabError: the directory cannot be written.
     """
-    texts = {"trials.csv": trials_csv(digest(record, trials)), "report.json": report_json(record, trials)}
-    return write_files(directory, texts | dict(standard_reports(trials)))
+    return write_files(directory, dict(export_texts(record, trials)))

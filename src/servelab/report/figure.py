@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
@@ -29,6 +30,8 @@ _VARIABLES = {
     OTHER: "--other",
 }
 
+_DRAWING = threading.Lock()  # matplotlib's settings are one for all threads
+
 WIDTH = 5.0  # inches; one column of the page, legible on a phone too
 
 
@@ -50,7 +53,7 @@ def draw(name: str, description: str, height: float, paint: Callable[[Axes], Non
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_style(name)):
+    with _DRAWING, mpl.rc_context(_style(name)):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         axes = figure.add_subplot()
         axes.spines[["top", "right"]].set_visible(False)

@@ -7,12 +7,11 @@ from io import StringIO
 from typing import Any
 
 from servelab.report.digest import Digest
+from servelab.report.offers import offers
 from servelab.report.plots import all_plots
-from servelab.report.recommend import Form, Recommendation, machine_text, recommend_from, untested
-from servelab.report.rows import comparisons, gain_line, risk_line, trial_rows
-from servelab.report.sentences import interval_text
-from servelab.report.standing import Gain, Standing
-from servelab.report.verdict import VerdictKind
+from servelab.report.recommend import Recommendation, machine_text, recommend_from, untested
+from servelab.report.rows import comparisons, gain_cells, gain_line, risk_line, trial_rows
+from servelab.report.verdict import HEADLINES
 from servelab.report.words import (
     count,
     duration,
@@ -20,33 +19,12 @@ from servelab.report.words import (
     load_text,
     parameters_text,
     percent,
-    signed,
     value_text,
     workload_text,
 )
 from servelab.spec.assess import goal_key
 from servelab.spec.errors import ServelabError
 from servelab.spec.metrics import format_metric
-
-_HEADLINES: dict[VerdictKind, tuple[str, str]] = {
-    "winner": ("A better configuration was found", "good"),
-    "baseline_infeasible_winner": ("A configuration that keeps the SLO was found", "good"),
-    "best": ("The best configuration measured", "good"),
-    "no_gain": ("Keep the default", "plain"),
-    "no_feasible": ("No configuration keeps the SLO", "bad"),
-    "unverified": ("Not settled", "caution"),
-    "nothing_measured": ("Nothing could be measured", "bad"),
-    "no_goal": ("Measurements, no verdict", "plain"),
-}
-
-_FORMS: dict[Form, str] = {
-    "docker": "docker run",
-    "compose": "docker compose",
-    "kubernetes": "Kubernetes Deployment and Service",
-    "ome": "OME InferenceService",
-    "modelservice": "Values for llm-d's modelservice chart",
-    "env": "Environment file",
-}
 
 
 def report_html(found: Digest) -> str:
@@ -71,7 +49,7 @@ def report_html(found: Digest) -> str:
 
 
 def _context(found: Digest) -> dict[str, Any]:
-    headline, tone = _HEADLINES[found.verdict.kind]
+    headline, tone = HEADLINES[found.verdict.kind]
     advice = _advice(found)
     rows = trial_rows(found)
     return {
@@ -86,7 +64,7 @@ def _context(found: Digest) -> dict[str, Any]:
         "comparisons": comparisons(found),
         "gain_line": gain_line(found),
         "risk_line": risk_line(found),
-        "standings": [(standing, _gain_cell(found, standing)) for standing in found.verdict.standings],
+        "standings": [(standing, gain_cells(found, standing)) for standing in found.verdict.standings],
         "goals": [goal_key(goal) for goal in found.goals],
         "changed": list(dict.fromkeys(name for row in rows for name in row.trial.parameters)),
         "searched": [row for row in rows if row.trial.kind != "verification"],
@@ -106,26 +84,9 @@ def _advice(found: Digest) -> Recommendation | None:
 
 
 def _form_texts(advice: Recommendation | None) -> dict[str, str]:
-    texts = {}
-    for form, title in _FORMS.items() if advice else ():
-        try:
-            texts[title] = advice.form(form) if advice else ""
-        except ServelabError:
-            continue  # this engine or platform has no such form
-    return texts
-
-
-def _gain_cell(found: Digest, standing: Standing) -> tuple[str, str]:
-    """Gain and interval of a standing, for two cells of a table."""
-    gain: Gain | None = standing.gain
-    if gain is None:
-        return ("-", "")
-    objective = found.study.objectives[0]
-    size = signed(gain.value) if gain.relative else format_metric(objective.metric, gain.value)
-    if gain.low is None or gain.high is None:
-        return (size, interval_text(objective, gain))
-    low, high = ((signed(b) if gain.relative else format_metric(objective.metric, b)) for b in (gain.low, gain.high))
-    return (size, f"{low} to {high}")
+    """Title and text of the forms there are; the command is shown by itself."""
+    found = offers(advice) if advice else ()
+    return {offer.title: offer.text for offer in found if offer.text is not None and offer.form != "command"}
 
 
 def _facts(found: Digest) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from servelab.report.command import ContainerCommand, container_command, is_embedded, shell_command
 from servelab.report.digest import Digest, digest
 from servelab.report.images import accelerators, image_for, serving_port
+from servelab.report.next_steps import next_steps
 from servelab.report.rows import gain_line, risk_line
 from servelab.report.verdict import VerdictKind
 from servelab.report.words import load_text, one_line, parameters_text, workload_text
@@ -90,9 +91,10 @@ class Recommendation(Spec):
         self._require_command()
         if self.image is None:
             reason = "the engine is simulated" if self.simulated else f"no image of {self.engine} is known"
+            name_one = "Name one as engine.image in the study, or take the command alone."
             raise ServelabError(
                 f"there is no container to recommend: {reason}",
-                "Name one as engine.image in the study, or use --form command.",
+                "Measure the same study on a real engine." if self.simulated else name_one,
             )
         if not _IMAGE.fullmatch(self.image):
             raise ServelabError(
@@ -155,8 +157,8 @@ def recommend_from(found: Digest, launch: Launch | None = None) -> Recommendatio
     """
     chosen = found.trial(found.verdict.trial)
     if chosen is None:
-        raise ServelabError(f"there is nothing to recommend: {found.verdict.sentence}", _next_step(found))
-    study, version = found.study, _engine_version(found)
+        raise ServelabError(f"there is nothing to recommend: {found.verdict.sentence}", next_steps(found)[0])
+    study, version = found.study, engine_version(found)
     measured = launch.command if launch else _measured_command(found, chosen)
     served = _with_own_path(measured, study.model)
     devices = launch.accelerators if launch else accelerators(study, chosen.parameters, version)
@@ -205,25 +207,19 @@ def _with_own_path(command: Sequence[str], model: Model) -> tuple[str, ...]:
     return tuple(word.replace(MODEL_PATH, model.path or model.id) for word in command)
 
 
-def _next_step(found: Digest) -> str:
-    if found.verdict.kind == "no_goal":
-        return "Add an objective to the study, for example 'maximize output_throughput'."
-    remedy = next((group.remedy for group in found.failures if group.remedy), "")
-    return remedy or f"See: servelab status {found.record.id}"
-
-
 def _measured_command(found: Digest, chosen: Trial) -> tuple[str, ...]:
     retests = [trial for trial in found.trials if trial.verifies == chosen.number]
     return next((trial.command for trial in (*retests, chosen) if trial.command), ())
 
 
-def _engine_version(found: Digest) -> str | None:
+def engine_version(found: Digest) -> str | None:
+    """The version that was measured, or that the study asks for."""
     return found.study.engine.version or (found.provenance.engine_version if found.provenance else None)
 
 
 def _evidence(found: Digest, measured: Sequence[str]) -> list[str]:
     study, provenance = found.study, found.provenance
-    version = _engine_version(found)
+    version = engine_version(found)
     lines = [
         gain_line(found),
         risk_line(found),

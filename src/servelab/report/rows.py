@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from servelab.report.digest import Digest
 from servelab.report.sentences import interval_text
+from servelab.report.standing import Standing
 from servelab.report.words import percent, signed
 from servelab.spec.assess import assess_reports, constraint_value, goal_key, objective_value
 from servelab.spec.goal import Constraint, Objective
@@ -126,6 +127,19 @@ def gain_line(digest: Digest) -> str:
     objective = digest.study.objectives[0]
     size = signed(verdict.gain.value) if verdict.gain.relative else format_metric(objective.metric, verdict.gain.value)
     return f"Gain in {objective.metric} {size} ({interval_text(objective, verdict.gain)})"
+
+
+def gain_cells(found: Digest, standing: Standing) -> tuple[str, str]:
+    """Gain and interval of a standing, for two cells of a table."""
+    gain = standing.gain
+    if gain is None:
+        return ("-", "")
+    objective = found.study.objectives[0]
+    size = signed(gain.value) if gain.relative else format_metric(objective.metric, gain.value)
+    if gain.low is None or gain.high is None:
+        return (size, interval_text(objective, gain))
+    low, high = ((signed(b) if gain.relative else format_metric(objective.metric, b)) for b in (gain.low, gain.high))
+    return (size, f"{low} to {high}")
 
 
 def risk_line(digest: Digest) -> str:

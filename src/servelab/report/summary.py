@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from servelab.report.digest import Digest, digest
+from servelab.report.next_steps import next_steps
 from servelab.report.recommend import recommend_from
 from servelab.report.rows import TrialRow, comparisons, trial_rows
 from servelab.report.words import count, duration, listed, load_text, one_line, parameters_text, workload_text
@@ -45,6 +46,7 @@ def summary_data(record: StudyRecord, trials: Sequence[Trial]) -> dict[str, Any]
         "simulated": found.simulated,
         "verdict": found.verdict.model_dump(mode="json"),
         "recommendation": advice,
+        "next_steps": next_steps(found),
         "trials": found.counts(),
         "seconds": round(found.seconds, 3),
         "failures": [group.model_dump(mode="json") for group in found.failures],

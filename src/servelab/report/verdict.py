@@ -26,6 +26,18 @@ VerdictKind = Literal[
 ]
 """``best``: verified, but the study has no default to compare with."""
 
+HEADLINES: dict[VerdictKind, tuple[str, str]] = {
+    "winner": ("A better configuration was found", "good"),
+    "baseline_infeasible_winner": ("A configuration that keeps the SLO was found", "good"),
+    "best": ("The best configuration measured", "good"),
+    "no_gain": ("Keep the default", "plain"),
+    "no_feasible": ("No configuration keeps the SLO", "bad"),
+    "unverified": ("Not settled", "caution"),
+    "nothing_measured": ("Nothing could be measured", "bad"),
+    "no_goal": ("Measurements, no verdict", "plain"),
+}
+"""What a verdict is called, and its tone: good, plain, caution or bad."""
+
 CAUTION_RISK = 0.05
 MAX_RISK = 0.2
 """A configuration that would break an SLO in more than one run of five does not keep it."""

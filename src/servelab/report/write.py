@@ -9,19 +9,10 @@ from servelab.report.digest import Digest, digest
 from servelab.report.exports import report_json, trials_csv
 from servelab.report.files import write_files
 from servelab.report.html import report_html
-from servelab.report.recommend import Form, recommend_from
+from servelab.report.offers import offers
+from servelab.report.recommend import recommend_from
 from servelab.spec.errors import ServelabError
 from servelab.spec.trial import StudyRecord, Trial
-
-FORM_FILES: dict[Form, str] = {
-    "command": "recommendation/command.sh",
-    "env": "recommendation/serve.env",
-    "docker": "recommendation/docker-run.sh",
-    "compose": "recommendation/compose.yaml",
-    "kubernetes": "recommendation/kubernetes.yaml",
-    "ome": "recommendation/inference-service.yaml",
-    "modelservice": "recommendation/modelservice-values.yaml",
-}
 
 
 def write_report(record: StudyRecord, trials: Sequence[Trial], directory: Path) -> tuple[Path, ...]:
@@ -41,10 +32,8 @@ def write_report(record: StudyRecord, trials: Sequence[Trial], directory: Path) 
 
 def recommendation_files(found: Digest) -> dict[str, str]:
     """File name and text of every form the recommendation has; empty when there is nothing to recommend."""
-    texts = {}
-    for form, name in FORM_FILES.items():
-        try:
-            texts[name] = recommend_from(found).form(form)
-        except ServelabError:
-            continue  # this engine or platform has no such form; `servelab recommend` says why
-    return texts
+    try:
+        advice = recommend_from(found)
+    except ServelabError:
+        return {}
+    return {f"recommendation/{offer.file}": offer.text for offer in offers(advice) if offer.text is not None}
