@@ -112,6 +112,14 @@ def bound_line(colours: Palette, constraint: Constraint, on: str = "xAxis") -> O
     }
 
 
+def bound_text(constraint: Constraint, values: Sequence[float]) -> str:
+    """That a bound is drawn dashed, or lies beyond the values (in the shown unit) that are drawn."""
+    bound = shown(constraint.metric, constraint.bound)
+    if values and not min(values) <= bound <= max(values):
+        return f"The bound {constraint} lies beyond what is drawn."
+    return f"Dashed: {constraint}."
+
+
 def chart(option: Option, told: str) -> ui.echart:
     """A chart of a fixed height; ``told`` says what it shows to those who cannot see it."""
     found = ui.echart(option).classes("chart")

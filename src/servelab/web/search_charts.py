@@ -10,7 +10,7 @@ from servelab.spec.assess import goal_key
 from servelab.spec.goal import Constraint, Objective
 from servelab.spec.study import Study
 from servelab.store.views import TrialPoint
-from servelab.web.charts import Option, Palette, axis, base, bound_line, goal_axis
+from servelab.web.charts import Option, Palette, axis, base, bound_line, bound_text, goal_axis
 from servelab.web.drawing import HOVER, Drawing, Sorted, label, scatter, share, thinned, told
 
 
@@ -99,13 +99,14 @@ def trade_chart(study: Study, kinds: Sorted, colours: Palette) -> Drawing | None
         rows = [[*known[point.number], point.number, label(point, study)] for point in chosen]
         series.append(scatter(kind, study, colours, rows))
     series.append(_front(front, other, colours))
-    log = spreads([x for found in pairs.values() for x, _, _ in found])
+    across = [x for found in pairs.values() for x, _, _ in found]
+    log = spreads(across)
     x = goal_axis(colours, other, x=True, log=log)
     option = base(
         colours, x, goal_axis(colours, objective), [one for one in series if one["data"] or "markLine" in one]
     )
     option["tooltip"] |= HOVER
-    bound = f" Dashed: {other}." if isinstance(other, Constraint) else ""
+    bound = f" {bound_text(other, across)}" if isinstance(other, Constraint) else ""
     of = " of what keeps every SLO" if study.constraints else ""
     front_text = f"Line: the Pareto front{of}." if len(front) > 1 else ""
     return Drawing(option, f"{front_text}{bound}{told(kinds, drawn + len(kinds['failed']))}".strip())

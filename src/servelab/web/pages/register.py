@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path as File
+from typing import Annotated
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Path
 from fastapi.staticfiles import StaticFiles
 from nicegui import ui
 
 from servelab.web.context import Context
-from servelab.web.pages import studies, study, system
+from servelab.web.pages import studies, study, system, trial
 
-STATIC = Path(__file__).parent.parent / "static"
+STATIC = File(__file__).parent.parent / "static"
 TIMEOUT = 20.0  # seconds that a page may take to be made
 
 
@@ -29,6 +30,10 @@ def add_pages(app: FastAPI, context: Context) -> None:
     @ui.page("/studies/{study_id}", response_timeout=TIMEOUT)
     async def _study(study_id: str) -> None:
         await study.page(context, study_id)
+
+    @ui.page("/studies/{study_id}/trials/{number}", response_timeout=TIMEOUT)
+    async def _trial(study_id: str, number: Annotated[int, Path(ge=0, le=2**31 - 1)]) -> None:
+        await trial.page(context, study_id, number)
 
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     ui.run_with(

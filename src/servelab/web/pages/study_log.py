@@ -22,19 +22,30 @@ class RunningLog:
         self._id = study_id
         self._number: int | None = None
         self._said = ""
+        self._runs = False
         with element("section", "card stack tight") as self._card:
             with element("div", "row"):
                 self._title = heading("Engine log", "h2")
                 self._link = ui.link("all of it", "").classes("small")
             self._text = text("pre", "", "text log").props('tabindex=0 aria-label="End of the engine log"')
         self._card.set_visibility(False)
+        ui.timer(2.0, self._follow)
 
     async def refresh(self, points: Sequence[TrialPoint]) -> None:
         """Show the log of the newest trial that runs."""
         numbers = running(points)
         if not numbers and self._number is None:
             return
+        self._runs = bool(numbers)
         self._number = numbers[-1] if numbers else self._number
+        await self._read()
+
+    async def _follow(self) -> None:
+        """An engine says more than events tell."""
+        if self._runs:
+            await self._read()
+
+    async def _read(self) -> None:
         assert self._number is not None  # one runs, or ran
         said = await in_thread(log_tail, self._id, self._number, SHOWN)
         self._card.set_visibility(bool(said))

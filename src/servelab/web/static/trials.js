@@ -87,6 +87,7 @@
       return remedy ? both(said, " ", piece("span", remedy, "muted")) : said;
     },
     hover(point) {
+      if (point.data?.told) return point.data.told;
       const row = point.value;
       return Array.isArray(row) && row.length > 3 ? `trial ${row[2]}\n${row[3]}` : point.seriesName;
     },
