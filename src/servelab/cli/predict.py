@@ -14,7 +14,6 @@ from servelab.spec.errors import DocumentError
 if TYPE_CHECKING:
     from servelab.perf.deployment import Batching
     from servelab.perf.parameters import Parameters
-    from servelab.spec.goal import Constraint
     from servelab.spec.workload import Load, Workload
 
 From = Annotated[Path, cyclopts.Parameter(name="--from", help="Coefficients: the JSON that servelab estimate writes.")]
@@ -87,6 +86,7 @@ def predict(
         Accelerators of a replica.
     """
     from servelab.cli.predicted import print_prediction
+    from servelab.perf.asked import read_slo
     from servelab.perf.deployment import Deployment, Models
     from servelab.perf.parameters import read_parameters
     from servelab.perf.predict import Effort as Amount
@@ -96,9 +96,9 @@ def predict(
     effort = effort or Effort()
     _require_positive(rate=rate, requests=effort.requests, accelerators=accelerators)
     parameters = read_parameters(from_)
-    workload = _workload(requests or Requests(), parameters, from_)
+    workload = _workload(requests or Requests(), parameters)
     deployment = Deployment(Models.of(parameters), workload, _batching(limits or EngineLimits()))
-    constraints = [_constraint(one) for one in slo or ()]
+    constraints = [read_slo(one) for one in slo or ()]
     with notes.status("simulating") as status:
         found = predicted(
             parameters,
@@ -171,37 +171,12 @@ def _require_positive(**values: float) -> None:
         raise DocumentError(tuple(wrong))
 
 
-def _constraint(text: str) -> Constraint:
-    from pydantic import ValidationError
-
-    from servelab.perf.tally import TOLD
-    from servelab.spec.goal import Constraint
-
-    name, _, bound = text.partition("=")
-    written = text if "<" in name or ">" in name else f"{name} <= {bound}"
-    try:
-        found = Constraint.model_validate(written)
-    except ValidationError as error:
-        raise DocumentError((f"--slo {text}: {error.errors()[0]['msg']}",), "Write it as ttft_p95=500ms.") from None
-    if found.metric not in TOLD:
-        raise DocumentError((f"--slo {text}: {found.metric} is not predicted",), f"Known are: {', '.join(TOLD)}.")
-    return found
-
-
-def _workload(requests: Requests, parameters: Parameters, source: Path) -> Workload:
+def _workload(requests: Requests, parameters: Parameters) -> Workload:
     from servelab.catalog.workloads import get_preset
-    from servelab.spec.workload import Workload
+    from servelab.perf.asked import requests_of
 
     known = get_preset(requests.workload).workload(requests.workload) if requests.workload else None
-    prompt = requests.prompt_tokens or (None if known else parameters.workload.prompt_tokens)
-    output = requests.output_tokens or (None if known else parameters.workload.output_tokens)
-    if known is None and (prompt is None or output is None):
-        raise DocumentError(
-            (f"{source} does not say of which requests its coefficients are",),
-            "Give --prompt-tokens and --output-tokens, or --workload with a preset.",
-        )
-    lengths = {name: value for name, value in (("prompt", prompt), ("output", output)) if value is not None}
-    return Workload.model_validate({**(known.model_dump() if known else {}), **lengths})
+    return requests_of(parameters, requests.prompt_tokens, requests.output_tokens, known)
 
 
 def _batching(limits: EngineLimits, known: Batching | None = None) -> Batching:

@@ -96,6 +96,11 @@ def _at_least(given: Mapping[str, tuple[float, float]]) -> None:
         raise DocumentError(tuple(faults))
 
 
+def fittable(study: Study) -> bool:
+    """Whether a study measures one configuration at several levels of concurrency, as a latency model needs."""
+    return study.load.estimate is not None or len(set(study.load.concurrency)) > 1
+
+
 def study_samples(store: Store, record: StudyRecord, number: int | None = None) -> tuple[list[Sample], Trial]:
     """The samples of a trial, by default of the first that was measured; and the trial.
 

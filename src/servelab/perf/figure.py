@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from servelab.perf.models import Lengths
-from servelab.perf.parameters import Fit, Parameters
+from servelab.perf.curves import decode_curves, lengths_of, prefill_curve
+from servelab.perf.parameters import Parameters
 from servelab.perf.sample import Sample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BLUE, ORANGE, GREY = "#2a6fbb", "#d1621a", "#8a8a8a"
-DRAWS = 400
 
 
 def fit_figure(parameters: Parameters, found: Sequence[Sample]) -> str:
@@ -40,29 +37,20 @@ def fit_figure(parameters: Parameters, found: Sequence[Sample]) -> str:
 
 
 def _curves(axes: Axes, parameters: Parameters, found: Sequence[Sample]) -> None:
-    fit, lengths = parameters.decode_fit, _lengths(parameters)
-    batches = np.linspace(1, max(one.batch for one in found), 60)
-    drawn: list[Any] = fit.draws(np.random.default_rng(0), DRAWS)
-    curves = np.array([[model.itl(float(b), lengths) for b in batches] for model in drawn]) * 1000
-    low, high = np.percentile(curves, [2.5, 97.5], axis=0)
-    axes.fill_between(batches, low, high, color=BLUE, alpha=0.2, linewidth=0, label="95 %")
-    _line(axes, batches, fit, lengths, BLUE, "-")
-    if fit.model != "linear-batch":
-        _line(axes, batches, parameters.fit("linear-batch"), lengths, GREY, "--")
+    best, *others = decode_curves(parameters, found)
+    if best.low:
+        low, high = ([1000 * value for value in bound] for bound in (best.low, best.high))
+        axes.fill_between(best.x, low, high, color=BLUE, alpha=0.2, linewidth=0, label="95 %")
+    for curve, color, dash in ((best, BLUE, "-"), *((one, GREY, "--") for one in others)):
+        axes.plot(curve.x, [1000 * value for value in curve.y], color=color, linestyle=dash, label=curve.model)
     _points(axes, [(one.batch, one.itl * 1000, one.flaw) for one in found])
     axes.set(xlabel="requests at once", ylabel="ITL, ms", title="Inter-token latency")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
 
 
-def _line(axes: Axes, batches: Any, fit: Fit, lengths: Lengths, color: str, dash: str) -> None:
-    model: Any = fit.instance
-    curve = [model.itl(float(b), lengths) * 1000 for b in batches]
-    axes.plot(batches, curve, color=color, linestyle=dash, label=fit.model)
-
-
 def _residuals(axes: Axes, parameters: Parameters, found: Sequence[Sample]) -> None:
-    model, lengths = parameters.decode_model, _lengths(parameters)
+    model, lengths = parameters.decode_model, lengths_of(parameters)
     _points(axes, [(s.batch, (s.itl / model.itl(s.batch, lengths) - 1) * 100, s.flaw) for s in found])
     axes.axhline(0, color=BLUE, linewidth=1)
     axes.set(xlabel="requests at once", ylabel="measured against fitted, %", title="Residuals of ITL")
@@ -70,11 +58,9 @@ def _residuals(axes: Axes, parameters: Parameters, found: Sequence[Sample]) -> N
 
 def _prefill(axes: Axes, parameters: Parameters, found: Sequence[Sample]) -> None:
     _points(axes, [(one.prompt * one.batch, one.ttft * 1000, one.flaw) for one in found])
-    fit = parameters.prefill_fit
-    if fit is not None:
-        work = np.linspace(0, max(one.prompt * one.batch for one in found), 2)
-        gamma, delta = (fit.values[name].value for name in ("gamma", "delta"))
-        axes.plot(work, (gamma + delta * work) * 1000, color=BLUE, label=fit.model)
+    curve = prefill_curve(parameters, found)
+    if curve is not None:
+        axes.plot(curve.x, [1000 * value for value in curve.y], color=BLUE, label=curve.model)
         axes.legend(frameon=False)
     axes.set(xlabel="prompt tokens x requests at once", ylabel="TTFT without queue, ms", title="Time to first token")
     axes.set_ylim(bottom=0)
@@ -86,7 +72,3 @@ def _points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
         if chosen:
             label = "left out" if flawed else "measured"
             axes.plot(*zip(*chosen, strict=True), marker, color=color, markersize=4, label=label)
-
-
-def _lengths(parameters: Parameters) -> Lengths:
-    return parameters.lengths or Lengths(0, 0)

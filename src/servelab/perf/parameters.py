@@ -74,6 +74,8 @@ class Fit(Spec):
         if known is None:
             raise ValueError(f"there is no performance model {self.model!r}; known are {', '.join(MODELS)}")
         units = {name: coefficient.unit for name, coefficient in self.values.items()}
+        if not all(math.isfinite(coefficient.value) for coefficient in self.values.values()):
+            raise ValueError(f"the coefficients of {self.model} have to be finite")
         if units != dict(known.units):
             raise ValueError(f"{self.model} has the coefficients {dict(known.units)} with their units, not {units}")
         size = len(self.values)
@@ -208,7 +210,7 @@ def read_parameters(path: Path) -> Parameters:
         DocumentError: it cannot be read, or is not of this form.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise NotFoundError(
             f"there is no file {path}", "Make one: servelab estimate --output parameters.json"
@@ -217,21 +219,34 @@ def read_parameters(path: Path) -> Parameters:
         raise DocumentError((f"cannot read {path}: {error.strerror or error}",)) from error
     except ValueError as error:
         raise DocumentError((f"{path} is not JSON: {error}",)) from None
+    return parse_parameters(text, str(path))
+
+
+def parse_parameters(text: str, source: str) -> Parameters:
+    """The neutral JSON, or the parameters.json of the estimation pipeline; ``source`` is what errors call it.
+
+    Raises:
+        DocumentError: it is not of this form.
+    """
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DocumentError((f"{source} is not JSON: {error}",)) from None
     pipeline = set(TwoPoint.model_fields)
     if not isinstance(data, dict) or (data.get("format") != FORMAT and set(data) != pipeline):
         raise DocumentError(
-            (f"{path} is not of the format {FORMAT}",),
+            (f"{source} is not of the format {FORMAT}",),
             "Files that servelab estimate writes can be read, and the parameters.json of the estimation pipeline.",
         )
     try:
         if "format" not in data:
-            return of_two_points(TwoPoint.model_validate(data), Origin(method="two-point", files=(str(path),)))
+            return of_two_points(TwoPoint.model_validate(data), Origin(method="two-point", files=(source,)))
         if pipeline <= set(data):
             found = {name: data.pop(name) for name in TwoPoint.model_fields}
             data["two_point"] = found
         return Parameters.model_validate(data)
     except ValidationError as error:
-        problems = (f"{path}: {'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors())
+        problems = (f"{source}: {'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors())
         raise DocumentError(tuple(problems)) from None
 
 

@@ -7,6 +7,7 @@ in the system, M/M/1 with state-dependent service. It knows means; percentiles a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,9 @@ class Queue:
         self._prefill = np.array([joining(time, lengths, batch) for batch in range(1, max_batch + 1)])
         self._service = self._prefill + self._itl * max(0.0, lengths.output - 1)
         self._rates = self._batches / self._service
+        services = np.concatenate([self._rates, np.full(int(QUEUE * max_batch), self._rates[-1])])
+        self._logs = np.concatenate([[0.0], -np.cumsum(np.log(services))])
+        self._states = np.arange(len(self._logs))
 
     @property
     def capacity(self) -> float:
@@ -55,22 +59,20 @@ class Queue:
         if not 0 < rate < NEARLY * self.capacity:
             return None
         size = len(self._rates)
-        services = np.concatenate([self._rates, np.full(int(QUEUE * size), self._rates[-1])])
-        logs = np.concatenate([[0.0], np.cumsum(np.log(rate / services))])
+        logs = self._logs + self._states * math.log(rate)
         chances = np.exp(logs - logs.max())
         chances /= chances.sum()
-        states = np.arange(len(chances))
-        running = np.minimum(states, size)
         done = rate * (1 - chances[-1])
-        batch = float(running @ chances)
-        system, service = float(states @ chances) / done, batch / done
+        # Sums, not products of vectors: for those BLAS starts threads, which take longer than the work.
+        batch = float(np.sum(np.minimum(self._states, size) * chances))
+        system, service = float(np.sum(self._states * chances)) / done, batch / done
         # The requests see the batch in the share in which it serves them.
         share = chances[1 : size + 1].copy()
         share[-1] += chances[size + 1 :].sum()
         share *= self._batches
         share /= share.sum()
         wait = max(0.0, system - service)
-        prefill, itl = float(share @ self._prefill), float(share @ self._itl)
+        prefill, itl = float(np.sum(share * self._prefill)), float(np.sum(share * self._itl))
         ttft = wait + prefill + self._overhead
         e2e = ttft + itl * max(0.0, self._lengths.output - 1)
         return Steady(rate, ttft, itl, e2e, wait, batch, rate / self.capacity)

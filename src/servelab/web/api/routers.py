@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from servelab.web.api.compare import router as compare
 from servelab.web.api.events import router as events
+from servelab.web.api.predict import router as predict
 from servelab.web.api.results import router as results
 from servelab.web.api.studies import router as studies
 from servelab.web.api.system import router as system
 from servelab.web.api.trials import router as trials
 
-ROUTERS = (studies, trials, results, compare, events, system)
+ROUTERS = (studies, trials, results, compare, events, predict, system)

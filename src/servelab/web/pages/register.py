@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path as File
 from typing import Annotated
 
-from fastapi import FastAPI, Path
+from fastapi import FastAPI, Path, Query
 from fastapi.staticfiles import StaticFiles
 from nicegui import ui
 
 from servelab.web.context import Context
-from servelab.web.pages import studies, study, system, trial
+from servelab.web.pages import predict, studies, study, system, trial
 
 STATIC = File(__file__).parent.parent / "static"
 TIMEOUT = 20.0  # seconds that a page may take to be made
@@ -22,6 +22,10 @@ def add_pages(app: FastAPI, context: Context) -> None:
     @ui.page("/", response_timeout=TIMEOUT)
     async def _studies() -> None:
         await studies.page(context)
+
+    @ui.page("/predict", response_timeout=TIMEOUT)
+    async def _predict(study: Annotated[str, Query(max_length=64)] = "") -> None:
+        await predict.page(context, study)
 
     @ui.page("/system", response_timeout=TIMEOUT)
     async def _system() -> None:
