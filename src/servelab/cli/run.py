@@ -18,6 +18,7 @@ from servelab.catalog.study import load_study
 from servelab.cli.live import Live
 from servelab.cli.main import EXIT_INTERRUPTED
 from servelab.cli.output import Json, StoreUrl, console, notes, print_json, read_text
+from servelab.lab.lock import working_alone
 from servelab.lab.quickstart import quickstart_study
 from servelab.lab.results import finish_report, results_directory
 from servelab.lab.run import run_study, work_on
@@ -100,7 +101,7 @@ def create_and_run(study: Study, store: str | None, output: Path | None, json: b
 def _run(store: Store, record: StudyRecord, output: Path | None, json: bool) -> int:
     if not json:
         console.print(f"study [bold]{record.id}[/]")
-    with Live(store, record, quiet=json) as live:
+    with working_alone(record.id), Live(store, record, quiet=json) as live:
         finished = _interruptible(lambda: run_study(store, record.id, live.observe))
     if not finished:
         notes.print(f"interrupted; go on with [bold]servelab resume {record.id}[/]")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import webbrowser
-from typing import Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import cyclopts
 
-from servelab.cli.output import StoreUrl, console
+from servelab.cli.output import StoreUrl, console, notes
 from servelab.spec.errors import ServelabError
 from servelab.store.store import open_store
+
+if TYPE_CHECKING:  # the page is an extra
+    from servelab.web.settings import Settings
 
 
 def serve(
@@ -45,17 +49,26 @@ def serve(
     """
     if importlib.util.find_spec("nicegui") is None:
         raise ServelabError("the page is not installed", "Install it: pip install 'servelab[web]'")
+    from servelab.web.server import listen
     from servelab.web.server import serve as run
     from servelab.web.settings import Settings
 
     settings = Settings(host, port, name, user_header=user_header, proxies=frozenset(proxy)).checked()
     opened = open_store(store)
-    token = settings.tokens.renew() if settings.token and (new_token or not settings.tokens.exists) else ""
+    listening = listen(settings.host, settings.port)
+    settings = replace(settings, port=listening.getsockname()[1])
+    _tell(settings, new_token)
+    if open:
+        webbrowser.open(settings.url)
+    run(opened, settings, listening)
+
+
+def _tell(settings: Settings, new_token: bool) -> None:
     console.print(f"servelab: [bold]{settings.url}[/]  (Ctrl-C ends it; studies go on)", soft_wrap=True)
-    if token:
+    if settings.token and (new_token or not settings.tokens.exists):
+        token = settings.tokens.renew()
         console.print(f"token: [bold]{token}[/]  (shown once; to sign in at {settings.url}/login)", soft_wrap=True)
     elif settings.token:
         console.print("It asks for the token that was shown before; another one: servelab serve --new-token")
-    if open:
-        webbrowser.open(settings.url)
-    run(opened, settings)
+    elif new_token:
+        notes.print("no token is asked for on this machine's own addresses: none was made")

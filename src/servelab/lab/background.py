@@ -1,32 +1,34 @@
-"""Studies that run in a process of their own, so that nobody has to stay: ``python -m servelab.lab.background ID``.
+"""Studies that run in a process of their own, so that nobody has to stay: ``python -m servelab.lab.background``.
 
-Whoever works on a study holds a lock on a file beside its logs. The kernel lets go of it when the process ends,
-however it ends, so a lock that is free says for certain that nobody of this machine works on the study.
+The process is born with the study's lock (see lock.py), so that there is never a second one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+import threading
 from pathlib import Path
 from typing import IO, Any
 
+from servelab.lab.lock import holding
 from servelab.lab.paths import study_directory
 from servelab.lab.results import finish_report
 from servelab.lab.run import RESUMABLE, run_study
-from servelab.spec.errors import ServelabError
+from servelab.spec.errors import MachineError, ServelabError
 from servelab.spec.trial import StudyRecord
 from servelab.store.store import AT_WORK, Store, open_store
 
-LOCK, LOG, REPORT = "background.lock", "background.log", "report"
-PATIENCE = 3.0  # seconds: somebody who only looks holds the lock for an instant
+LOG, REPORT = "background.log", "report"
+RESTARTS = 3
+"""So often a study is taken up again without anything measured in between."""
+RESTARTED = "restarted"
+_STEPS = (RESTARTED, "measured", "finished", "paused")
+"""Events that tell whether a study gets on; one that was paused is looked at anew."""
 TOLD = ("fetch", "leftover", "starting", "waiting", "ready", "measuring")
 """What is noted as an event, for those who watch; the rest is noted anyway, or is too much."""
 
@@ -34,60 +36,76 @@ TOLD = ("fetch", "leftover", "starting", "waiting", "ready", "measuring")
 def start_in_background(store: Store, study: str) -> StudyRecord:
     """Run or resume a study in a process that outlives this one; does nothing when one works on it already.
 
+    Where one still finishes the trials of a study that was paused, it goes on after that: see take_up.
+
     Raises:
         NotFoundError: no such study.
         ServelabError: it has ended.
+        MachineError: there is no room for a process.
     """
     record = store.get_study(study)
     if record.state not in RESUMABLE:
         raise ServelabError(f"study {record.id} has ended ({record.state})", f"See: servelab report {record.id}")
-    if works_on(record.id):
-        return record
-    directory = study_directory(record.id)
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / LOG).open("ab") as log:
-        subprocess.Popen(
-            [sys.executable, "-m", "servelab.lab.background", record.id],
-            env={**os.environ, "SERVELAB_STORE": store.url},  # not an argument: it may hold a password
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    return record
+    with holding(record.id) as lock:
+        if record.state == "paused":
+            said = "starts" if lock else "goes on when its running trials have finished"
+            store.set_study_state(record.id, "waiting", said)
+        if lock:
+            _spawn(store, record.id, lock)
+    return store.get_study(record.id)
 
 
-def works_on(study_id: str) -> bool:
-    """Whether a process that was started in the background works on a study on this machine."""
-    path = study_directory(study_id) / LOCK
-    if not path.exists():
-        return False
-    with path.open("rb") as file:
-        return not _locked(file, fcntl.LOCK_SH)
+def take_up(store: Store) -> None:
+    """Go on with studies that run in the background here, and whose process is gone before they ended.
+
+    One whose process dies again and again before it has measured anything is left paused.
+    """
+    for row in store.list_studies():
+        if row.state not in ("waiting", *AT_WORK) or not log_of(row.id).exists():
+            continue
+        with holding(row.id, patience=0) as lock:
+            if not lock or store.study_state(row.id) != row.state:
+                continue
+            if store.newest_kinds(row.id, _STEPS, RESTARTS) == [RESTARTED] * RESTARTS:
+                said = f"its process ended {RESTARTS + 1} times without measuring anything: see {log_of(row.id)}"
+                store.set_study_state(row.id, "paused", said)
+            else:
+                store.append_event(row.id, None, RESTARTED, {"message": "its process had ended"})
+                _spawn(store, row.id, lock)
 
 
-def interrupted(store: Store) -> list[str]:
-    """Ids of studies that were run in the background here, and whose process is gone before they ended."""
-    rows = (row for row in store.list_studies() if row.state in AT_WORK)
-    return [row.id for row in rows if (study_directory(row.id) / LOCK).exists() and not works_on(row.id)]
+def _spawn(store: Store, study_id: str, lock: IO[bytes]) -> None:
+    """Start the process of a study, which inherits its lock.
 
-
-@contextlib.contextmanager
-def _lock(study_id: str) -> Iterator[bool]:
-    """Hold the lock of a study; yields False when another process does."""
-    with (study_directory(study_id) / LOCK).open("ab") as file:
-        deadline = time.monotonic() + PATIENCE
-        while not (held := _locked(file, fcntl.LOCK_EX)) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        yield held
-
-
-def _locked(file: IO[bytes], kind: int) -> bool:
+    Raises:
+        MachineError: it cannot be started.
+    """
+    # -P: the directory that the server was started in holds nobody's modules.
+    command = [sys.executable, "-P", "-m", "servelab.lab.background", study_id, str(lock.fileno())]
     try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        with log_of(study_id).open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                env={**os.environ, "SERVELAB_STORE": store.url},  # not an argument: it may hold a password
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=(lock.fileno(),),
+            )
+    except OSError as error:
+        raise MachineError(f"cannot start the process of study {study_id}: {error.strerror}") from error
+    threading.Thread(target=process.wait, daemon=True).start()  # or it would stay as a zombie
+
+
+def log_of(study_id: str) -> Path:
+    """What the process of a study that runs in the background said, if it had to say something."""
+    return study_directory(study_id) / LOG
+
+
+def report_directory(study_id: str) -> Path:
+    """Where a study that ran in the background leaves its report."""
+    return study_directory(study_id) / REPORT
 
 
 async def _run(store: Store, study_id: str) -> None:
@@ -105,19 +123,12 @@ async def _run(store: Store, study_id: str) -> None:
             await asyncio.to_thread(finish_report, store, record, report_directory(study_id))
 
 
-def report_directory(study_id: str) -> Path:
-    """Where a study that ran in the background leaves its report."""
-    return study_directory(study_id) / REPORT
-
-
 def main() -> None:
     """Run the study named on the command line, from the store that the environment names."""
-    study_id = sys.argv[1]
+    study_id, lock = sys.argv[1], int(sys.argv[2])
+    os.set_inheritable(lock, False)  # an engine that outlives us must not hold it
     try:
-        store = open_store()
-        with _lock(store.get_study(study_id).id) as free:
-            if free:
-                asyncio.run(_run(store, study_id))
+        asyncio.run(_run(open_store(), study_id))
     except ServelabError as error:
         sys.exit(str(error))  # the study has its message too
 

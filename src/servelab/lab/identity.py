@@ -21,8 +21,12 @@ def is_dead(worker: str) -> bool:
 
 
 def _start(pid: int) -> str | None:
-    """When a process started, in ticks since boot, which no step of the clock changes; None if there is none."""
+    """When a process started, in ticks since boot, which no step of the clock changes; None if none runs.
+
+    A zombie does not: whoever should have noticed its end may be gone too.
+    """
     try:
-        return stat(pid)[19]
+        fields = stat(pid)
     except (FileNotFoundError, ProcessLookupError):
         return None
+    return None if fields[0] in "ZX" else fields[19]

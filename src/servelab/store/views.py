@@ -117,6 +117,12 @@ class Views(ABC):
             rows = connection.execute(select(events).where(events.c.id.in_(last))).all()
         return {row.trial: event_from(row) for row in rows}
 
+    def newest_kinds(self, study_id: str, kinds: Sequence[str], limit: int) -> list[str]:
+        """The kinds of a study's newest events of these kinds, the newest first."""
+        query = select(events.c.kind).where(events.c.study == study_id, events.c.kind.in_(kinds))
+        with self._reading() as connection:
+            return list(connection.scalars(query.order_by(events.c.id.desc()).limit(limit)))
+
     def last_event(self) -> int:
         """The id of the newest event; 0 in an empty store."""
         with self._reading() as connection:

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 from servelab import __version__
-from servelab.lab.background import interrupted, start_in_background
+from servelab.lab.background import take_up
+from servelab.spec.errors import ServelabError
 from servelab.store.store import Store
-from servelab.web.api.problem import add_problems
+from servelab.web.api.problem import REFUSALS, add_problems
 from servelab.web.api.routers import ROUTERS
 from servelab.web.context import Context
 from servelab.web.guard import Guard
@@ -21,19 +22,21 @@ from servelab.web.metrics import router as metrics
 from servelab.web.pages.register import add_pages
 from servelab.web.settings import Settings
 
+LOOK = 2.0  # seconds between looks for studies whose process is gone
 
-def create_app(store: Store, settings: Settings) -> FastAPI:
-    """The page server over a store; studies that its predecessor left without a process are taken up again."""
+
+def create_app(store: Store, settings: Settings) -> Guard:
+    """The page server over a store; it goes on with studies whose process is gone before they ended."""
     context = Context(store, Live(store), settings, settings.tokens)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        following = asyncio.ensure_future(context.live.run())
-        for study_id in await asyncio.to_thread(interrupted, store):
-            await asyncio.to_thread(start_in_background, store, study_id)
+        await context.live.begin()
+        tasks = [asyncio.ensure_future(context.live.run()), asyncio.ensure_future(_take_up(store))]
         yield
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     app = FastAPI(
         title="servelab",
@@ -43,13 +46,20 @@ def create_app(store: Store, settings: Settings) -> FastAPI:
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
+        responses=REFUSALS,
     )
     app.state.context = context
-    add_problems(app)
     app.include_router(login)
     app.include_router(metrics)
     for router in ROUTERS:
         app.include_router(router)
+    add_problems(app)
     add_pages(app, context)
-    app.add_middleware(Guard, settings=settings, tokens=context.tokens)
-    return app
+    return Guard(app, settings, context.tokens)
+
+
+async def _take_up(store: Store) -> None:
+    while True:
+        with contextlib.suppress(ServelabError):  # the store is away, or there is no room: the next look
+            await asyncio.to_thread(take_up, store)
+        await asyncio.sleep(LOOK)

@@ -1,39 +1,41 @@
 """Who may ask what, and how much: in front of pages, REST and sockets alike.
 
-- The name in ``Host`` must be one of ours, or a page of somebody else's has been bent here (DNS rebinding).
-- What changes something, and every socket, must come from our own page (``Origin``), or from no browser at all.
-- Where a token is asked for: a session's cookie, ``Authorization: Bearer``, or a header of a proxy that is believed.
 - A client gets so many requests, and so large a body, and no more.
+- The name in ``Host`` must be one of ours, or a page of somebody else's has been bent here (DNS rebinding).
+- What a browser sends must come from our own page (``Origin``, ``Sec-Fetch-Site``), be it to change or to read.
+- Where a token is asked for: a session's cookie, ``Authorization: Bearer``, or a header of a proxy that is believed.
 """
 
 from __future__ import annotations
 
 import json
-import time
-from collections import OrderedDict
+import math
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from starlette.exceptions import HTTPException
+
+from servelab.web.incoming import Incoming, Scope
+from servelab.web.limits import Buckets
 from servelab.web.settings import Settings
 from servelab.web.tokens import COOKIE, Tokens
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN = frozenset({"/login", "/healthz", "/readyz"})
 """Paths that need no token."""
-LARGEST = 4 << 20  # bytes of a body
+LARGEST = 4 << 20  # bytes of a body, and of a socket's message
 
-POLICY = "; ".join(
+PAGES = "; ".join(
     (
         "default-src 'self'",
-        # NiceGUI compiles its templates in the browser and starts the page by a script in it.
+        # NiceGUI compiles its templates in the browser (Vue's compiler makes functions of text), and starts each page
+        # by scripts in it that differ from page to page, for which it has no nonce: nothing less will do.
         "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
@@ -45,8 +47,12 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+REST = (
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'; sandbox allow-forms allow-same-origin"
+)
+"""For what is no page of NiceGUI: it needs no script."""
 HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"same-origin"),
@@ -63,203 +69,143 @@ class Refusal:
     status: int
     message: str
     remedy: str
+    wait: float = 0.0  # seconds
 
 
-class TooLargeError(Exception):
-    """A body grew beyond what is taken."""
+_TOO_LARGE = Refusal(413, f"the body is larger than {LARGEST >> 20} MB", "Send less, or use the command line.")
 
 
-@dataclass
-class Buckets:
-    """Requests that clients still have: ``rate`` a second come back, up to ``burst``."""
+class TooLargeError(HTTPException):
+    """A body grew beyond what is taken; a kind of error that what reads bodies passes on."""
 
-    rate: float
-    burst: float
-    _left: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
-
-    def take(self, client: str) -> bool:
-        """Take one; False when none is left."""
-        now = time.monotonic()
-        left, since = self._left.pop(client, (self.burst, now))
-        left = min(self.burst, left + (now - since) * self.rate)
-        self._left[client] = (max(0.0, left - 1), now)
-        while len(self._left) > MOST_CLIENTS:
-            self._left.popitem(last=False)
-        return left >= 1
-
-
-MOST_CLIENTS = 4096  # that are remembered
+    def __init__(self) -> None:
+        super().__init__(_TOO_LARGE.status, _TOO_LARGE.message)
 
 
 class Guard:
     """Refuses what may not be, and adds the headers that keep a page safe to what may."""
 
     def __init__(self, app: App, settings: Settings, tokens: Tokens) -> None:
-        self._app = app
+        self.app = app
         self._settings = settings
         self._tokens = tokens
+        self._hosts = settings.hosts
         self._reads = Buckets(rate=200, burst=1000)
-        self._changes = Buckets(rate=10, burst=60)
+        self._changes = Buckets(rate=20, burst=100)
         self._logins = Buckets(rate=0.1, burst=10)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, socket, or the server's own start and end."""
         if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
-        request = _Request(scope)
-        refusal = self._refusal(request)
+        asked = Incoming(scope)
+        refusal = self._refusal(asked)
         if scope["type"] == "websocket":
             if refusal is None:
-                await self._app(scope, receive, send)
+                await self.app(scope, receive, send)
             else:
                 await receive()
                 await send({"type": "websocket.close", "code": 1008, "reason": refusal.message})
             return
-        if refusal is not None:
-            await _refuse(refusal, request, _hardened(send))
-            return
-        await self._answer(scope, receive, send, request)
+        hardened = _hardened(send, asked)
+        if refusal is None:
+            await self.app(scope, _counted(receive), hardened)
+        else:
+            await _refuse(refusal, asked, hardened)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, request: _Request) -> None:
-        started = False
-        taken = 0
-
-        async def counted() -> MutableMapping[str, Any]:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > LARGEST:
-                raise TooLargeError
-            return message
-
-        hardened = _hardened(send)
-
-        async def noted(message: MutableMapping[str, Any]) -> None:
-            nonlocal started
-            started = True
-            await hardened(message)
-
-        try:
-            await self._app(scope, counted, noted)
-        except TooLargeError:
-            if not started:
-                await _refuse(_TOO_LARGE, request, hardened)
-
-    def _refusal(self, request: _Request) -> Refusal | None:
-        if request.host not in self._settings.hosts:
-            return Refusal(
-                421,
-                f"this server is not called {request.host or 'by that name'}",
-                f"Open {self._settings.url}, or start it with --name for each further name.",
-            )
-        changes = request.method not in SAFE
-        if (changes or request.socket) and not request.own:
-            return Refusal(403, "the request comes from a page of another site", f"Open {self._settings.url} itself.")
-        if not self._within_limits(request, changes):
-            return Refusal(429, "too many requests", "Wait a moment; then again.")
-        if request.length > LARGEST:
+    def _refusal(self, asked: Incoming) -> Refusal | None:
+        url = self._settings.url
+        if wait := self._wait(asked):
+            return Refusal(429, "too many requests", f"Try again in {math.ceil(wait)} s.", wait)
+        if not self._is_ours(asked.host):
+            called = f"this server is not called {asked.host}" if asked.host else "the request names no server"
+            return Refusal(421, called, f"Open {url}, or start it with --name for each further name.")
+        if not asked.own:
+            return Refusal(403, "the request comes from a page of another site", f"Open {url} itself.")
+        if asked.length > LARGEST:
             return _TOO_LARGE
-        if self._settings.guarded and request.path not in OPEN and not self._known(request):
+        if self._settings.guarded and asked.path not in OPEN and not self._is_known(asked):
             return Refusal(401, "this server asks for a token", "Open /login, or send Authorization: Bearer TOKEN.")
         return None
 
-    def _within_limits(self, request: _Request, changes: bool) -> bool:
-        if request.path == "/login" and changes:
-            return self._logins.take(request.client)
-        if request.path.startswith("/_nicegui/"):
-            return True  # files, and the page's own socket
-        return (self._changes if changes else self._reads).take(request.client)
+    def _wait(self, asked: Incoming) -> float:
+        if asked.path == "/login" and asked.changes:
+            return self._logins.take(asked.client)
+        if asked.path.startswith("/_nicegui/"):
+            return 0.0  # the many files of a page
+        page = asked.path.startswith("/_nicegui_ws/")  # what happens on a page, where sockets are in nobody's favour
+        return (self._changes if asked.changes and not page else self._reads).take(asked.client)
 
-    def _known(self, request: _Request) -> bool:
+    def _is_ours(self, host: str) -> bool:
+        if host not in self._hosts:
+            self._hosts = self._settings.hosts  # the machine may have a new address
+        return host in self._hosts
+
+    def _is_known(self, asked: Incoming) -> bool:
         settings = self._settings
-        if settings.user_header and request.client in settings.proxies and request.header(settings.user_header):
+        if settings.user_header and asked.client in settings.proxies and asked.header(settings.user_header):
             return True
         if not settings.token:
             return False
-        kind, _, token = request.header("authorization").partition(" ")
+        kind, _, token = asked.header("authorization").partition(" ")
         if kind.lower() == "bearer":
             return self._tokens.is_token(token.strip())
-        return self._tokens.is_session(request.cookie(COOKIE))
+        return self._tokens.is_session(asked.cookie(COOKIE))
 
 
-_TOO_LARGE = Refusal(413, f"the body is larger than {LARGEST >> 20} MB", "Send less, or use the command line.")
+def _counted(receive: Receive) -> Receive:
+    """``receive`` that gives up when a body has grown too large, whatever its beginning announced.
+
+    Raises:
+        TooLargeError: it has.
+    """
+    taken = 0
+
+    async def count() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > LARGEST:
+            raise TooLargeError
+        return message
+
+    return count
 
 
-class _Request:
-    """What the guard looks at."""
+def _hardened(send: Send, asked: Incoming) -> Send:
+    """``send`` that adds the headers of a safe answer."""
+    rest = asked.path.startswith("/api/") or asked.path in OPEN
+    ours = [(b"content-security-policy", (REST if rest else PAGES).encode()), *HEADERS]
+    if rest:
+        ours.append((b"cache-control", b"no-store"))
 
-    def __init__(self, scope: Scope) -> None:
-        self._headers: dict[str, str] = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
-        }
-        self.path: str = scope["path"]
-        self.query: str = scope.get("query_string", b"").decode("latin-1")
-        self.socket = scope["type"] == "websocket"
-        self.method: str = "GET" if self.socket else scope["method"]
-        self.client: str = (scope.get("client") or ("",))[0]
-
-    def header(self, name: str) -> str:
-        return self._headers.get(name.lower(), "")
-
-    def cookie(self, name: str) -> str:
-        try:
-            found = SimpleCookie(self.header("cookie")).get(name)
-        except CookieError:
-            return ""
-        return str(found.value) if found else ""
-
-    @property
-    def host(self) -> str:
-        """The name in the Host header, without the port."""
-        try:
-            return urlsplit(f"//{self.header('host')}").hostname or ""
-        except ValueError:
-            return ""
-
-    @property
-    def own(self) -> bool:
-        """Whether it comes from our own page, or from no browser: those name the page's origin."""
-        origin = self.header("origin")
-        if origin:
-            return urlsplit(origin).netloc == self.header("host")
-        return self.header("sec-fetch-site") in ("", "same-origin", "none")
-
-    @property
-    def length(self) -> int:
-        """Bytes that are announced."""
-        said = self.header("content-length")
-        return int(said) if said.isascii() and said.isdigit() and len(said) < 19 else 0
-
-    @property
-    def page(self) -> bool:
-        """Whether a person asks for a page."""
-        return "text/html" in self.header("accept") and not self.path.startswith(("/api/", "/_nicegui/"))
-
-
-def _hardened(send: Send) -> Send:
-    """``send`` that adds the headers of a safe page."""
-
-    async def add(message: MutableMapping[str, Any]) -> None:
+    async def add(message: Message) -> None:
         if message["type"] == "http.response.start":
             present = {name.lower() for name, _ in message["headers"]}
-            more = [header for header in HEADERS if header[0] not in present]
+            more = [header for header in ours if header[0] not in present]
             message = {**message, "headers": [*message["headers"], *more]}
         await send(message)
 
     return add
 
 
-async def _refuse(refusal: Refusal, request: _Request, send: Send) -> None:
-    headers: list[tuple[bytes, bytes]]
-    if refusal.status == 401 and request.page:
-        target = quote(request.path + (f"?{request.query}" if request.query else ""), safe="/")
-        status, headers, body = 303, [(b"location", f"/login?next={target}".encode())], b""
+async def _refuse(refusal: Refusal, asked: Incoming, send: Send) -> None:
+    status, headers = refusal.status, [(b"cache-control", b"no-store")]
+    if status == 401 and asked.page:
+        target = quote(asked.path + (f"?{asked.query}" if asked.query else ""), safe="/")
+        status, body = 303, b""
+        headers.append((b"location", f"/login?next={target}".encode()))
+    elif asked.page:
+        headers.append((b"content-type", b"text/plain; charset=utf-8"))
+        body = f"{refusal.message}\n{refusal.remedy}\n".encode()
     else:
-        status = refusal.status
-        headers = [(b"content-type", b"application/json")]
-        body = json.dumps({"message": refusal.message, "remedy": refusal.remedy}).encode()
+        headers.append((b"content-type", b"application/json"))
+        body = json.dumps({"message": refusal.message, "remedy": refusal.remedy, "problems": []}).encode()
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if refusal.wait:
+        headers.append((b"retry-after", str(math.ceil(refusal.wait)).encode()))
     headers.append((b"content-length", str(len(body)).encode()))
-    headers.append((b"cache-control", b"no-store"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

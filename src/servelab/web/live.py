@@ -8,6 +8,7 @@ import contextlib
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Sequence
 
+from servelab.spec.errors import StoreError
 from servelab.spec.trial import Event
 from servelab.store.store import Store
 from servelab.store.views import TrialPoint
@@ -19,7 +20,7 @@ STUDIES = 16  # whose trials are kept in memory
 
 
 class Live:
-    """Follows a store. ``run`` has to run; the rest may be called from any task of its loop."""
+    """Follows a store. After ``begin``, ``run`` has to run; the rest may be called from any task of its loop."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -32,11 +33,18 @@ class Live:
         self.followers = 0
         """How many follow it now."""
 
+    async def begin(self) -> None:
+        """Find the newest event. Has to come first, or whoever asks for what is new would be told all that ever was.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        self._last = await asyncio.to_thread(self._store.last_event)
+
     async def run(self) -> None:
         """Read the store for ever; a store that fails for a while is read again later."""
-        self._last = await asyncio.to_thread(self._store.last_event)
         while True:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(StoreError):
                 new = await asyncio.to_thread(self._store.events, self._last, None, BATCH)
                 if new:
                     await self._take(new)
@@ -47,7 +55,7 @@ class Live:
         for event in new:
             self._recent.append(event)
             if event.kind == "deleted":
-                self._points.pop(event.study, None)
+                self._forget(event.study)
             elif event.trial is not None and event.study in self._points:
                 self._stale.setdefault(event.study, set()).add(event.trial)
         self._last = new[-1].id
@@ -64,7 +72,11 @@ class Live:
         self.followers += 1
         try:
             while True:
-                found = await self._since(after)
+                try:
+                    found = await self._since(after)
+                except StoreError:  # it is away for a while
+                    await asyncio.sleep(1)
+                    continue
                 if found:
                     after = found[-1].id
                     chosen = [event for event in found if study in (None, event.study)]
@@ -86,18 +98,30 @@ class Live:
         return await asyncio.to_thread(self._store.events, after, None, BATCH)
 
     async def points(self, study_id: str) -> list[TrialPoint]:
-        """All trials of a study in order; only those that have changed are read."""
+        """All trials of a study in order; only those that have changed are read.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
         async with self._reading:
-            stale = self._stale.pop(study_id, set())
             known = self._points.get(study_id)
-            if known is None:
-                # From here on, what changes while it is read is noted as stale.
-                known = self._points[study_id] = {}
-                read = await asyncio.to_thread(self._store.points, study_id)
-            else:
-                read = await asyncio.to_thread(self._store.points, study_id, sorted(stale)) if stale else []
-            known |= {point.number: point for point in read}
-            self._points.move_to_end(study_id)
+            stale = self._stale.pop(study_id, set())
+            # From here on, what changes while it is read is noted as stale.
+            self._points.setdefault(study_id, {})
+            numbers = None if known is None or len(stale) > BATCH else sorted(stale)
+            try:
+                read = [] if numbers == [] else await asyncio.to_thread(self._store.points, study_id, numbers)
+            except BaseException:  # its reader may have gone, too: what is noted would be lost with it
+                self._forget(study_id)
+                raise
+            found = (known or {}) | {point.number: point for point in read}
+            if study_id in self._points:  # it may have been deleted meanwhile
+                self._points[study_id] = found
+                self._points.move_to_end(study_id)
             while len(self._points) > STUDIES:
-                self._stale.pop(self._points.popitem(last=False)[0], None)
-            return [known[number] for number in sorted(known)]
+                self._forget(next(iter(self._points)))
+            return [found[number] for number in sorted(found)]
+
+    def _forget(self, study_id: str) -> None:
+        self._points.pop(study_id, None)
+        self._stale.pop(study_id, None)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Request
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from servelab.spec.errors import StoreError
 from servelab.web.context import Context, context_of
@@ -33,19 +34,22 @@ button {{ background: #1d5fbf; color: #fff; border-color: #1d5fbf; cursor: point
 
 
 @router.get("/login")
-def ask(request: Request) -> HTMLResponse:
-    """Ask for the token."""
-    return _page(_target(request), "")
+def ask(request: Request, here: Here) -> Response:
+    """Ask for the token, where it is asked for."""
+    target = _target(request)
+    if not here.settings.token or here.tokens.is_session(request.cookies.get(COOKIE, "")):
+        return RedirectResponse(target, 303)
+    return _page(target, "")
 
 
 @router.post("/login")
 def enter(request: Request, here: Here, token: Annotated[str, Form()] = "") -> Response:
     """Let in whoever has the token."""
     target = _target(request)
-    if not here.tokens.is_token(token):
+    if not here.settings.token or not here.tokens.is_token(token):
         return _page(target, '<p class="bad" role="alert">That is not the token.</p>', 401)
     answer = RedirectResponse(target, 303)
-    secure = request.url.scheme == "https"
+    secure = request.headers.get("origin", "").startswith("https:")  # a proxy in front speaks it
     answer.set_cookie(COOKIE, here.tokens.session(), LIFETIME, httponly=True, samesite="strict", secure=secure)
     return answer
 
@@ -70,13 +74,12 @@ async def ready(here: Here) -> Response:
     try:
         await asyncio.to_thread(here.store.last_event)
     except StoreError as error:
-        return JSONResponse({"message": error.message, "remedy": error.remedy}, 503)
+        known = not here.settings.guarded  # who asks has shown no token: where the store lies is not for everybody
+        return PlainTextResponse(f"{error.message if known else 'the store cannot be used'}\n", 503)
     return PlainTextResponse("ok\n")
 
 
 def _page(target: str, said: str, status: int = 200) -> HTMLResponse:
-    from urllib.parse import quote
-
     query = f"?next={quote(target, safe='/')}" if target != "/" else ""
     return HTMLResponse(_PAGE.format(query=query, said=said), status, {"Cache-Control": "no-store"})
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 
 import uvicorn
 
+from servelab.lab.paths import data_directory
 from servelab.spec.errors import ServelabError
 from servelab.store.store import Store
-from servelab.web.app import create_app
+from servelab.web.guard import LARGEST
 from servelab.web.settings import Settings
 
 PATIENCE = 3  # seconds that open connections get when the server ends
 
 
-def serve(store: Store, settings: Settings) -> None:
-    """Serve until interrupted.
+def serve(store: Store, settings: Settings, listening: socket.socket) -> None:
+    """Serve until interrupted."""
+    # Nothing of NiceGUI's is kept, and nothing is read from the directory that the server was started in.
+    os.environ["NICEGUI_STORAGE_PATH"] = str(data_directory() / "pages")
+    from servelab.web.app import create_app
 
-    Raises:
-        ServelabError: the address cannot be used.
-    """
-    listening = listen(settings.host, settings.port)
     config = uvicorn.Config(
         create_app(store, settings),
         log_level="warning",
@@ -28,6 +30,7 @@ def serve(store: Store, settings: Settings) -> None:
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=PATIENCE,
+        ws_max_size=LARGEST,
     )
     uvicorn.Server(config).run(sockets=[listening])
 
@@ -44,10 +47,19 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         found.bind((host, port))
         found.listen(256)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         found.close()
-        raise ServelabError(
-            f"cannot listen on {host}, port {port}: {error.strerror}",
-            "Is one running already? Open it, or give another port: servelab serve --port N",
-        ) from error
+        raise _explained(host, port, error) from error
     return found
+
+
+def _explained(host: str, port: int, error: OSError | OverflowError) -> ServelabError:
+    code = error.errno if isinstance(error, OSError) else errno.ERANGE
+    remedy = {
+        errno.EADDRINUSE: "Is one running already? Open it, or give another port: servelab serve --port N",
+        errno.EACCES: "Ports below 1024 are for the administrator. Give another: servelab serve --port N",
+        errno.EADDRNOTAVAIL: "Give an address of this machine (ip addr), or 0.0.0.0 for all of them.",
+        errno.ERANGE: "Ports are 0 to 65535; 0 takes one that is free.",
+    }.get(code or 0, "Give another address or port.")
+    said = error.strerror if isinstance(error, OSError) else "no such port"
+    return ServelabError(f"cannot listen on {host}, port {port}: {said}", remedy)

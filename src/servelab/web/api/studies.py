@@ -13,13 +13,14 @@ from servelab.lab.control import cancel_study, delete_study, pause_study
 from servelab.lab.validate import require_valid
 from servelab.spec.trial import StudyRecord, StudyState
 from servelab.store.store import Store
+from servelab.web.api.events import STUDY_ID
 from servelab.web.api.problem import PROBLEMS
 from servelab.web.context import store_of
 from servelab.web.overview import StudyLine, study_line, study_lines
 
 router = APIRouter(prefix="/api/v1/studies", tags=["studies"], responses=PROBLEMS)
 Here = Annotated[Store, Depends(store_of)]
-StudyId = Annotated[str, Path(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$", description="id of a study")]
+StudyId = Annotated[str, Path(pattern=STUDY_ID, description="id of a study")]
 
 
 class NewStudy(BaseModel):

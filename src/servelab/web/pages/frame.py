@@ -10,9 +10,10 @@ from typing import ParamSpec, TypeVar
 from nicegui import background_tasks, ui
 from starlette.requests import Request
 
-from servelab.spec.errors import ServelabError
+from servelab.spec.errors import ServelabError, StoreError
 from servelab.web.context import Context
 from servelab.web.pages.parts import element, text
+from servelab.web.tokens import COOKIE
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,6 +50,7 @@ def frame(title: str, active: str) -> Iterator[ui.element]:
                 if path == active:
                     link.props('aria-current="page"')
         _theme_button()
+        _sign_out_button()
     with main:
         yield main
 
@@ -69,6 +71,15 @@ def _theme_button() -> None:
     )
 
 
+def _sign_out_button() -> None:
+    """For whoever has signed in: a form, since the session's cookie is out of the page's reach."""
+    request: Request | None = ui.context.client.request
+    if request is None or COOKIE not in request.cookies:
+        return
+    with element("form").props('method="post" action="/logout"'):
+        ui.button(icon="logout").props('flat round dense type="submit" aria-label="Sign out"')
+
+
 def heading(title: str, level: str = "h1") -> ui.element:
     """A heading."""
     return text(level, title)
@@ -81,9 +92,17 @@ def watch(context: Context, study: str | None, refresh: Callable[[], Awaitable[o
 
     async def follow() -> None:
         async for _ in context.live.follow(after, study):
+            while not await refreshed():
+                await asyncio.sleep(1)
+            await asyncio.sleep(every)
+
+    async def refreshed() -> bool:
+        try:
             with client:
                 await refresh()
-            await asyncio.sleep(every)
+        except StoreError:  # it is away for a while
+            return False
+        return True
 
     task = background_tasks.create(follow())
     client.on_delete(task.cancel)
