@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FILES := src tests benchmarks
 
-.PHONY: help quickstart test test-harnesses check bench bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate bench-guides docs clean
+.PHONY: help quickstart test test-harnesses check bench bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate bench-guides bench-web docs clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -30,7 +30,7 @@ check: .venv/dev ## lint, types, architecture
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: .venv/dev bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate bench-guides ## every benchmark; tables go to docs/benchmarks/
+bench: .venv/dev bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate bench-guides bench-web ## every benchmark; tables go to docs/benchmarks/
 
 bench-search: .venv/dev ## samplers side by side on a surface with known truth
 	$(BIN)/python -m benchmarks.search --out docs/benchmarks/search.md
@@ -59,6 +59,10 @@ docs: .venv/dev ## build the documentation into site/, strictly
 
 bench-guides: .venv/dev ## how long a guide takes to convert
 	$(BIN)/python -m benchmarks.guides --out docs/benchmarks/guides.md
+
+bench-web: .venv/dev ## the page with 10,000 trials: until it is usable, processor time, delays of events
+	scripts/browser
+	$(BIN)/python -m benchmarks.web --out docs/benchmarks/web.md
 
 clean: ## remove what was built
 	rm -rf .venv site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage servelab-results

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from servelab.report.importance import MIN_TRIALS
 from servelab.spec.study import Study
@@ -14,25 +13,16 @@ from servelab.web.parameter_charts import importance_chart, parallel_chart
 from servelab.web.search_charts import progress_chart, trade_chart
 
 
-@dataclass(frozen=True)
-class Drawings:
-    """What can be drawn of a study; None where there is nothing yet to draw."""
-
-    progress: Drawing | None
-    trade: Drawing | None
-    parallel: Drawing | None
-    importance: Drawing | None
-
-
-def draw(study: Study, points: Sequence[TrialPoint], colours: Palette) -> Drawings:
-    """Draw a study that has an objective."""
+def draw(study: Study, points: Sequence[TrialPoint], colours: Palette) -> dict[str, Drawing]:
+    """Draw a study that has an objective; what cannot be drawn yet is left out."""
     kinds = sorted_out(points)
-    return Drawings(
-        progress_chart(study, kinds, colours),
-        trade_chart(study, kinds, colours),
-        parallel_chart(study, kinds, colours),
-        importance_chart(study, kinds, colours),
-    )
+    found = {
+        "progress": progress_chart(study, kinds, colours),
+        "trade": trade_chart(study, kinds, colours),
+        "parallel": parallel_chart(study, kinds, colours),
+        "importance": importance_chart(study, kinds, colours),
+    }
+    return {name: drawing for name, drawing in found.items() if drawing is not None}
 
 
 WAITING = {

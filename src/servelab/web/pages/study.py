@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from nicegui import ui
 
-from servelab.spec.errors import NotFoundError
+from servelab.spec.errors import NotFoundError, StoreError
 from servelab.spec.trial import StudyRecord
 from servelab.store.views import TrialPoint
 from servelab.web.charts import palette
 from servelab.web.context import Context
 from servelab.web.pages.frame import frame, heading, in_thread, is_dark, watch
-from servelab.web.pages.parts import element, empty
+from servelab.web.pages.parts import element, empty, notice
 from servelab.web.pages.study_answer import Answer
 from servelab.web.pages.study_figures import Figures
 from servelab.web.pages.study_head import Head
@@ -20,6 +21,8 @@ from servelab.web.pages.study_log import RunningLog
 from servelab.web.pages.trial_table import TrialTable
 from servelab.web.trials import trial_lines
 
+EVERY = 0.5  # seconds between two looks at what has happened
+LATE = 5.0  # seconds between two looks at what was put off
 MOST_LINES = 50  # rows sent at once; with more, the table reads what it shows
 
 
@@ -37,7 +40,8 @@ async def page(context: Context, study_id: str) -> None:
     with frame(record.id, "/"):
         shown = _Shown(context, record, points)
         await shown.refresh()
-        watch(context, record.id, shown.refresh, every=1.0)
+        watch(context, record.id, shown.refresh, every=EVERY)
+        ui.timer(LATE, shown.catch_up)
 
 
 class _Shown:
@@ -48,17 +52,26 @@ class _Shown:
         self._record = record
         self._points: dict[int, TrialPoint] = {point.number: point for point in points}
         self._client = ui.context.client
+        self._gone = notice("This study has been removed.", "warn")
+        self._gone.set_visibility(False)
         self._head = Head(context, record)
         self._answer = Answer(context, record)
-        self._figures = Figures(record, palette(is_dark()))
+        self._figures = Figures(context.store, record, palette(is_dark()))
         with element("section", "card stack"):
             heading("Trials", "h2")
             self._table = TrialTable(record, len(points))
         self._log = RunningLog(record.id)
-        self._charts_at = 0.0
 
     async def refresh(self) -> None:
-        """Show what has changed."""
+        """Show what has changed; a store that fails for a moment is read at the next event."""
+        try:
+            await self._refresh()
+        except NotFoundError:
+            self._gone.set_visibility(True)
+        except StoreError:
+            pass
+
+    async def _refresh(self) -> None:
         store, study_id = self._context.store, self._record.id
         points = await self._context.live.points(study_id)
         self._record = await in_thread(store.get_study, study_id)
@@ -68,6 +81,14 @@ class _Shown:
             lines = await in_thread(trial_lines, store, self._record, changed[-MOST_LINES:])
             self._table.changed(lines, len(points))
             self._points = {point.number: point for point in points}
-        await self._figures.refresh(points)
         await self._log.refresh(points)
+        await self._catch_up(points)
+
+    async def catch_up(self) -> None:
+        """Draw and judge what was put off, when nothing more has happened since."""
+        with contextlib.suppress(NotFoundError, StoreError):
+            await self._catch_up(await self._context.live.points(self._record.id))
+
+    async def _catch_up(self, points: Sequence[TrialPoint]) -> None:
+        await self._figures.refresh(points)
         await self._answer.refresh(self._record, points)

@@ -3,57 +3,67 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nicegui import ui
 
 from servelab.spec.assess import goal_key
+from servelab.spec.metrics import metric
+from servelab.spec.study import Study
 from servelab.spec.trial import StudyRecord
+from servelab.store.store import Store
 from servelab.store.views import TrialPoint
 from servelab.web.charts import Palette, chart, redraw
 from servelab.web.drawing import Drawing
+from servelab.web.load_charts import CURVES, METRICS, load_charts
 from servelab.web.pages.frame import heading, in_thread
-from servelab.web.pages.parts import Text, element, text
-from servelab.web.study_charts import WAITING, Drawings, draw
+from servelab.web.pages.parts import element, text
+from servelab.web.study_charts import WAITING, draw
 
 REST = 50.0  # times as long as drawing takes, nothing is drawn again
 SHORTEST = 2.0  # seconds between two drawings
 
 
 class Figures:
-    """Four charts of fixed height; a study without an objective has none."""
+    """Charts of fixed height: of the search, or of the load where the study has no objective."""
 
-    def __init__(self, record: StudyRecord, colours: Palette) -> None:
-        self._study = record.study
+    def __init__(self, store: Store, record: StudyRecord, colours: Palette) -> None:
+        self._store = store
+        self._record = record
         self._colours = colours
         self._next = 0.0
-        self._drawn: object = None
-        self._figures: dict[str, _Figure] = {}
-        if not record.study.objectives:
-            return
-        key = goal_key(record.study.objectives[0])
-        titles = {
-            "progress": f"{key} over the trials",
-            "trade": "What is traded for what",
-            "parallel": "Configurations",
-            "importance": "Which parameters matter",
-        }
+        self._drawn: int | None = None
         with element("div", "grid two"):
-            self._figures = {name: _Figure(name, title) for name, title in titles.items()}
+            self._figures = {name: _Figure(name, title) for name, title in _titles(record.study).items()}
 
     async def refresh(self, points: Sequence[TrialPoint]) -> None:
         """Draw what has changed, unless it was drawn a moment ago."""
         now = time.monotonic()
-        if not self._figures or now < self._next:
-            return
         ended = sum(point.finished_at is not None for point in points)
-        if ended == self._drawn:
+        if now < self._next or ended == self._drawn:
             return
         self._drawn = ended
-        found: Drawings = await in_thread(draw, self._study, points, self._colours)
+        found = await in_thread(self._draw, points)
         for name, figure in self._figures.items():
-            figure.show(getattr(found, name))
-        self._next = now + max(SHORTEST, REST * (time.monotonic() - now))
+            figure.show(found.get(name))
+        self._next = time.monotonic() + max(SHORTEST, REST * (time.monotonic() - now))
+
+    def _draw(self, points: Sequence[TrialPoint]) -> Mapping[str, Drawing]:
+        if self._record.study.objectives:
+            return draw(self._record.study, points, self._colours)
+        numbers = [point.number for point in points if point.finished_at is not None][:CURVES]
+        return load_charts(self._store.trials(self._record.id, with_reports=True, numbers=numbers), self._colours)
+
+
+def _titles(study: Study) -> dict[str, str]:
+    if not study.objectives:
+        return {name: metric(name).title.capitalize() for name in METRICS}
+    return {
+        "progress": f"{goal_key(study.objectives[0])} over the trials",
+        "trade": "What is traded for what",
+        "parallel": "Configurations",
+        "importance": "Which parameters matter",
+    }
 
 
 class _Figure:
@@ -65,7 +75,7 @@ class _Figure:
             heading(title, "h2")
             self._place = element("div", "chart")
             with self._place:
-                self._waiting: Text | None = text("div", WAITING[name], "empty")
+                text("div", WAITING.get(name, "The curve appears here when a trial has been measured."), "empty")
             self._caption = text("div", "", "small muted")
         self._chart: ui.echart | None = None
 

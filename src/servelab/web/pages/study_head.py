@@ -33,7 +33,7 @@ class Head:
             self._buttons = {name: self._button(name) for name in ACTIONS}
             _downloads(record.id)
         with element("section", "card stack tight"):
-            self._progress = text("div", "")
+            self._progress = text("div", "", "progress")
             with element("div", "bar").props(f'role=progressbar aria-label="Progress of {record.id}"') as self._bar:
                 self._share = element("i")
             self._now = text("div", "", "now muted")
