@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Connection, and_, func, not_, select
 
 from servelab.store.claims import LEASE, expired, lease_clock
-from servelab.store.rows import event_from
+from servelab.store.rows import Summary, event_from, summary_from
 from servelab.store.tables import devices, events, studies, trials
 
 if TYPE_CHECKING:  # see store.py
@@ -133,6 +134,16 @@ def _silent(until: float | None, now: float) -> float | None:
     """Seconds since a lease that ends at ``until`` was renewed."""
     alive = until is not None and now <= until <= now + LEASE + 1
     return max(0.0, LEASE - (until - now)) if alive and until is not None else None
+
+
+def summarized(points: Sequence[TrialPoint], objective: str, maximize: bool) -> Summary:
+    """``Store.summary`` of trials that are in memory."""
+    counts = Counter((point.kind, point.state) for point in points)
+    searched = (point for point in points if point.feasible and point.kind != "verification")
+    known = [(point.value, point.number) for point in searched if point.value is not None]
+    best = (max if maximize else min)(known, default=None)
+    rows = [(kind, state, count) for (kind, state), count in counts.items()]
+    return summary_from({"metric": objective}, rows, (best[1], best[0]) if best else None)
 
 
 def _said(note: str, failure: Mapping[str, object] | None) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import Request
 
 from servelab.store.store import Store
 from servelab.web.live import Live
 from servelab.web.settings import Settings
+from servelab.web.shared import Shared
 from servelab.web.tokens import Tokens
 
 
@@ -20,6 +22,7 @@ class Context:
     live: Live
     settings: Settings
     tokens: Tokens
+    shared: Shared[Any] = field(default_factory=lambda: Shared(share=0.02, shortest=2.0))
 
 
 def context_of(request: Request) -> Context:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from servelab.lab.steps import planned_trials
 from servelab.spec.trial import StudyRecord, StudyState
+from servelab.store.rows import Summary
 from servelab.store.store import Store
 
 
@@ -39,7 +40,12 @@ def study_lines(store: Store) -> list[StudyLine]:
 
 def study_line(store: Store, record: StudyRecord) -> StudyLine:
     """One study in numbers."""
-    study, summary = record.study, store.summary(record.id)
+    return line_of(record, store.summary(record.id))
+
+
+def line_of(record: StudyRecord, summary: Summary) -> StudyLine:
+    """One study in numbers that are known already."""
+    study = record.study
     open_ones = sum(summary.counts.get(state, 0) for state in ("waiting", "running"))
     tried = sum(summary.counts.values())
     return StudyLine(

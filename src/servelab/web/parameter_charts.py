@@ -17,7 +17,7 @@ from servelab.web.drawing import Drawing, Sorted, thinned
 
 LINES = 300  # of the parallel coordinates
 _STAGGERED = (12, 30)  # pixels: neighbours' names would run into each other
-WEIGHED = 1000  # trials that the importance is worked out from
+WEIGHED = 500  # trials that the importance is worked out from
 
 
 def parallel_chart(study: Study, kinds: Sorted, colours: Palette) -> Drawing | None:
@@ -29,7 +29,7 @@ def parallel_chart(study: Study, kinds: Sorted, colours: Palette) -> Drawing | N
         return None
     known.sort(key=lambda p: p.outcome[key], reverse=objective.direction == "maximize")
     chosen = known[: LINES // 3] + thinned(known[LINES // 3 :], LINES - LINES // 3)
-    axes = [_dimension(index, name, known) for index, name in enumerate(names)]
+    axes = [_dimension(index, name, chosen) for index, name in enumerate(names)]
     end = {"dim": len(names), "name": axis_label(objective.metric), "type": "value", "scale": True}
     end["nameGap"] = _STAGGERED[len(names) % 2]
     values = [shown(objective.metric, point.outcome[key]) for point in chosen]

@@ -23,17 +23,18 @@ def progress_chart(study: Study, kinds: Sorted, colours: Palette) -> Drawing | N
         return None
     keeps = [(point.number, point.outcome[key]) for point in kinds["keeps"] if key in point.outcome]
     best = best_so_far(objective, keeps)
+    scale = shown(objective.metric, 1.0)
     series, drawn = [], 0
     for kind in ("keeps", "breaks", "doubt", "stopped"):
         known = [point for point in kinds[kind] if key in point.outcome]
         chosen = thinned(known, share(kinds, kind), [number for number, _ in best])
         drawn += len(chosen)
-        rows = [[p.number, shown(objective.metric, p.outcome[key]), p.number, label(p, study)] for p in chosen]
+        rows = [[p.number, scale * p.outcome[key], p.number, label(p, study)] for p in chosen]
         series.append(scatter(kind, study, colours, rows))
     failed = thinned(kinds["failed"], share(kinds, "failed"))
     rows = [[point.number, 0.03, point.number, point.note] for point in failed]
     series.append(scatter("failed", study, colours, rows, yAxisIndex=1, symbolSize=[2, 12]))
-    line = [[number, shown(objective.metric, value)] for number, value in best]
+    line = [[number, scale * value] for number, value in best]
     if line:
         line.append([max(point.number for point in ended), line[-1][1]])
     series.append(_best_line(line, _default_line(study, kinds, colours), colours))
@@ -117,7 +118,8 @@ def _pairs(
 ) -> list[tuple[float, float, TrialPoint]]:
     a, b = goal_key(x), goal_key(y)
     known = [point for point in points if a in point.outcome and b in point.outcome]
-    return [(shown(x.metric, point.outcome[a]), shown(y.metric, point.outcome[b]), point) for point in known]
+    across, up = shown(x.metric, 1.0), shown(y.metric, 1.0)
+    return [(across * point.outcome[a], up * point.outcome[b], point) for point in known]
 
 
 def _front(front: list[tuple[float, float]], other: Objective | Constraint, colours: Palette) -> Option:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from nicegui import ui
+from nicegui import background_tasks, ui
 
 from servelab.spec.errors import NotFoundError, StoreError
 from servelab.spec.trial import StudyRecord
 from servelab.store.views import TrialPoint
-from servelab.web.charts import palette
 from servelab.web.context import Context
-from servelab.web.pages.frame import frame, heading, in_thread, is_dark, watch
+from servelab.web.pages.frame import frame, heading, in_thread, watch
 from servelab.web.pages.parts import element, empty, notice
 from servelab.web.pages.study_answer import Answer
 from servelab.web.pages.study_figures import Figures
@@ -39,9 +38,10 @@ async def page(context: Context, study_id: str) -> None:
     ui.add_head_html('<script src="/static/trials.js"></script>')
     with frame(record.id, "/"):
         shown = _Shown(context, record, points)
-        await shown.refresh()
+        await shown.begin(points)
         watch(context, record.id, shown.refresh, every=EVERY)
-        ui.timer(LATE, shown.catch_up)
+        background_tasks.create(shown.catch_up())  # while the browser loads what the page needs
+        ui.timer(LATE, shown.catch_up, immediate=False)
 
 
 class _Shown:
@@ -56,11 +56,18 @@ class _Shown:
         self._gone.set_visibility(False)
         self._head = Head(context, record)
         self._answer = Answer(context, record)
-        self._figures = Figures(context.store, record, palette(is_dark()))
+        self._figures = Figures(context, record)
         with element("section", "card stack"):
             heading("Trials", "h2")
             self._table = TrialTable(record, len(points))
         self._log = RunningLog(record.id)
+
+    async def begin(self, points: Sequence[TrialPoint]) -> None:
+        """Show what is known at once; what takes longer comes when the page is there."""
+        await self._head.refresh(self._record, points)
+        await self._log.refresh(points)
+        self._figures.show_at_hand(points)
+        self._answer.show_at_hand(self._record, points)
 
     async def refresh(self) -> None:
         """Show what has changed; a store that fails for a moment is read at the next event."""
@@ -74,7 +81,9 @@ class _Shown:
     async def _refresh(self) -> None:
         store, study_id = self._context.store, self._record.id
         points = await self._context.live.points(study_id)
-        self._record = await in_thread(store.get_study, study_id)
+        row = await in_thread(store.find_study, study_id)
+        told = {"state": row.state, "message": row.message, "finished_at": row.finished_at}
+        self._record = self._record.model_copy(update=told)
         await self._head.refresh(self._record, points)
         changed = [point.number for point in points if self._points.get(point.number) is not point]
         if changed:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from functools import partial
 
 from nicegui import ui
 
@@ -14,11 +14,9 @@ from servelab.spec.trial import StudyRecord
 from servelab.store.store import Store
 from servelab.store.views import TrialPoint
 from servelab.web.context import Context
-from servelab.web.pages.frame import heading, in_thread
+from servelab.web.pages.frame import heading
 from servelab.web.pages.parts import element, notice, table, text
 
-REST = 100.0  # times as long as judging takes, it is not judged again while the study runs
-SHORTEST = 10.0  # seconds
 TONES = {"winner": "good", "baseline_infeasible_winner": "good", "best": "good", "no_gain": "note", "no_goal": "note"}
 
 
@@ -26,9 +24,8 @@ class Answer:
     """The answer so far."""
 
     def __init__(self, context: Context, record: StudyRecord) -> None:
-        self._store = context.store
-        self._next = 0.0
-        self._judged: tuple[str, int] | None = None
+        self._context = context
+        self._shown: Digest | None = None
         with element("section", "card stack") as self._card:
             with element("div", "head"):
                 heading("Answer", "h2").classes("grow")
@@ -38,19 +35,23 @@ class Answer:
             self._table = element("div")
         self._card.set_visibility(False)
 
+    def show_at_hand(self, record: StudyRecord, points: Sequence[TrialPoint]) -> None:
+        """Show what was worked out for somebody else, if it is good still."""
+        found = self._context.shared.at_hand(("answer", record.id), _version(record, points))
+        if found is not None:
+            self._show(found)
+
     async def refresh(self, record: StudyRecord, points: Sequence[TrialPoint]) -> None:
         """Judge the study, when it rests or every so often."""
-        now = time.monotonic()
-        ended = sum(point.finished_at is not None for point in points)
-        rests = record.state not in ("running", "verifying")
-        if (record.state, ended) == self._judged or not ended or (now < self._next and not rests):
-            return
-        self._judged = (record.state, ended)
-        found = await in_thread(judge, self._store, record, points)
-        self._next = now + max(SHORTEST, REST * (time.monotonic() - now))
-        self._show(found)
+        version = _version(record, points)
+        if version[1]:
+            call = partial(judge, self._context.store, record, points)
+            self._show(await self._context.shared.get(("answer", record.id), version, call))
 
     def _show(self, found: Digest) -> None:
+        if found is self._shown:
+            return
+        self._shown = found
         verdict = found.verdict
         self._card.set_visibility(True)
         self._link.set_visibility(verdict.trial is not None)
@@ -64,6 +65,10 @@ class Answer:
             cells = [(row.metric, row.default, row.chosen, row.change, row.bound) for row in rows]
             with self._table:
                 table(names, cells, numbers=(1, 2, 3, 4))
+
+
+def _version(record: StudyRecord, points: Sequence[TrialPoint]) -> tuple[str, int]:
+    return (record.state, sum(point.finished_at is not None for point in points))
 
 
 def judge(store: Store, record: StudyRecord, points: Sequence[TrialPoint]) -> Digest:

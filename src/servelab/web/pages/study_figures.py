@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
 from nicegui import ui
@@ -11,48 +10,56 @@ from servelab.spec.assess import goal_key
 from servelab.spec.metrics import metric
 from servelab.spec.study import Study
 from servelab.spec.trial import StudyRecord
-from servelab.store.store import Store
 from servelab.store.views import TrialPoint
-from servelab.web.charts import Palette, chart, redraw
+from servelab.web.charts import chart, palette, redraw
+from servelab.web.context import Context
 from servelab.web.drawing import Drawing
 from servelab.web.load_charts import CURVES, METRICS, load_charts
-from servelab.web.pages.frame import heading, in_thread
+from servelab.web.pages.frame import heading, is_dark
 from servelab.web.pages.parts import element, text
 from servelab.web.study_charts import WAITING, draw
-
-REST = 50.0  # times as long as drawing takes, nothing is drawn again
-SHORTEST = 2.0  # seconds between two drawings
 
 
 class Figures:
     """Charts of fixed height: of the search, or of the load where the study has no objective."""
 
-    def __init__(self, store: Store, record: StudyRecord, colours: Palette) -> None:
-        self._store = store
+    def __init__(self, context: Context, record: StudyRecord) -> None:
+        self._context = context
         self._record = record
-        self._colours = colours
-        self._next = 0.0
-        self._drawn: int | None = None
+        self._dark = is_dark()
+        self._shown: Mapping[str, Drawing] = {}
         with element("div", "grid two"):
             self._figures = {name: _Figure(name, title) for name, title in _titles(record.study).items()}
 
+    def show_at_hand(self, points: Sequence[TrialPoint]) -> None:
+        """Show what was drawn for somebody else, if it is good still."""
+        self._show(self._context.shared.at_hand(self._key, _ended(points)) or {})
+
     async def refresh(self, points: Sequence[TrialPoint]) -> None:
         """Draw what has changed, unless it was drawn a moment ago."""
-        now = time.monotonic()
-        ended = sum(point.finished_at is not None for point in points)
-        if now < self._next or ended == self._drawn:
+        self._show(await self._context.shared.get(self._key, _ended(points), lambda: self._draw(points)))
+
+    @property
+    def _key(self) -> tuple[str, str, bool]:
+        return ("figures", self._record.id, self._dark)
+
+    def _show(self, found: Mapping[str, Drawing]) -> None:
+        if found is self._shown:
             return
-        self._drawn = ended
-        found = await in_thread(self._draw, points)
+        self._shown = found
         for name, figure in self._figures.items():
             figure.show(found.get(name))
-        self._next = time.monotonic() + max(SHORTEST, REST * (time.monotonic() - now))
 
     def _draw(self, points: Sequence[TrialPoint]) -> Mapping[str, Drawing]:
+        colours = palette(self._dark)
         if self._record.study.objectives:
-            return draw(self._record.study, points, self._colours)
+            return draw(self._record.study, points, colours)
         numbers = [point.number for point in points if point.finished_at is not None][:CURVES]
-        return load_charts(self._store.trials(self._record.id, with_reports=True, numbers=numbers), self._colours)
+        return load_charts(self._context.store.trials(self._record.id, with_reports=True, numbers=numbers), colours)
+
+
+def _ended(points: Sequence[TrialPoint]) -> int:
+    return sum(point.finished_at is not None for point in points)
 
 
 def _titles(study: Study) -> dict[str, str]:

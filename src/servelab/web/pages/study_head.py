@@ -8,11 +8,13 @@ from nicegui import ui
 
 from servelab.report.words import load_text, workload_text
 from servelab.spec.metrics import format_metric
+from servelab.spec.study import Study
 from servelab.spec.trial import StudyRecord
-from servelab.store.views import TrialPoint
+from servelab.store.rows import Summary
+from servelab.store.views import TrialPoint, summarized
 from servelab.web.context import Context
 from servelab.web.now import doings
-from servelab.web.overview import StudyLine, study_line
+from servelab.web.overview import StudyLine, line_of
 from servelab.web.pages.actions import ACTIONS, act, actions
 from servelab.web.pages.frame import heading, in_thread
 from servelab.web.pages.parts import STATES, element, notice, text, when
@@ -50,7 +52,7 @@ class Head:
 
     async def refresh(self, record: StudyRecord, points: Sequence[TrialPoint]) -> None:
         """Show how far it is."""
-        line = await in_thread(study_line, self._context.store, record)
+        line = line_of(record, _summary(record.study, points))
         now = await in_thread(doings, self._context.store, record.id, record.state, points)
         self._state.set_text(record.state)
         self._state.classes(replace=f"state {STATES.get(record.state, '')}")
@@ -64,6 +66,13 @@ class Head:
         possible = actions(record.state)
         for name, button in self._buttons.items():
             button.set_visibility(name in possible)
+
+
+def _summary(study: Study, points: Sequence[TrialPoint]) -> Summary:
+    objective = next(iter(study.objectives), None)
+    if objective is None:
+        return summarized(points, "", True)
+    return summarized(points, objective.metric, objective.direction == "maximize")
 
 
 def _progress(line: StudyLine) -> str:
