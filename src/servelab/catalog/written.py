@@ -28,7 +28,7 @@ def study_document(study: Study) -> dict[str, Any]:
         if name in found and set(found[name]) == {"name"}:
             found[name] = found[name]["name"]
     if set(found["model"]) == {"id"}:
-        found["model"] = _short_name(study.model.id)
+        found["model"] = short_name(study.model.id)
     for kind in ("prompt", "output"):
         if set(found["workload"][kind]) == {"distribution", "mean", "min", "max"} and study.workload.fixed:
             found["workload"][kind] = found["workload"][kind]["mean"]
@@ -66,7 +66,8 @@ def study_text(study: Study) -> str:
     return document_text(study_document(study))
 
 
-def _short_name(model: str) -> str:
+def short_name(model: str) -> str:
+    """The name by which the catalog knows a model, or else its id."""
     return next((name for name, known in known_models().items() if known.id == model), model)
 
 

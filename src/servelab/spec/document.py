@@ -20,6 +20,9 @@ from servelab.spec.study import Study
 Path = tuple[str | int, ...]
 """Where a value stands in a document: keys and indexes from the top."""
 
+MOST = 100_000
+"""Values of a document, those of its aliases counted each time: a study has some hundred."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Document:
@@ -98,7 +101,11 @@ def parse_document(text: str, source: str = "study.yaml") -> Document:
         told = Fault(f"a study is a mapping of fields, this is {_kind(tree)}", (), source)
         raise DocumentError((told,), "See docs/study.md.")
     positions: dict[Path, tuple[int, int]] = {}
-    data = _plain(tree, (), positions)
+    try:
+        data = _plain(tree, (), positions)
+    except (_EndlessError, RecursionError):
+        told = Fault(f"this has more than {MOST:,} values: it repeats itself without end", (), source)
+        raise DocumentError((told,)) from None
     return Document(data, source, positions)
 
 
@@ -111,7 +118,13 @@ def parse_study(text: str, source: str = "study.yaml") -> Study:
     return parse_document(text, source).study()
 
 
+class _EndlessError(Exception):
+    """Aliases repeat so much that the document would not fit anywhere."""
+
+
 def _plain(node: Any, path: Path, positions: dict[Path, tuple[int, int]]) -> Any:
+    if len(positions) > MOST:
+        raise _EndlessError
     if isinstance(node, CommentedMap):
         for key in node:
             # A key that came through a merge (<<) has no position of its own.

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Request
 
 from servelab.store.store import Store
+from servelab.web.dialogs import Dialogs
 from servelab.web.live import Live
 from servelab.web.settings import Settings
 from servelab.web.shared import Shared
@@ -23,6 +24,7 @@ class Context:
     settings: Settings
     tokens: Tokens
     shared: Shared[Any] = field(default_factory=lambda: Shared(share=0.02, shortest=2.0))
+    dialogs: Dialogs = field(default_factory=Dialogs)
 
 
 def context_of(request: Request) -> Context:

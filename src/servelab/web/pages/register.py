@@ -11,6 +11,7 @@ from nicegui import ui
 
 from servelab.web.context import Context
 from servelab.web.pages import predict, studies, study, system, trial
+from servelab.web.pages.new import page as new
 
 STATIC = File(__file__).parent.parent / "static"
 TIMEOUT = 20.0  # seconds that a page may take to be made
@@ -26,6 +27,10 @@ def add_pages(app: FastAPI, context: Context) -> None:
     @ui.page("/predict", response_timeout=TIMEOUT)
     async def _predict(study: Annotated[str, Query(max_length=64)] = "") -> None:
         await predict.page(context, study)
+
+    @ui.page("/new", response_timeout=TIMEOUT)
+    async def _new(origin: Annotated[str | None, Query(alias="from", max_length=64)] = None) -> None:
+        await new.page(context, origin)
 
     @ui.page("/system", response_timeout=TIMEOUT)
     async def _system() -> None:

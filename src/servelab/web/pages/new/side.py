@@ -1,0 +1,161 @@
+"""What stands beside the form: whether it can be started, what it would do, and its YAML."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Awaitable, Callable, Sequence
+
+from nicegui import ui
+
+from servelab.catalog.written import document_text
+from servelab.lab.doctor import examine_place
+from servelab.lab.plan import Plan, Planned
+from servelab.report.words import parameters_text
+from servelab.spec.errors import Fault
+from servelab.spec.finding import Finding
+from servelab.spec.study import Study
+from servelab.web.pages.frame import heading, in_thread
+from servelab.web.pages.parts import Text, Tone, element, state, text
+from servelab.web.preview import Preview
+
+TONES: dict[str, tuple[str, Tone]] = {"ok": ("ok", "good"), "note": ("note", "note"), "problem": ("problem", "bad")}
+
+
+class Side:
+    """The panel; ``show`` says what is known now."""
+
+    def __init__(self, start: Callable[[], Awaitable[None]]) -> None:
+        self._study: Study | None = None
+        with element("aside", "stack sticky").props('aria-label="What it would do"'):
+            with element("section", "card stack"):
+                self.start = ui.button("Start", icon="play_arrow", on_click=start).props("unelevated no-caps")
+                self.start.set_enabled(False)
+                self._verdict = text("div", "Being checked", "muted").props('role="status"')
+                self._faults = element("ul", "faults")
+            with element("section", "card stack"):
+                heading("What it would do", "h2")
+                self._plan = element("div", "stack")
+            with element("section", "card stack"):
+                heading("Before it starts", "h2")
+                self._findings = element("div", "stack tight")
+                self._far = element("div", "stack tight")
+                self._check = ui.button("Check this machine", on_click=self._examine).props("outline no-caps")
+            with element("section", "card stack"):
+                with element("div", "head"):
+                    heading("As YAML", "h2").classes("grow")
+                    copy = ui.button(icon="content_copy", on_click=lambda: ui.clipboard.write(self.yaml))
+                    copy.props('flat round dense aria-label="Copy the YAML"').tooltip("Copy")
+                    save = ui.button(icon="download", on_click=self._download)
+                    save.props('flat round dense aria-label="Download the YAML"').tooltip("Download")
+                self._yaml: Text = text("pre", "", "text")
+                self._yaml.props('tabindex=0 aria-label="The study as YAML"')
+
+    @property
+    def yaml(self) -> str:
+        """The study as it is shown."""
+        return str(self._yaml.text)
+
+    def _download(self) -> None:
+        name = self._study.name if self._study is not None else "study"
+        ui.download.content(self.yaml, f"{name}.yaml")
+
+    def show(self, found: Preview) -> None:
+        """Show what was found out about a document."""
+        self._yaml.set_text(found.text)
+        self.start.set_enabled(found.ready)
+        self._told(found)
+        study = found.checked.study
+        if study is None:
+            return  # what was planned last stays until it can be planned again
+        if study != self._study:
+            self._far.clear()
+        self._study = study
+        self._plan.clear()
+        with self._plan:
+            if found.plan is not None:
+                _planned(study, found.plan)
+            else:
+                text("p", "It cannot be planned yet.", "muted")
+        self._findings.clear()
+        with self._findings:
+            _findings(found.findings)
+
+    def _told(self, found: Preview) -> None:
+        faults: Sequence[Fault] = found.checked.faults
+        if found.trouble is not None:
+            faults = (Fault(f"{found.trouble.message}. {found.trouble.remedy}".strip()),)
+        count = f"{len(faults)} thing{'s' * (len(faults) > 1)} to mend first"
+        self._verdict.set_text(count if faults else "Ready to start.")
+        self._verdict.classes(replace="bad" if faults else "good")
+        self._faults.clear()
+        with self._faults:
+            for fault in faults:
+                text("li", fault.message, "bad")
+            for warning in found.checked.warnings:
+                text("li", warning, "warn")
+
+    async def _examine(self) -> None:
+        if self._study is None:
+            return
+        self._check.props("loading")
+        try:
+            found = await in_thread(lambda study: list(examine_place(study)), self._study)
+        finally:
+            self._check.props(remove="loading")
+        self._far.clear()
+        with self._far:
+            _findings(found)
+
+
+def _findings(found: Sequence[Finding]) -> None:
+    for finding in found:
+        said, tone = TONES[finding.verdict]
+        with element("div", "finding"):
+            text("span", said, f"state {tone}")
+            with element("div"):
+                text("span", f"{finding.check}: {finding.text}")
+                if finding.remedy:
+                    text("div", finding.remedy, "small muted")
+
+
+def _planned(study: Study, plan: Plan) -> None:
+    with element("dl", "facts"):
+        for name, value in facts(study, plan):
+            text("dt", name)
+            text("dd", value)
+    if study.engine.name == "simulated":
+        state("simulated").set_text("The engine is simulated: nothing real is measured.")
+    heading("It begins with", "h3")
+    for number, planned in enumerate(plan.first):
+        with ui.expansion(parameters_text(planned.parameters) or "the engine as it is", value=False).classes("more"):
+            _how(planned, number)
+
+
+def facts(study: Study, plan: Plan) -> list[tuple[str, str]]:
+    """What a study will cost, in words."""
+    at_most = "at most " if plan.adaptive else ""
+    found = [
+        ("Trials", f"{plan.trials}, then {plan.verification_trials} to verify the best"),
+        ("Measurements", f"{at_most}{plan.measurements_per_trial} of each trial"),
+        ("Time", how_long(study, plan)),
+    ]
+    return found + ([("Foretold by", plan.prior)] if plan.prior else [])
+
+
+def how_long(study: Study, plan: Plan) -> str:
+    """The time that it takes, as far as it is known."""
+    if plan.load_seconds is not None:
+        return f"at most {max(1, round(plan.load_seconds / 60))} min under load; engine starts come on top"
+    if study.budget.wall_time is not None:
+        return f"the search ends after {study.budget.wall_time / 60:.3g} min; then the best are verified"
+    return "depends on the engine's speed, as the load is given in requests"
+
+
+def _how(planned: Planned, number: int) -> None:
+    if planned.manifest is not None:
+        shown, what = document_text(planned.manifest), "The manifest"
+    else:
+        shown, what = shlex.join(planned.command) or "(the server runs already)", "The command"
+    if planned.image is not None and planned.manifest is None:
+        text("div", f"in a container of {planned.image}", "small muted")
+    text("pre", shown, "text wrapped").props(f'tabindex=0 aria-label="{what} of configuration {number + 1}"')
