@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,8 +12,11 @@ from servelab.guides.config import GuideConfig
 from servelab.guides.experiment import Variation
 from servelab.guides.fetch import Fetcher
 from servelab.guides.guide import read_guide
+from servelab.guides.heredoc import lines_of
+from servelab.guides.line import Line, lines
 from servelab.guides.oddities import oddities
 from servelab.guides.parse import GuideError
+from servelab.guides.place import Found, Reading, place_of
 from servelab.guides.words import Asked
 from servelab.guides.workload import Workload, workload
 
@@ -25,8 +28,13 @@ class File:
     """A file to write: its path below the directory of llm-d-benchmark, its text, and what it is."""
 
     path: str
-    text: str
+    lines: tuple[Line, ...]
     kind: Literal["Scenario", "Experiment"]
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "\n".join(line.text for line in self.lines) + "\n"
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,8 @@ class Conversion:
     treatments: int
     """Of the experiment; 0 where nothing varies."""
     warnings: tuple[str, ...]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """The texts of the guide's files that lines are from, by the names that comments use."""
 
     @property
     def runnable(self) -> bool:
@@ -48,7 +58,7 @@ class Conversion:
 
 
 def convert(
-    given: str,
+    given: str | Found,
     asked: Asked | None = None,
     *,
     variant: str = "",
@@ -59,7 +69,7 @@ def convert(
     fetcher: Fetcher | None = None,
     use_tool: bool = True,
 ) -> Conversion:
-    """Convert the guide at a path or an address; nothing is written.
+    """Convert the guide at a path, an address, or of a place that is known already; nothing is written.
 
     Raises:
         GuideError: the guide cannot be read, or what is asked for is none.
@@ -67,31 +77,51 @@ def convert(
     asked = asked or Asked()
     load = workload(asked.harness, asked.profile) if asked.harness else Workload()
     treatments = experiment.check(asked.variations)
-    guide = read_guide(given, variant, name, fetcher, use_tool)
+    place, path = place_of(given, fetcher) if isinstance(given, str) else given
+    reading = Reading(place)
+    guide = read_guide(reading, path, variant, name, use_tool)
     config = replace(
         guide.config, warnings=(*guide.config.warnings, *([load.note] if load.note else []), *oddities(guide.config))
     )
     files = []
     if form != "declarative":
-        text = legacy.scenario(config, load, explicit)
-        files.append(File(f"scenarios/guides/{config.name}.sh", text, "Scenario"))
+        made = legacy.scenario(config, load, explicit)
+        files.append(File(f"scenarios/guides/{config.name}.sh", made, "Scenario"))
     if form != "legacy":
-        text = declarative.scenario(config, load)
-        files.append(File(f"config/scenarios/guides/{config.name}.yaml", text, "Scenario"))
+        made = declarative.scenario(config, load)
+        files.append(File(f"config/scenarios/guides/{config.name}.yaml", made, "Scenario"))
     if asked.variations or with_experiment:
         files += _experiments(config.name, asked.variations, load, form)
     count = treatments if asked.variations else 0
-    return Conversion(config, tuple(files), guide.variants, guide.variant, count, config.warnings)
+    found = tuple(replace(file, lines=_from_guide(file.lines, reading.texts)) for file in files)
+    sources = _sources(config, found, reading.texts)
+    return Conversion(config, found, guide.variants, guide.variant, count, config.warnings, sources)
+
+
+def _from_guide(given: Sequence[Line], texts: Mapping[str, str]) -> tuple[Line, ...]:
+    """The lines with those sources alone that are in the guide: some of what is written is ours."""
+    return tuple(replace(one, spans=tuple(span for span in one.spans if span.file in texts)) for one in given)
+
+
+def _sources(config: GuideConfig, files: Sequence[File], texts: Mapping[str, str]) -> dict[str, str]:
+    """What a reader looks into: the guide's files, and all others that a line is from."""
+    named = [span.file for file in files for line in file.lines for span in line.spans]
+    return {name: texts[name] for name in dict.fromkeys((*config.files, *named)) if name in texts}
 
 
 def _experiments(name: str, variations: Sequence[Variation], load: Workload, form: Format) -> list[File]:
     made = []
     if form != "declarative":
-        made.append(File(f"experiments/{name}.yaml", experiment.legacy(variations), "Experiment"))
+        made.append(_experiment(f"experiments/{name}.yaml", experiment.legacy(variations)))
     if form != "legacy":
         path = f"workload/experiments/{name}.yaml" if made else f"experiments/{name}.yaml"
-        made.append(File(path, experiment.declarative(name, variations, load), "Experiment"))
+        made.append(_experiment(path, experiment.declarative(name, variations, load)))
     return made
+
+
+def _experiment(path: str, text: str) -> File:
+    """What varies is the request's, and not the guide's: its lines are from nowhere in it."""
+    return File(path, tuple(lines(lines_of(text))), "Experiment")
 
 
 def write(conversion: Conversion, directory: Path) -> list[Path]:

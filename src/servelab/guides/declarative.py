@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from servelab.guides.config import ROLES, GuideConfig, Image, Role, Stage, Unmapped, image_of
-from servelab.guides.heredoc import comment, lines_of
 from servelab.guides.legacy import head, unmapped
+from servelab.guides.line import Line, dumped, lines, sources, without_end
 from servelab.guides.serve import IMAGE_DEFAULT, start
 from servelab.guides.setting import Setting
 from servelab.guides.settings import NOT_IN_GUIDE, settings
-from servelab.guides.tree import Node, Scalar, Span, dump, made, scalar_of
+from servelab.guides.tree import Node, Scalar, Span, made, scalar_of
 from servelab.guides.workload import Workload
 
 SHARED = "/shared-config"
@@ -28,13 +28,20 @@ MODELSERVICE = ("gateway", "routing", "router", "decode", "prefill")
 NO_MODEL = "this-guide-names-no-model"
 
 
+Said = Span | str
+"""A comment: where something is from, or what else is to be said of it."""
+
+
 @dataclass(frozen=True)
 class _Leaf:
     value: Node
-    comments: tuple[str, ...] = ()
+    said: tuple[Said, ...] = ()
+    origins: Mapping[str, Span] = field(default_factory=dict)
+    """Where lines of its text stand in the guide, by what they say."""
 
 
 _Tree = dict[str, Any]
+_Field = tuple[str, Node, tuple[Said, ...]] | tuple[str, Node, tuple[Said, ...], Mapping[str, Span]]
 
 
 class Variables:
@@ -62,7 +69,7 @@ class Variables:
         return self.fields[field]
 
 
-def scenario(config: GuideConfig, workload: Workload) -> str:
+def scenario(config: GuideConfig, workload: Workload) -> tuple[Line, ...]:
     """The scenario."""
     given = settings(config)
     tree: _Tree = {}
@@ -85,18 +92,16 @@ def scenario(config: GuideConfig, workload: Workload) -> str:
         },
         "workDir": _Leaf(Node(Scalar(f"~/data/{config.name}", style='"')), (f"SOURCE: {NOT_IN_GUIDE}",)),
     }
-    lines = ["scenario:", f"  - name: {config.name}", *_lines(body, "    ")]
+    texts = [*lines(head(config)), *lines(["scenario:", f"  - name: {config.name}"]), *_lines(body, "    "), Line("")]
     rest = [Unmapped(f"{one.role}.accelerators", one.value) for one in given if one.field == "stage.accelerators"]
-    return "\n".join([*head(config), *lines, "", *unmapped((*config.unmapped, *rest))]).rstrip() + "\n"
+    return without_end([*texts, *unmapped((*config.unmapped, *rest))])
 
 
-def _model(config: GuideConfig) -> Iterator[tuple[str, Node, tuple[str, ...]]]:
+def _model(config: GuideConfig) -> Iterator[_Field]:
     name = config.model_id or NO_MODEL
     spans = config.model.spans() if config.model else ()
-    comments = (
-        _sources(spans)
-        if config.model_id
-        else ("WARNING: the guide names no model; this is none, and cannot be downloaded",)
+    comments: tuple[Said, ...] = (
+        spans if config.model_id else ("WARNING: the guide names no model; this is none, and cannot be downloaded",)
     )
     yield "model.name", made(name), comments
     yield "model.shortName", made(name.replace("/", "-").replace(".", "-").lower()), ()
@@ -104,28 +109,28 @@ def _model(config: GuideConfig) -> Iterator[tuple[str, Node, tuple[str, ...]]]:
     yield "model.huggingfaceId", made(name), ()
 
 
-def _images(config: GuideConfig) -> Iterator[tuple[str, Node, tuple[str, ...]]]:
+def _images(config: GuideConfig) -> Iterator[_Field]:
     own = next((stage.image for stage in config.stages if stage.image is not None), None)
     for key, node in (("vllm", own), ("routingSidecar", config.sidecar.image)):
         if node is not None:
             image = image_of(node)
-            yield f"images.{key}.repository", made(_repository(image)), _sources(node.spans())
+            yield f"images.{key}.repository", made(_repository(image)), node.spans()
             if image.tag:
                 yield f"images.{key}.tag", Node(Scalar(image.tag)), ()
     scheduler = config.scheduler
     if scheduler.image_name is not None and scheduler.image_hub is not None:
         text = f"{scheduler.image_hub.text}/{scheduler.image_name.text}"
-        sources = _sources((*scheduler.image_hub.spans(), *scheduler.image_name.spans()))
+        sources = (*scheduler.image_hub.spans(), *scheduler.image_name.spans())
         yield "images.routerEndpointPicker.repository", made(text), sources
     if scheduler.image_tag is not None:
-        yield "images.routerEndpointPicker.tag", scheduler.image_tag, _sources(scheduler.image_tag.spans())
+        yield "images.routerEndpointPicker.tag", scheduler.image_tag, scheduler.image_tag.spans()
 
 
 def _repository(image: Image) -> str:
     return "/".join(part for part in (image.registry, image.repository, image.name) if part)
 
 
-def _stages(config: GuideConfig, given: list[Setting]) -> Iterator[tuple[str, Node, tuple[str, ...]]]:
+def _stages(config: GuideConfig, given: list[Setting]) -> Iterator[_Field]:
     for stage in config.stages:
         role = stage.role
         enabled = stage.create.true if stage.create is not None else True
@@ -134,20 +139,20 @@ def _stages(config: GuideConfig, given: list[Setting]) -> Iterator[tuple[str, No
         for name in ("cpu", "memory"):
             limit, asked = stage.limits.get(name), getattr(stage, name)
             if limit is not None:
-                yield f"{role}.resources.limits.{name}", limit, _sources(limit.spans())
+                yield f"{role}.resources.limits.{name}", limit, limit.spans()
             elif asked is not None:
                 note = "NOTE: the guide sets no limit; this is its request, since llm-d-benchmark's own may be lower"
                 yield f"{role}.resources.limits.{name}", asked, (note,)
         if role == "decode" and (size := stage.shared_memory) is not None:  # prefill has no such field
-            yield "decode.shm.size", size, _sources(size.spans())
+            yield "decode.shm.size", size, size.spans()
         if stage.volumes:
             yield (
                 f"{role}.additionalVolumes",
                 Node([_typed(one) for one in stage.volumes]),
-                _sources(_all_spans(stage.volumes)),
+                _all_spans(stage.volumes),
             )
         if stage.mounts:
-            yield f"{role}.additionalVolumeMounts", Node(list(stage.mounts)), _sources(_all_spans(stage.mounts))
+            yield f"{role}.additionalVolumeMounts", Node(list(stage.mounts)), _all_spans(stage.mounts)
     if any(stage.command for stage in config.stages):
         volume = {"name": "shared-config", "type": "emptyDir", "emptyDir": {}}
         yield "vllmCommon.volumes", made([volume]), (f"SOURCE: {NOT_IN_GUIDE}",)
@@ -156,26 +161,26 @@ def _stages(config: GuideConfig, given: list[Setting]) -> Iterator[tuple[str, No
         yield f"{role}.enabled", made(False), (f"NOTE: the guide has no {role} stage",)
 
 
-def _command(stage: Stage, given: list[Setting], multinode: bool) -> Iterator[tuple[str, Node, tuple[str, ...]]]:
+def _command(stage: Stage, given: list[Setting], multinode: bool) -> Iterator[_Field]:
     utilization = _utilization(given)
     own = [one for one in given if one.field != "stage.memory_utilization" or utilization is not None]
     found = start(stage, own, multinode, Variables())
     if found is None:
         return
     role = stage.role
-    sources = _sources(stage.command.spans if stage.command else ())
+    sources = stage.command.spans if stage.command else ()
     if found.kind == IMAGE_DEFAULT:
         yield (
             f"{role}.vllm.modelCommand",
             made(IMAGE_DEFAULT),
-            _sources(stage.model_command.spans() if stage.model_command else ()),
+            stage.model_command.spans() if stage.model_command else (),
         )
         if found.lines[0]:
             yield f"{role}.vllm.args", made(list(found.lines[0])), sources
         return
     notes = tuple(f"NOTE: {flag.written} {flag.raw} ({flag.span}) is set by the chart" for flag in found.left_out)
     text = "\n".join(" \\\n".join(parts) for parts in found.lines)
-    yield f"{role}.vllm.customCommand", Node(Scalar(text + "\n", style="|")), (*sources, *notes)
+    yield f"{role}.vllm.customCommand", Node(Scalar(text + "\n", style="|")), (*sources, *notes), found.origins
     yield f"{role}.initContainers", made([PREPROCESS]), (f"SOURCE: {NOT_IN_GUIDE}",)
 
 
@@ -192,31 +197,30 @@ def _typed(volume: Node) -> Node:
     return Node({"name": name, "type": Node(scalar_of(kind)), **{k: v for k, v in volume.map.items() if k != "name"}})
 
 
-def _comments(setting: Setting) -> tuple[str, ...]:
-    return (*_sources(setting.spans), *((f"NOTE: {setting.note}",) if setting.note else ()))
-
-
-def _sources(spans: tuple[Span, ...]) -> tuple[str, ...]:
-    return tuple(f"SOURCE: {span}" for span in spans)
+def _comments(setting: Setting) -> tuple[Said, ...]:
+    return (*setting.spans, *((f"NOTE: {setting.note}",) if setting.note else ()))
 
 
 def _all_spans(nodes: tuple[Node, ...]) -> tuple[Span, ...]:
     return Node(list(nodes)).spans()
 
 
-def _put(tree: _Tree, path: str, value: Node, comments: tuple[str, ...]) -> None:
+def _put(
+    tree: _Tree, path: str, value: Node, said: tuple[Said, ...], origins: Mapping[str, Span] | None = None
+) -> None:
     *parents, last = path.split(".")
     for parent in parents:
         tree = tree.setdefault(parent, {})
-    tree[last] = _Leaf(value, comments)
+    tree[last] = _Leaf(value, said, origins or {})
 
 
-def _lines(tree: _Tree, indent: str) -> Iterator[str]:
+def _lines(tree: _Tree, indent: str) -> Iterator[Line]:
     for name, value in tree.items():
         if isinstance(value, _Leaf):
-            for text in value.comments:
-                yield from (indent + line for line in comment(text))
-            yield from (indent + line if line else "" for line in lines_of(dump(Node({name: value.value}))))
+            spans = tuple(one for one in value.said if isinstance(one, Span))
+            for line in (*sources(value.said), *dumped(Node({name: value.value}))):
+                origin = value.origins.get(line.text.strip().removesuffix(" \\"))
+                yield line.otherwise((origin,) if origin else spans).indented(indent)
         elif value:
-            yield f"{indent}{name}:"
+            yield Line(f"{indent}{name}:")
             yield from _lines(value, indent + "  ")

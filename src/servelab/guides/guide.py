@@ -8,19 +8,26 @@ from pathlib import Path
 
 from servelab.guides import helm, inferencepool
 from servelab.guides.config import GuideConfig
-from servelab.guides.fetch import Fetcher
 from servelab.guides.helmfile import DEFAULT, NAMES, Helmfile, read_helmfile, rendered_values
 from servelab.guides.kustomize import tool
 from servelab.guides.kustomize.build import FILES, Build, kustomization_file
 from servelab.guides.manifests import with_manifests
 from servelab.guides.names import YAML, guide_name, slug, variant_of, variant_of_folder
 from servelab.guides.parse import GuideError, parse
-from servelab.guides.place import GUIDES, Place, joined, place_of, read_document, read_text
+from servelab.guides.place import GUIDES, Place, joined, read_document, read_text
 from servelab.guides.tree import Node
 from servelab.guides.variants import kustomizations, values_files
 
 POOL_VALUES = ("inferencepool/values.yaml", "inferencepool.values.yaml", "inferencepool-values.yaml")
 MOST_LEVELS = 6  # above a guide's part, in which the inference extension's values are looked for
+
+
+class VariantError(GuideError):
+    """One of several variants has to be chosen."""
+
+    def __init__(self, message: str, variants: tuple[str, ...]) -> None:
+        super().__init__(message, f"Choose with --variant: {', '.join(variants)}.")
+        self.variants = variants
 
 
 @dataclass(frozen=True)
@@ -33,17 +40,14 @@ class Guide:
     """The one of them that it is."""
 
 
-def read_guide(
-    given: str, variant: str = "", name: str = "", fetcher: Fetcher | None = None, use_tool: bool = True
-) -> Guide:
-    """Read a guide from a directory, a file, or an address.
+def read_guide(place: Place, path: str, variant: str = "", name: str = "", use_tool: bool = True) -> Guide:
+    """Read the guide at a path of a place.
 
     Raises:
         GuideError: it cannot be reached or read, is no guide, or has several variants and none was chosen.
     """
-    place, path = place_of(given, fetcher)
     guide = _read(place, path, variant, use_tool)
-    config = replace(guide.config, title=given)
+    config = replace(guide.config, title=place.title)
     return replace(guide, config=replace(config, name=slug(name or config.name)))
 
 
@@ -100,8 +104,7 @@ def _environment(helmfile: Helmfile, variant: str) -> str:
         return DEFAULT
     same = {_plain(one): one for one in helmfile.environments}
     if _plain(variant) not in same:
-        known = ", ".join(helmfile.environments)
-        raise GuideError(f"this guide has no variant {variant!r}", f"Its variants are {known}.")
+        raise VariantError(f"this guide has no variant {variant!r}", helmfile.environments)
     return same[_plain(variant)]
 
 
@@ -188,7 +191,7 @@ def _of_directory(place: Place, path: str, variant: str, use_tool: bool) -> Guid
 
 def _choose(place: Place, path: str, variants: tuple[str, ...], asked: str) -> GuideError:
     what = f"has no variant {asked!r}" if asked else "has several variants"
-    return GuideError(f"{place.shown(path)}: this guide {what}", f"Choose with --variant: {', '.join(variants)}.")
+    return VariantError(f"{place.shown(path) or place.title}: this guide {what}", variants)
 
 
 def _with_pool(place: Place, folder: str, config: GuideConfig) -> GuideConfig:

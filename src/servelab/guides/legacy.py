@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from servelab.catalog.guides import PREFIX, scenarios
 from servelab.guides.config import GuideConfig, Role, Stage, Unmapped
 from servelab.guides.heredoc import assigned, comment, escaped, heredoc, lines_of
+from servelab.guides.line import Line, dumped, lines, sources, without_end
 from servelab.guides.serve import IMAGE_DEFAULT, Start, start
 from servelab.guides.setting import Setting
 from servelab.guides.settings import NOT_IN_GUIDE, settings
-from servelab.guides.tree import Node, Scalar, dump
+from servelab.guides.tree import Node, Scalar, Span, dump
 from servelab.guides.workload import Workload
 
 PREPROCESS = "python3 /setup/preprocess/set_llmdbench_environment.py; source $HOME/llmdbench_env.sh"
@@ -41,29 +43,30 @@ class Placeholders:
         return PLACEHOLDER + scenarios().fields[field].variable.replace("STAGE", role.upper())
 
 
-def scenario(config: GuideConfig, workload: Workload, explicit: bool = False) -> str:
+def scenario(config: GuideConfig, workload: Workload, explicit: bool = False) -> tuple[Line, ...]:
     """The scenario; with ``explicit``, values that are the default anyway are written too, and marked."""
     given = settings(config)
+    made = lines(head(config))
     if not config.model_id:
-        lines = [*_source((), "the guide names no model"), f'export {PREFIX}DEPLOY_MODEL_LIST="{NO_MODEL}"', ""]
-    else:
-        lines = []
+        made += [*_source((), "the guide names no model"), Line(f'export {PREFIX}DEPLOY_MODEL_LIST="{NO_MODEL}"')]
+        made.append(Line(""))
     texts = {one.variable: one.text for one in given if one.value.scalar is not None}
-    shared = [one for one in given if one.role is None]
-    for one in shared:
-        lines += _setting(one, texts, explicit)
+    for one in (one for one in given if one.role is None):
+        made += _setting(one, texts, explicit)
     if any(stage.command for stage in config.stages):
-        lines += [f"# SOURCE: {NOT_IN_GUIDE}", f'export {PREFIX}VLLM_COMMON_PREPROCESS="{escaped(PREPROCESS)}"', ""]
+        made += lines(
+            [f"# SOURCE: {NOT_IN_GUIDE}", f'export {PREFIX}VLLM_COMMON_PREPROCESS="{escaped(PREPROCESS)}"', ""]
+        )
     for role in ("decode", "prefill"):
         stage = config.decode if role == "decode" else config.prefill
-        lines += [RULE, f"# {role.capitalize()}", RULE, ""]
+        made += lines([RULE, f"# {role.capitalize()}", RULE, ""])
         for one in (one for one in given if one.role == role):
-            lines += _setting(one, texts, explicit, stage)
+            made += _setting(one, texts, explicit, stage)
         if stage is not None:
-            lines += _start(stage, start(stage, given, config.spans_nodes, Placeholders()))
-    lines += _workload(config, workload)
-    rest = (*config.unmapped, *(one for setting in given for one in _no_pairs(setting)))
-    return "\n".join([*head(config), *lines, *unmapped(rest)]).rstrip() + "\n"
+            made += _start(stage, start(stage, given, config.spans_nodes, Placeholders()))
+    made += lines(_workload(config, workload))
+    made += unmapped((*config.unmapped, *(one for setting in given for one in _no_pairs(setting))))
+    return without_end(made)
 
 
 def _is_pair(name: str, value: Node) -> bool:
@@ -98,35 +101,47 @@ def head(config: GuideConfig) -> Iterator[str]:
     yield ""
 
 
-def _setting(one: Setting, texts: Mapping[str, str], explicit: bool, stage: Stage | None = None) -> list[str]:
+def _setting(one: Setting, texts: Mapping[str, str], explicit: bool, stage: Stage | None = None) -> list[Line]:
     variable = PREFIX + one.variable
-    lines = _source(one.spans, one.note)
+    said = _source(one.spans, one.note)
     if scenarios().fields[one.field].file:
-        return [*lines, *heredoc(variable, _block(one, stage)), ""]
+        return [*said, *_file(variable, _block(one, stage), one.spans)]
     if one.value.scalar is None:
         pairs = ",".join(f"{name}:{value.text}" for name, value in one.value.map.items() if _is_pair(name, value))
-        return [*lines, f"export {variable}={assigned(pairs)}", ""] if pairs else []
+        return [*said, *_export(variable, assigned(pairs), one.spans)] if pairs else []
     is_default = scenarios().default(one.variable, texts) == one.text
     if is_default and not explicit and not one.always:
         return []
-    return [*lines, f"export {variable}={assigned(one.text)}{' # default' if is_default else ''}", ""]
+    return [*said, *_export(variable, f"{assigned(one.text)}{' # default' if is_default else ''}", one.spans)]
 
 
-def _source(spans: Sequence[object], note: str) -> list[str]:
-    lines = [line for span in spans for line in comment(f"SOURCE: {span}")]
-    if not lines:
-        return comment(f"SOURCE: {note or NOT_IN_GUIDE}")
-    return [*lines, *(comment(f"NOTE: {note}") if note else [])]
+def _export(variable: str, value: str, spans: Sequence[Span]) -> list[Line]:
+    return [Line(f"export {variable}={value}", tuple(spans)), Line("")]
 
 
-def _block(one: Setting, stage: Stage | None) -> list[str]:
+def _file(variable: str, body: Sequence[Line], spans: Sequence[Span]) -> list[Line]:
+    """A file that a variable names; what is known of no line of it is from ``spans``."""
+    texts = heredoc(variable, [line.text for line in body])
+    first = len(texts) - len(body) - 1
+    known = {first + index: line for index, line in enumerate(body)}
+    made = [known.get(index, Line(text)).otherwise(spans) for index, text in enumerate(texts)]
+    return [*made, Line("")]
+
+
+def _source(spans: Sequence[Span], note: str) -> list[Line]:
+    if not spans:
+        return sources([f"SOURCE: {note or NOT_IN_GUIDE}"])
+    return sources([*spans, *([f"NOTE: {note}"] if note else [])])
+
+
+def _block(one: Setting, stage: Stage | None) -> list[Line]:
     """The lines of a file that holds YAML."""
     node = one.value
     if one.field == "stage.volumes" and stage is not None:
         node = _with_placeholder(node, stage)
     if one.field == "scheduler.custom_plugins":
         node = Node({name: _literal(value) for name, value in node.map.items()})
-    return [escaped(line) for line in lines_of(dump(node))]
+    return [replace(line, text=escaped(line.text)) for line in dumped(node)]
 
 
 def _literal(value: Node) -> Node:
@@ -146,32 +161,34 @@ def _with_placeholder(volumes: Node, stage: Stage) -> Node:
     return Node([Node({**one.map, "emptyDir": empty}) if one is shared else one for one in volumes.items])
 
 
-def _start(stage: Stage, found: Start | None) -> list[str]:
+def _start(stage: Stage, found: Start | None) -> list[Line]:
     if found is None:
         return []
     role = stage.role.upper()
     base = f"{PREFIX}VLLM_MODELSERVICE_{role}"
     kind_spans = stage.model_command.spans() if stage.model_command else ()
     kind_note = f"the guide's modelCommand is {stage.model_command.text}" if stage.model_command else ""
-    lines = [*_source(kind_spans, kind_note), f"export {base}_MODEL_COMMAND={found.kind}"]
+    made = [*_source(kind_spans, kind_note), Line(f"export {base}_MODEL_COMMAND={found.kind}", kind_spans)]
     args = f"{base}_EXTRA_ARGS"
     spans = stage.command.spans if stage.command else ()
     if found.kind == IMAGE_DEFAULT:
         words = [re.sub(r"\s", "____", word) for word in found.lines[0]]
-        return [*lines, "", *_source(spans, ""), f"export {args}={assigned('[' + '____'.join(words) + ']')}", ""]
-    lines += [f"export {base}_PREPROCESS=${PREFIX}VLLM_COMMON_PREPROCESS", ""]
-    lines += _source(spans, "")
-    for note in found.notes:
-        lines += comment(f"NOTE: {note}")
-    for flag in found.left_out:
-        lines += comment(f"NOTE: {flag.written} {flag.raw} ({flag.span}) is set by the chart")
-    body: list[str] = []
+        made += [Line(""), *_source(spans, "")]
+        return [*made, *_export(args, assigned("[" + "____".join(words) + "]"), spans)]
+    made += lines([f"export {base}_PREPROCESS=${PREFIX}VLLM_COMMON_PREPROCESS", ""])
+    made += _source(spans, "")
+    made += sources(f"NOTE: {note}" for note in found.notes)
+    made += sources(f"NOTE: {flag.written} {flag.raw} ({flag.span}) is set by the chart" for flag in found.left_out)
+    return [*made, *_file(args, list(_script(found)), spans)]
+
+
+def _script(found: Start) -> Iterator[Line]:
+    """The lines of a command, each part from its flag."""
     for parts in found.lines:
-        *before, last = [escaped(part) for part in parts]
-        for part in before:
-            body += lines_of(f"{part} \\")
-        body += lines_of(last)
-    return [*lines, *heredoc(args, body), ""]
+        for index, part in enumerate(parts):
+            text = escaped(part) + (" \\" if index < len(parts) - 1 else "")
+            origin = found.origins.get(part)
+            yield from lines(lines_of(text), (origin,) if origin else ())
 
 
 def _workload(config: GuideConfig, workload: Workload) -> list[str]:
@@ -190,14 +207,14 @@ def _workload(config: GuideConfig, workload: Workload) -> list[str]:
     ]
 
 
-def unmapped(values: Sequence[Unmapped]) -> Iterator[str]:
+def unmapped(values: Sequence[Unmapped]) -> Iterator[Line]:
     """What a scenario ends with: the values that it cannot say, with their places."""
     if not values:
         return
-    yield RULE
-    yield "# In the guide, but nothing that a scenario can say:"
+    yield from lines([RULE, "# In the guide, but nothing that a scenario can say:"])
     for one in values:
         text = one.node.text if one.node.scalar is not None else json.dumps(one.node.plain(), default=str)
         shown = json.dumps(text) if len(text.splitlines()) > 1 else text
         where = f"  ({one.node.span})" if one.node.span else ""
-        yield from comment(f"  {one.path}: {shown}{where}")
+        spans = (one.node.span,) if one.node.span else ()
+        yield from lines(comment(f"  {one.path}: {shown}{where}"), spans)

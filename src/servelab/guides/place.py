@@ -155,11 +155,62 @@ class OneFile:
         return path
 
 
-def place_of(given: str, fetcher: Fetcher | None = None) -> tuple[Place, str]:
+Found = tuple[Place, str]
+"""A place, and the path of a guide in it."""
+
+
+@dataclass
+class Reading:
+    """A place, and what was read of it, by the names that comments use."""
+
+    place: Place
+    texts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """See Place."""
+        return self.place.title
+
+    def read(self, path: str) -> bytes | None:
+        """See Place."""
+        data = self.place.read(path)
+        if data is not None:
+            self.texts[self.shown(path)] = data[:MOST_BYTES].decode("utf-8-sig", "replace")
+        return data
+
+    def names(self, path: str) -> list[str] | None:
+        """See Place."""
+        return self.place.names(path)
+
+    def local(self, path: str) -> Path | None:
+        """See Place."""
+        return self.place.local(path)
+
+    def shown(self, path: str) -> str:
+        """See Place."""
+        return self.place.shown(path)
+
+
+def place_of(given: str, fetcher: Fetcher | None = None) -> Found:
     """The place that an address or a path means, and the path in it.
 
     Raises:
         GuideError: there is no such path, or it is no address that can be fetched.
+    """
+    if "://" in given:
+        return remote_place(given, fetcher)
+    path = Path(os.path.abspath(os.path.expanduser(given)))  # noqa: PTH100, PTH111 - a link stays what it is called
+    if not os.path.exists(path):  # noqa: PTH110 - which asks no questions of odd paths
+        raise GuideError(f"{given}: there is no such file or directory", "Give a guide's directory or values file.")
+    real = path.resolve()
+    return Directory(given, str(_top(path)), (str(_whole(path).resolve()), str(_whole(real)))), str(path)
+
+
+def remote_place(given: str, fetcher: Fetcher | None = None) -> Found:
+    """The place that an address means; never one of this machine.
+
+    Raises:
+        GuideError: it is no address that can be fetched.
     """
     fetcher = fetcher or Fetcher()
     if github := _GITHUB.fullmatch(given.split("?", 1)[0].split("#", 1)[0].rstrip("/")):
@@ -168,18 +219,12 @@ def place_of(given: str, fetcher: Fetcher | None = None) -> tuple[Place, str]:
     if raw := _RAW_GITHUB.fullmatch(given):
         owner, repository, ref, path = raw.groups()
         return GitHub(given, owner, repository, ref, fetcher), joined("", path)
-    if "://" in given:
-        if not given.startswith("https://") or not given.endswith((".yaml", ".yml")):
-            raise GuideError(
-                f"{given}: not an https address of a YAML file or of a directory on GitHub",
-                "Give https://github.com/OWNER/REPOSITORY/tree/REF/PATH, or https://….yaml, or a path.",
-            )
-        return OneFile(given, fetcher), _path_of(given)
-    path = Path(os.path.abspath(os.path.expanduser(given)))  # noqa: PTH100, PTH111 - a link stays what it is called
-    if not os.path.exists(path):  # noqa: PTH110 - which asks no questions of odd paths
-        raise GuideError(f"{given}: there is no such file or directory", "Give a guide's directory or values file.")
-    real = path.resolve()
-    return Directory(given, str(_top(path)), (str(_whole(path).resolve()), str(_whole(real)))), str(path)
+    if not given.startswith("https://") or not given.endswith((".yaml", ".yml")):
+        raise GuideError(
+            f"{given}: not an https address of a YAML file or of a directory on GitHub",
+            "Give https://github.com/OWNER/REPOSITORY/tree/REF/PATH, or https://….yaml, or a path.",
+        )
+    return OneFile(given, fetcher), _path_of(given)
 
 
 def _whole(path: Path) -> Path:

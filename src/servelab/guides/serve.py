@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from servelab.catalog.guides import scenarios
 from servelab.guides.command import Flag
 from servelab.guides.config import Role, Stage, image_of
 from servelab.guides.setting import Setting
+from servelab.guides.tree import Span
 
 OWN = ("--host", "--port", "--served-model-name", "--model")
 ANY_HOST = "0.0.0.0"  # noqa: S104 - of a pod
@@ -48,6 +49,8 @@ class Start:
     left_out: tuple[Flag, ...] = ()
     """What LeaderWorkerSets set by themselves."""
     notes: tuple[str, ...] = ()
+    origins: Mapping[str, Span] = field(default_factory=dict)
+    """Where parts that are flags of the guide stand in it."""
 
     @property
     def script(self) -> str:
@@ -70,7 +73,8 @@ def start(stage: Stage, given: list[Setting], multinode: bool, words: Words) -> 
     automatic = scenarios().automatic_with_multinode if multinode else ()
     left_out = tuple(one for one in command.flags if one.name in automatic)
     flags = [one for one in command.flags if one not in left_out and one.name not in OWN]
-    parts = [*_beginning(stage, words), *(_flag(one, stage, values, words) for one in flags)]
+    written = [(_flag(one, stage, values, words), one.span) for one in flags]
+    parts = [*_beginning(stage, words), *(text for text, _ in written)]
     has_flag = any(one.name == "--tensor-parallel-size" for one in flags)
     if not has_flag and _chart_adds_flags(stage) and ("stage.tensor", stage.role) in values:
         parts.append(f"--tensor-parallel-size {words.field('stage.tensor', stage.role)}")
@@ -84,7 +88,8 @@ def start(stage: Stage, given: list[Setting], multinode: bool, words: Words) -> 
     head = (
         [(preprocess, before[0]), *((line,) for line in before[1:]), tuple(parts)] if before else [(preprocess, *parts)]
     )
-    return Start(CUSTOM, (*head, *((line,) for line in rest)), left_out, tuple(_notes(stage)))
+    origins = {text: span for text, span in written if span is not None}
+    return Start(CUSTOM, (*head, *((line,) for line in rest)), left_out, tuple(_notes(stage)), origins)
 
 
 def _beginning(stage: Stage, words: Words) -> list[str]:

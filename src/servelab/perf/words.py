@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from servelab.perf.parameters import Fit, Parameters, in_milliseconds
+from servelab.perf.parameters import Coefficient, Fit, Parameters, in_milliseconds
 
 FORMULAS = {
     "linear-batch": "ITL = alpha + beta * batch",
@@ -19,9 +19,14 @@ def rows(fit: Fit) -> list[tuple[str, str, str]]:
     """Each coefficient: its name, its value with its unit, and its 95 % interval where one is known."""
     found = []
     for name, one in fit.values.items():
-        between = [in_milliseconds(bound, one.unit) for bound in one.interval or ()]
-        found.append((name, in_milliseconds(one.value, one.unit), " to ".join(between)))
+        found.append((name, in_milliseconds(one.value, one.unit), _between(one)))
     return found
+
+
+def _between(one: Coefficient) -> str:
+    """The interval, with its unit once."""
+    low, high = (in_milliseconds(bound, one.unit) for bound in one.interval or (0.0, 0.0))
+    return f"{low.partition(' ')[0]} to {high}" if one.interval else ""
 
 
 def role(fit: Fit, parameters: Parameters) -> str:

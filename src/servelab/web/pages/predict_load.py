@@ -72,7 +72,7 @@ class Load:
             with element("tbody"):
                 self._cells = {name: self._row(title) for name, title in LATENCIES}
                 self._cells["utilization"] = self._row("Utilization")
-        with element("dl", "facts"):
+        with element("dl", "facts figures"):
             self._facts = {
                 name: self._fact(title)
                 for name, title in (
@@ -147,7 +147,7 @@ class Load:
         self._facts["cost"].set_text(f"{found.cost_per_hour:,.2f}" if found.cost_per_hour is not None else "-")
         tokens = found.cost_per_million_tokens
         self._facts["tokens"].set_text(f"{tokens:.3g}" if tokens is not None else "-")
-        self._warn(". ".join(found.warnings))
+        self._warn("; ".join(found.warnings))
         redraw(self._chart, self._options(found))
 
     def _options(self, found: Instant | None) -> Option:
