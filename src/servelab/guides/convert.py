@@ -25,11 +25,12 @@ Format = Literal["legacy", "declarative", "both"]
 
 @dataclass(frozen=True)
 class File:
-    """A file to write: its path below the directory of llm-d-benchmark, its text, and what it is."""
+    """A file to write: its path below the directory of llm-d-benchmark, its lines, and what it is."""
 
     path: str
     lines: tuple[Line, ...]
     kind: Literal["Scenario", "Experiment"]
+    form: Literal["legacy", "declarative"]
 
     @property
     def text(self) -> str:
@@ -86,10 +87,10 @@ def convert(
     files = []
     if form != "declarative":
         made = legacy.scenario(config, load, explicit)
-        files.append(File(f"scenarios/guides/{config.name}.sh", made, "Scenario"))
+        files.append(File(f"scenarios/guides/{config.name}.sh", made, "Scenario", "legacy"))
     if form != "legacy":
         made = declarative.scenario(config, load)
-        files.append(File(f"config/scenarios/guides/{config.name}.yaml", made, "Scenario"))
+        files.append(File(f"config/scenarios/guides/{config.name}.yaml", made, "Scenario", "declarative"))
     if asked.variations or with_experiment:
         files += _experiments(config.name, asked.variations, load, form)
     count = treatments if asked.variations else 0
@@ -112,16 +113,16 @@ def _sources(config: GuideConfig, files: Sequence[File], texts: Mapping[str, str
 def _experiments(name: str, variations: Sequence[Variation], load: Workload, form: Format) -> list[File]:
     made = []
     if form != "declarative":
-        made.append(_experiment(f"experiments/{name}.yaml", experiment.legacy(variations)))
+        made.append(_experiment(f"experiments/{name}.yaml", experiment.legacy(variations), "legacy"))
     if form != "legacy":
         path = f"workload/experiments/{name}.yaml" if made else f"experiments/{name}.yaml"
-        made.append(_experiment(path, experiment.declarative(name, variations, load)))
+        made.append(_experiment(path, experiment.declarative(name, variations, load), "declarative"))
     return made
 
 
-def _experiment(path: str, text: str) -> File:
+def _experiment(path: str, text: str, form: Literal["legacy", "declarative"]) -> File:
     """What varies is the request's, and not the guide's: its lines are from nowhere in it."""
-    return File(path, tuple(lines(lines_of(text))), "Experiment")
+    return File(path, tuple(lines(lines_of(text))), "Experiment", form)
 
 
 def write(conversion: Conversion, directory: Path) -> list[Path]:

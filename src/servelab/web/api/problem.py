@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Mount
 from starlette.types import Receive, Scope, Send
 
+from servelab.guides.parse import GuideError
 from servelab.spec.errors import (
     ClusterError,
     DeployError,
@@ -26,6 +27,7 @@ from servelab.spec.errors import (
 STATUS: tuple[tuple[type[ServelabError], int], ...] = (
     (NotFoundError, 404),
     (DocumentError, 422),
+    (GuideError, 422),
     (StoreError, 503),
     (ClusterError, 502),
     (DeployError, 409),

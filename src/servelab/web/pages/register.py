@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from nicegui import ui
 
 from servelab.web.context import Context
-from servelab.web.pages import predict, studies, study, system, trial
+from servelab.web.pages import convert, predict, studies, study, system, trial
 from servelab.web.pages.new import page as new
 
 STATIC = File(__file__).parent.parent / "static"
@@ -31,6 +31,10 @@ def add_pages(app: FastAPI, context: Context) -> None:
     @ui.page("/new", response_timeout=TIMEOUT)
     async def _new(origin: Annotated[str | None, Query(alias="from", max_length=64)] = None) -> None:
         await new.page(context, origin)
+
+    @ui.page("/convert", response_timeout=TIMEOUT)
+    async def _convert() -> None:
+        await convert.page(context)
 
     @ui.page("/system", response_timeout=TIMEOUT)
     async def _system() -> None:
