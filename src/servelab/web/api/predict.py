@@ -48,7 +48,7 @@ class Answer(BaseModel):
     simulation: Prediction | None = None
 
 
-@router.get("/studies/{study_id}/coefficients")
+@router.get("/studies/{study_id}/coefficients", responses={200: {"content": {"application/yaml": {}}}})
 def coefficients(
     study_id: StudyId,
     store: Here,

@@ -84,7 +84,20 @@ REFUSALS = _described(
 
 
 def add_problems(app: FastAPI) -> None:
-    """Answer every error under /api as ``Problem``."""
+    """Answer every error under /api as ``Problem``, and describe it so, whatever else a route answers with."""
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        fresh = app.openapi_schema is None
+        found = described()
+        for path in found["paths"].values() if fresh else ():
+            for operation in path.values():
+                for code, answer in operation["responses"].items():
+                    if code.startswith(("4", "5")):
+                        answer["content"] = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        return found
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
     @app.exception_handler(ServelabError)
     async def _ours(_: Request, error: ServelabError) -> JSONResponse:

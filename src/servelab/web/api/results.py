@@ -54,7 +54,9 @@ def found_study(study_id: StudyId, store: Annotated[Store, Depends(store_of)]) -
 
 
 Found = Annotated[tuple[StudyRecord, list[Trial]], Depends(found_study)]
-Price = Annotated[float | None, Query(ge=0, le=1e6, description="of one accelerator and hour, in any currency")]
+Price = Annotated[
+    float | None, Query(ge=0, le=1e6, description="of one accelerator and hour, in any currency", examples=[2.5])
+]
 
 
 @router.get("/report")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from servelab.catalog.study import load_study
 from servelab.lab.background import start_in_background
@@ -20,14 +20,39 @@ from servelab.web.overview import StudyLine, study_line, study_lines
 
 router = APIRouter(prefix="/api/v1/studies", tags=["studies"], responses=PROBLEMS)
 Here = Annotated[Store, Depends(store_of)]
-StudyId = Annotated[str, Path(pattern=STUDY_ID, description="id of a study")]
+DOCUMENT = """name: chat
+model: smollm2-135m
+engine: {name: llamacpp, arguments: {ctx_size: 4096}}
+workload: {prompt: 64, output: 32}
+load: {concurrency: 4, requests: 16}
+space: {parameters: {parallel: [1, 2, 4]}}
+objectives: [maximize output_throughput]
+constraints: [ttft_p95 <= 2s]
+"""
+
+
+def existing(
+    study_id: Annotated[str, Path(pattern=STUDY_ID, description="id of a study", examples=["chat-1a2b3"])], store: Here
+) -> str:
+    """The id of a study that there is: a name, or the beginning of an id, is none, since it may mean another later.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    store.study_state(study_id)
+    return study_id
+
+
+StudyId = Annotated[str, Depends(existing)]
 
 
 class NewStudy(BaseModel):
     """A study to create, as a person writes it."""
 
-    document: str = Field(max_length=1 << 20, description="the study, YAML or JSON", examples=["name: ..."])
-    start: bool = Field(default=True, description="whether to run it at once")
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    document: str = Field(max_length=1 << 20, description="the study, YAML or JSON", examples=[DOCUMENT])
+    start: bool = Field(default=True, description="whether to run it at once", examples=[False])
 
 
 class Created(BaseModel):

@@ -55,7 +55,13 @@ def log(
     number: Number,
     store: Here,
     tail: Annotated[
-        int | None, Query(ge=1, le=16 * TAIL, description="bytes from the end, in whole lines; default: the whole file")
+        int | None,
+        Query(
+            ge=1,
+            le=16 * TAIL,
+            description="bytes from the end, in whole lines; default: the whole file",
+            examples=[TAIL],
+        ),
     ] = None,
 ) -> Response:
     """The newest engine log of a trial on this machine."""
