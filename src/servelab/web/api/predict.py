@@ -52,7 +52,9 @@ class Answer(BaseModel):
 def coefficients(
     study_id: StudyId,
     store: Here,
-    trial: Annotated[int | None, Query(ge=0, le=2**31, description="default: the first that was measured")] = None,
+    trial: Annotated[
+        int | None, Query(ge=0, le=2**31 - 1, description="default: the first that was measured", examples=[0])
+    ] = None,
     form: Annotated[Form | None, Query(description="instead, YAML as the llm-d autoscaler reads it")] = None,
 ) -> Any:
     """Fit latency models to what a study measured at several levels of concurrency: a parameters.json."""
