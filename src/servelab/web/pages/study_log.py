@@ -29,7 +29,6 @@ class RunningLog:
                 self._link = ui.link("all of it", "").classes("small")
             self._text = text("pre", "", "text log").props('tabindex=0 aria-label="End of the engine log"')
         self._card.set_visibility(False)
-        ui.timer(2.0, self._follow)
 
     async def refresh(self, points: Sequence[TrialPoint]) -> None:
         """Show the log of the newest trial that runs."""
@@ -40,7 +39,7 @@ class RunningLog:
         self._number = numbers[-1] if numbers else self._number
         await self._read()
 
-    async def _follow(self) -> None:
+    async def follow(self) -> None:
         """An engine says more than events tell."""
         if self._runs:
             await self._read()

@@ -1,0 +1,57 @@
+"""What is dear is worked out once for all who ask."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from servelab.web.shared import Shared
+
+
+def test_many_who_ask_at_once_cost_one_answer():
+    asked: list[int] = []
+
+    def work() -> int:
+        asked.append(1)
+        time.sleep(0.05)
+        return 7
+
+    async def all_at_once() -> list[int]:
+        shared: Shared[int] = Shared(share=0.5, shortest=60)
+        return await asyncio.gather(*(shared.get("key", 1, work) for _ in range(20)))
+
+    assert asyncio.run(all_at_once()) == [7] * 20
+    assert len(asked) == 1
+
+
+def test_an_answer_rests_in_proportion_to_what_it_cost():
+    async def ask() -> tuple[str, str, str | None]:
+        shared: Shared[str] = Shared(share=0.1, shortest=0)
+        await shared.get("key", 1, lambda: (time.sleep(0.05), "first")[1])
+        soon = await shared.get("key", 2, lambda: "second")  # 0.05 s at a tenth of the time: 0.5 s of rest
+        await asyncio.sleep(0.7)
+        assert shared.at_hand("key", 2) is None
+        return soon, await shared.get("key", 2, lambda: "second"), shared.at_hand("key", 2)
+
+    assert asyncio.run(ask()) == ("first", "second", "second")
+
+
+def test_an_answer_to_the_same_question_stays_good():
+    async def ask() -> str:
+        shared: Shared[str] = Shared(share=1, shortest=0)
+        await shared.get("key", 1, lambda: "first")
+        return await shared.get("key", 1, lambda: "never asked")
+
+    assert asyncio.run(ask()) == "first"
+
+
+def test_an_error_is_passed_on_and_asked_again():
+    async def ask() -> str:
+        shared: Shared[str] = Shared(share=1, shortest=0)
+        try:
+            await shared.get("key", 1, lambda: str(1 // 0))
+        except ZeroDivisionError:
+            return await shared.get("key", 1, lambda: "well")
+        return "no error"
+
+    assert asyncio.run(ask()) == "well"
