@@ -107,7 +107,7 @@ def bound_line(colours: Palette, constraint: Constraint, on: str = "xAxis") -> O
         "symbol": "none",
         "animation": False,
         "lineStyle": {"color": colours.bad, "type": "dashed", "width": 1.4},
-        "label": {"color": colours.bad, "formatter": str(constraint), "position": "insideEndTop"},
+        "label": {"show": False},
         "data": [{on: shown(constraint.metric, constraint.bound)}],
     }
 

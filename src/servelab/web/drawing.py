@@ -93,9 +93,8 @@ def drawn_only(series: Sequence[Option]) -> list[Option]:
     return [one for one in series if one["data"] or "markLine" in one]
 
 
-def told(kinds: Sorted, drawn: int) -> str:
+def told(drawn: int, total: int) -> str:
     """That not every trial is drawn, where that is so."""
-    total = sum(len(found) for found in kinds.values())
     return f" {drawn:,} of {total:,} trials are drawn, evenly chosen." if drawn < total else ""
 
 

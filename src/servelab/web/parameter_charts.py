@@ -97,18 +97,20 @@ def importance_chart(study: Study, kinds: Sorted, colours: Palette) -> Drawing |
     bars = explained([(point.parameters, point.outcome[key]) for point in chosen], study.changed)
     if not bars:
         return None
-    x = axis(colours, f"variance of {study.objectives[0].metric} explained (%)", x=True, min=0, max=100)
+    x = axis(colours, "variance explained (%)", x=True, min=0, max=100)
     y = {
         "type": "category",
         "inverse": True,
         "data": [bar.parameter for bar in bars],
         "axisLine": {"show": False},
         "axisTick": {"show": False},
-        "axisLabel": {"color": colours.ink, "width": 170, "overflow": "truncate"},
+        "axisLabel": {"color": colours.ink, "width": 160, "overflow": "truncate"},
     }
     option = base(colours, x, y, [_bars(bars, colours), _whiskers(bars, colours)], legend=False)
+    option["grid"] |= {"left": 175, "containLabel": False, "bottom": 44}
     caption = (
-        f"Main effects over {len(chosen):,} measured trials (epsilon squared; thin lines: 90 % bootstrap intervals). "
+        f"Main effects on {study.objectives[0].metric} over {len(chosen):,} measured trials (epsilon "
+        "squared; thin lines: 90 % bootstrap intervals). "
         "A hint, not a proof: interactions are not seen, and the sampler does not try all values evenly."
     )
     return Drawing(option, caption)

@@ -11,7 +11,7 @@ from servelab.spec.goal import Constraint, Objective
 from servelab.spec.study import Study
 from servelab.store.views import TrialPoint
 from servelab.web.charts import Option, Palette, axis, base, bound_line, bound_text, goal_axis
-from servelab.web.drawing import HOVER, Drawing, Sorted, label, scatter, share, thinned, told
+from servelab.web.drawing import HOVER, Drawing, Sorted, drawn_only, label, scatter, share, thinned, told
 
 
 def progress_chart(study: Study, kinds: Sorted, colours: Palette) -> Drawing | None:
@@ -40,14 +40,12 @@ def progress_chart(study: Study, kinds: Sorted, colours: Palette) -> Drawing | N
     series.append(_best_line(line, _default_line(study, kinds, colours), colours))
     hidden = {"type": "value", "min": 0, "max": 1, "show": False}
     x = axis(colours, "trial", x=True, minInterval=1)
-    option = base(
-        colours, x, goal_axis(colours, objective), [one for one in series if one["data"] or "markLine" in one]
-    )
+    option = base(colours, x, goal_axis(colours, objective), drawn_only(series))
     option["yAxis"] = [option["yAxis"], hidden]
     option["tooltip"] |= HOVER
     of = " of those that keep every SLO" if study.constraints else ""
     caption = f"Line: the best so far{of}. Each point is a trial of the search; ticks at the bottom failed."
-    return Drawing(option, caption + told(kinds, drawn + len(failed)))
+    return Drawing(option, caption + told(drawn + len(failed), len(ended)))
 
 
 def _best_line(line: list[list[float]], default: Option | None, colours: Palette) -> Option:
@@ -103,14 +101,12 @@ def trade_chart(study: Study, kinds: Sorted, colours: Palette) -> Drawing | None
     across = [x for found in pairs.values() for x, _, _ in found]
     log = spreads(across)
     x = goal_axis(colours, other, x=True, log=log)
-    option = base(
-        colours, x, goal_axis(colours, objective), [one for one in series if one["data"] or "markLine" in one]
-    )
+    option = base(colours, x, goal_axis(colours, objective), drawn_only(series))
     option["tooltip"] |= HOVER
     bound = f" {bound_text(other, across)}" if isinstance(other, Constraint) else ""
     of = " of what keeps every SLO" if study.constraints else ""
     front_text = f"Line: the Pareto front{of}." if len(front) > 1 else ""
-    return Drawing(option, f"{front_text}{bound}{told(kinds, drawn + len(kinds['failed']))}".strip())
+    return Drawing(option, f"{front_text}{bound}{told(drawn, sum(map(len, pairs.values())))}".strip())
 
 
 def _pairs(

@@ -79,7 +79,7 @@ def facts(rows: Sequence[tuple[str, str]]) -> ui.element:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> ui.element:
     """A small table of text; the columns of these indices hold numbers."""
-    found = element("div", "scroll")
+    found = element("div", "scroll").props("tabindex=0")
     with found, element("table", "plain"):
         with element("thead"), element("tr"):
             for index, name in enumerate(columns):

@@ -61,7 +61,7 @@ class Answer:
         self._table.clear()
         rows = comparisons(found)
         if rows:
-            names = ("", "default", f"trial {verdict.trial}", "change", "SLO")
+            names = ("metric", "default", f"trial {verdict.trial}", "change", "SLO")
             cells = [(row.metric, row.default, row.chosen, row.change, row.bound) for row in rows]
             with self._table:
                 table(names, cells, numbers=(1, 2, 3, 4))

@@ -80,7 +80,8 @@ class _Figure:
         self._title = title
         with element("section", "card stack tight"):
             heading(title, "h2")
-            self._place = element("div", "chart")
+            with element("div", "scroll").props("tabindex=0"):
+                self._place = element("div", f"chart {name}")
             with self._place:
                 text("div", WAITING.get(name, "The curve appears here when a trial has been measured."), "empty")
             self._caption = text("div", "", "small muted")

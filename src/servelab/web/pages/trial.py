@@ -125,11 +125,11 @@ def _configuration(study: Study, trial: Trial, default: Trial | None) -> None:
         for name in dict.fromkeys((*study.changed, *trial.parameters)):
             mine = value_text(trial.parameters[name]) if name in trial.parameters else "engine's default"
             theirs = value_text(others[name]) if name in others else "engine's default"
-            rows.append((name, mine, theirs, "differs" if mine != theirs else ""))
+            rows.append((name, mine, theirs, "yes" if mine != theirs else "no"))
         if default is None:
             table(("parameter", "value"), [row[:2] for row in rows], numbers=(1,))
         else:
-            table(("parameter", "value", "default (trial 0)", ""), rows, numbers=(1, 2))
+            table(("parameter", "value", "default (trial 0)", "differs"), rows, numbers=(1, 2))
         if study.engine.arguments:
             text("div", "The same in every trial", "muted small")
             facts([(name, value_text(value)) for name, value in study.engine.arguments.items()])
