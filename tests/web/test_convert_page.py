@@ -120,7 +120,9 @@ def test_the_page_shows_where_a_line_is_from(served: Served, page: Page, tmp_pat
     archive = tmp_path / "guide.zip"
     archive.write_bytes(zipped(dict(GUIDE)))
     page.get_by_role("tab", name="Files").click()
-    page.locator("input[type=file]").set_input_files(archive)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose files").click()
+    chooser.value.set_files(archive)
     expect(page.get_by_text("a zip", exact=True)).to_be_visible()
     page.get_by_label("What varies").fill("decode_replicas from 1 to 4")
     page.get_by_role("button", name="Convert", exact=True).click()

@@ -55,7 +55,7 @@ def test_workers_and_leftovers(served: Served, page: Page) -> None:
     try:
         page.goto(f"{served.url}/system")
         expect(page.locator("tr", has_text=f"process {os.getpid()}")).to_contain_text(study)
-        expect(page.locator(".finding", has_text="simulated").first).to_be_visible(timeout=30_000)
+        expect(page.locator(".check", has_text="simulated").first).to_be_visible(timeout=30_000)
         end = page.get_by_role("button", name="End them", exact=True)
         expect(end).to_be_enabled(timeout=30_000)
         end.click()
@@ -73,5 +73,5 @@ def test_workers_and_leftovers(served: Served, page: Page) -> None:
 def test_the_load_generator_is_tested(served: Served, page: Page) -> None:
     page.goto(f"{served.url}/system")
     page.get_by_role("button", name="Test the load generator").click()
-    found = page.locator(".finding", has=page.get_by_text("harness at 1", exact=True))
+    found = page.locator(".check", has=page.get_by_text("harness at 1", exact=True))
     expect(found).to_contain_text("TTFT", timeout=120_000)

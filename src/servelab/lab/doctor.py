@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from typing import Literal
 
@@ -102,15 +103,27 @@ def _model(study: Study) -> Iterator[Finding]:
         yield Finding("model", "note", f"{size} is fetched from the package index when the study starts")
 
 
+_testing = threading.Lock()  # of the load generator, in this process
+
+
 def examine_harness() -> Iterator[Finding]:
     """Hold the builtin harness against a server whose schedule is known, on this machine; about 20 seconds."""
+    if not _testing.acquire(blocking=False):
+        remedy = "Two at once would disturb each other: wait for it."
+        yield Finding("harness", "problem", "it is being tested already", remedy)
+        return
+    try:
+        yield from _held()
+    except ServelabError as error:
+        yield Finding("harness", "problem", error.message, error.remedy)
+    finally:
+        _testing.release()
+
+
+def _held() -> Iterator[Finding]:
     found: list[Outcome] = []
     for streams in STREAMS:
-        try:
-            found.append(asyncio.run(measure(streams)))
-        except ServelabError as error:
-            yield Finding("harness", "problem", error.message, error.remedy)
-            return
+        found.append(asyncio.run(measure(streams)))
         yield _bias(found[-1])
     yield _slope(spurious_slope(found))
 

@@ -15,6 +15,7 @@ from servelab.spec.errors import ServelabError
 from servelab.web.api.convert import GuideRequest, SentFile
 from servelab.web.context import Context
 from servelab.web.guard import LARGEST
+from servelab.web.pages.chooser import chooser
 from servelab.web.pages.convert_result import result
 from servelab.web.pages.frame import frame, heading, in_thread
 from servelab.web.pages.parts import element, empty, notice, text
@@ -38,7 +39,7 @@ class Form:
     def __init__(self) -> None:
         self._sent: list[SentFile] = []
         self._archive = ""
-        with element("section", "card stack").props('aria-label="The guide"'):
+        with element("section", "card stack").props('aria-label="What to convert"'):
             with ui.tabs().props("align=left dense no-caps") as tabs:
                 ui.tab("paste", "Paste")
                 ui.tab("files", "Files")
@@ -65,12 +66,10 @@ class Form:
 
     def _upload(self) -> None:
         text("p", "The files of a guide, or its directory as a zip (which keeps the paths): 4 MB at most.", "muted")
-        upload = ui.upload(multiple=True, auto_upload=True, max_file_size=LARGEST, on_upload=self._received)
-        upload.props('flat bordered accept=".yaml,.yml,.gotmpl,.zip,.sh" label="Choose or drop files"')
-        upload.on("rejected", lambda: ui.notify("Too large, or of a kind that no guide has.", type="negative"))
         with element("div", "row"):
+            chooser("Choose files", self._received, LARGEST, ".yaml,.yml,.gotmpl,.zip,.sh", multiple=True)
+            ui.button("Forget them", on_click=self._forget).props("flat no-caps")
             self._received_text = text("span", "Nothing yet.", "muted")
-            ui.button("Forget them", on_click=self._forget).props("flat dense no-caps")
         self._guide = ui.input("Which path of it is the guide, where there are several").props("outlined dense")
 
     async def _received(self, event: events.UploadEventArguments) -> None:
@@ -89,7 +88,7 @@ class Form:
 
     def _wishes(self) -> None:
         profiles = scenarios().profiles
-        with element("div", "fields"):
+        with element("div", "wishes"):
             self._harness = ui.select(
                 {ANY: f"default ({DEFAULT_HARNESS})", **{name: name for name in profiles}}, value=ANY, label="Harness"
             ).props("outlined dense options-dense")

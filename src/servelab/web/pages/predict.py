@@ -16,6 +16,7 @@ from servelab.perf.sample import Sample
 from servelab.spec.errors import DocumentError, ServelabError
 from servelab.store.store import Store
 from servelab.web.context import Context
+from servelab.web.pages.chooser import chooser
 from servelab.web.pages.frame import frame, heading, in_thread, told
 from servelab.web.pages.parts import element, empty, notice, text
 from servelab.web.pages.predict_fit import fits
@@ -52,12 +53,16 @@ async def page(context: Context, study: str = "") -> None:
     with frame("Predict", "/predict"):
         head = element("div", "head")
 
+        loads: list[Load] = []
+
         @ui.refreshable
         def content(shown: Source | None) -> None:
+            while loads:
+                loads.pop().stop()
             if shown is None:
                 _nothing(studies)
             else:
-                _content(shown)
+                loads.append(_content(shown))
 
         if fault is not None:
             notice(f"{fault.message}. {fault.remedy}", "bad")
@@ -77,7 +82,7 @@ def _choice(studies: Sequence[str], study: str) -> None:
             value=study or None,
             label="Study",
             on_change=lambda event: ui.navigate.to(f"/predict?study={quote(event.value)}"),
-        ).props("outlined dense options-dense").classes("wide")
+        ).props("outlined dense options-dense").classes("pick")
 
 
 def _fittable(store: Store) -> list[str]:
@@ -101,11 +106,11 @@ def _nothing(studies: Sequence[str]) -> None:
     )
 
 
-def _content(shown: Source) -> None:
+def _content(shown: Source) -> Load:
     parameters = shown.parameters
     if parameters.provenance.simulated:
         notice("A simulated engine was measured: these numbers describe no real machine.", "warn")
-    Load(parameters)
+    load = Load(parameters)
     fits(parameters, shown.samples)
     with element("section", "card stack"):
         heading("Take it with you", "h2")
@@ -118,6 +123,7 @@ def _content(shown: Source) -> None:
         text("p", "servelab coefficients and servelab predict read parameters.json.", "muted small")
         if parameters.provenance.study:
             text("p", f"For BLIS: servelab export {parameters.provenance.study} --traces", "muted small")
+    return load
 
 
 def _download(shown: Source) -> None:
@@ -127,7 +133,7 @@ def _download(shown: Source) -> None:
 
 async def _form(shown: Source, form: Form) -> None:
     """A form of the autoscaler, for a model that is asked for where it is not known."""
-    with ui.dialog() as dialog, ui.card().classes("stack dialog"):
+    with ui.dialog() as dialog, ui.card().classes("stack sheet"):
         heading(FORM_NAMES[form], "h2")
         served = ui.input("Model, as requests name it", value=shown.parameters.workload.model or "")
         namespace = ui.input("Namespace", value="default")
@@ -147,7 +153,7 @@ async def _form(shown: Source, form: Form) -> None:
 
 def _file_dialog(use: Callable[[Source], object]) -> ui.dialog:
     """Where a parameters.json is pasted or chosen."""
-    with ui.dialog() as dialog, ui.card().classes("stack dialog"):
+    with ui.dialog() as dialog, ui.card().classes("stack sheet"):
         heading("Coefficients from a file", "h2")
         text("p", "The JSON that servelab estimate writes, or the parameters.json of the estimation pipeline.", "muted")
         area = ui.textarea("parameters.json").props(f"outlined rows=10 maxlength={LARGEST} input-class=mono")
@@ -155,9 +161,7 @@ def _file_dialog(use: Callable[[Source], object]) -> ui.dialog:
         async def chosen(event: events.UploadEventArguments) -> None:
             area.value = (await event.file.read()).decode(errors="replace")
 
-        upload = ui.upload(label="or choose the file", on_upload=chosen, auto_upload=True, max_file_size=LARGEST)
-        upload.props('accept=".json,application/json" flat bordered')
-        upload.on("rejected", lambda: ui.notify(f"It is larger than {LARGEST >> 20} MB.", type="negative"))
+        chooser("Choose a file", chosen, LARGEST, ".json,application/json")
 
         def show() -> None:
             with told():

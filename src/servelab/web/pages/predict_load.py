@@ -207,15 +207,16 @@ class Load:
             self._progress = text("p", "", "muted")
             self._progress.props('role="status"')
             self._result = element("div", "stack")
-        client.on_delete(self._stop)
+        client.on_delete(self.stop)
 
     def _toggle(self) -> None:
         if self._task is not None:
-            self._stop()
+            self.stop()
             return
         self._task = background_tasks.create(self._run(), context=ui.context.client)
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End a simulation that runs."""
         if self._task is not None:
             self._task.cancel()
 

@@ -27,13 +27,13 @@ def simulated(found: Prediction, asked: Simulated) -> None:
     with element("div", "grid"):
         with element("div", "stack"):
             heading("Latency", "h3")
-            table(("", "predicted", "95 % interval"), list(_latencies(found)), (1, 2))
+            table(("latency", "predicted", "95 % interval"), list(_latencies(found)), (1, 2))
         with element("div", "stack"):
             heading("Capacity", "h3")
             facts(list(_facts(found, asked)))
     if found.sensitivity:
         heading("What matters: a tenth more of", "h3")
-        columns = ("", "TTFT p95", "ITL p95", "E2E p95", "greatest rate")
+        columns = ("input", "TTFT p95", "ITL p95", "E2E p95", "greatest rate")
         table(columns, [_effect(one) for one in found.sensitivity], (1, 2, 3, 4))
 
 

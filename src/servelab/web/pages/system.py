@@ -82,7 +82,7 @@ async def _streamed(findings: Iterator[Finding]) -> AsyncIterator[Finding]:
 
 
 def _show(finding: Finding) -> None:
-    with element("div", "finding"):
+    with element("div", "check"):
         text("span", finding.verdict, f"state {TONES[finding.verdict]}")
         text("strong", finding.check)
         with element("div"):
