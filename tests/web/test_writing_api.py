@@ -7,6 +7,7 @@ from jsonschema import Draft202012Validator
 from servelab.catalog.study import load_study
 from servelab.catalog.written import study_text
 from servelab.lab.quickstart import quickstart_study
+from servelab.spec.trial import Timings, Trial
 from servelab.web.dialogs import MOST, Dialogs
 from tests.web.served import Served
 
@@ -33,6 +34,23 @@ def test_a_plan_says_what_would_be_started(served: Served) -> None:
     assert any("`model` is missing" in problem for problem in bad.data["problems"])
     gone = GOOD.replace("model: smollm2-135m", "model: some/other")
     assert "needs the file" in served.ask("/api/v1/plan", {"document": gone}).data["message"]
+
+
+def test_the_time_is_told_where_the_like_was_run_before(served: Served) -> None:
+    text = GOOD.replace("wall_time: 150", "wall_time: 3600")
+    assert served.ask("/api/v1/plan", {"document": text}).data["pace"] is None
+    store = served.store
+    record = store.create_study(load_study(GOOD))
+    store.add_trials(record.id, [Trial(number=0, parameters={}), Trial(number=1, parameters={})])
+    for seconds in (9, 11):
+        claimed = store.claim(record.id, "worker")
+        assert claimed is not None
+        timings = Timings(total=seconds)
+        store.finish_trial(record.id, claimed.number, "worker", state="complete", timings=timings, outcome={})
+    pace = served.ask("/api/v1/plan", {"document": text}).data["pace"]
+    assert pace == {"study": record.id, "trial_seconds": 10, "seconds": (8 + 6) * 10}
+    other = text.replace("mean: 64", "mean: 32")
+    assert served.ask("/api/v1/plan", {"document": other}).data["pace"] is None
 
 
 def test_a_document_that_grows_without_end_is_refused(served: Served) -> None:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from servelab.catalog.written import study_text
 from servelab.lab.doctor import examine_for
+from servelab.lab.pace import Pace, known_pace
 from servelab.lab.plan import Plan, make_plan
 from servelab.lab.validate import Checked, check_document
 from servelab.spec.errors import ServelabError
 from servelab.spec.finding import Finding
+from servelab.store.store import Store
 
 LONGEST = 200_000
 """Characters of a document: a study has some thousand, and its data lie in files of their own."""
@@ -22,6 +24,7 @@ class Preview:
     checked: Checked
     text: str
     plan: Plan | None = None
+    pace: Pace | None = None
     findings: tuple[Finding, ...] = ()
     trouble: ServelabError | None = None
 
@@ -31,7 +34,7 @@ class Preview:
         return self.checked.study is not None and self.trouble is None
 
 
-def preview(text: str) -> Preview:
+def preview(store: Store, text: str) -> Preview:
     """Check a document and plan its study; asks nothing that is far away."""
     checked = check_document(text)
     study = checked.study
@@ -39,6 +42,7 @@ def preview(text: str) -> Preview:
         return Preview(checked, text)
     written = study_text(study)
     try:
-        return Preview(checked, written, make_plan(study), tuple(examine_for(study)))
+        plan = make_plan(study)
+        return Preview(checked, written, plan, known_pace(store, study, plan), tuple(examine_for(study)))
     except ServelabError as error:
         return Preview(checked, written, trouble=error)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from servelab.catalog.written import study_text
+from servelab.lab.pace import Pace
 from servelab.lab.plan import Plan
 from servelab.lab.validate import check_document
 from servelab.spec.errors import DocumentError, ServelabError
 from servelab.spec.study import Study
+from servelab.store.store import Store
 from servelab.web.api.problem import PROBLEMS
+from servelab.web.context import store_of
 from servelab.web.preview import LONGEST, preview
 
 router = APIRouter(prefix="/api/v1", tags=["writing"], responses=PROBLEMS)
@@ -66,6 +69,7 @@ class Planned(BaseModel):
     """What a study would do, and what it needs of this machine, as far as that shows at once."""
 
     plan: Plan
+    pace: Pace | None = Field(description="how long it will take, where the like of it was run before")
     warnings: tuple[str, ...]
     findings: tuple[FindingLine, ...]
 
@@ -81,15 +85,15 @@ def validate(sent: Document) -> Validated:
 
 
 @router.post("/plan")
-def plan(sent: Document) -> Planned:
+def plan(sent: Document, store: Annotated[Store, Depends(store_of)]) -> Planned:
     """Trials, first configurations, commands or manifests, time, and what this machine lacks."""
-    found = preview(sent.document)
+    found = preview(store, sent.document)
     if found.checked.study is None:
         raise DocumentError(found.checked.faults, found.checked.remedy)
     if found.plan is None:
         raise found.trouble or ServelabError("this study cannot be planned", "Try: servelab plan")
     lines = (FindingLine(**vars(finding)) for finding in found.findings)
-    return Planned(plan=found.plan, warnings=found.checked.warnings, findings=tuple(lines))
+    return Planned(plan=found.plan, pace=found.pace, warnings=found.checked.warnings, findings=tuple(lines))
 
 
 @router.get("/schema")

@@ -39,7 +39,7 @@ def load(fields: Fields, rebuild: Callable[[], object]) -> None:
             rebuild()
 
         with row():
-            fields.choice("Load", "load", "way", options=options, value=way, then=change)
+            fields.choice("Load", "load", "way", options=options, value=way, then=change).classes("wide")
             _levels(fields, way)
         if way in SHOWN:
             text("p", SHOWN[way][1], "muted small")

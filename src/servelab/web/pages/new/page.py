@@ -8,6 +8,7 @@ from nicegui import background_tasks, ui
 
 from servelab.catalog.study import load_study
 from servelab.lab.quickstart import quickstart_study
+from servelab.lab.validate import check_document
 from servelab.spec.errors import ServelabError
 from servelab.spec.study import Study
 from servelab.web.api.studies import NewStudy, create
@@ -18,6 +19,7 @@ from servelab.web.pages.frame import frame, heading, in_thread, told
 from servelab.web.pages.new.ask import AskBox
 from servelab.web.pages.new.document import Document
 from servelab.web.pages.new.form import Form
+from servelab.web.pages.new.memory import Memory
 from servelab.web.pages.new.side import Side
 from servelab.web.pages.parts import element, notice
 from servelab.web.preview import Preview, preview
@@ -38,19 +40,26 @@ async def page(context: Context, origin: str | None) -> None:
             heading("New study" if origin is None or trouble else f"New study, from {origin}").classes("grow")
         if trouble:
             notice(trouble, "warn")
-        await _Page(context, first).build()
+        _Page(context, first, Memory(origin)).build()
 
 
 class _Page:
     """The three ways, and the panel beside them."""
 
-    def __init__(self, context: Context, first: Study) -> None:
+    def __init__(self, context: Context, first: Study, memory: Memory) -> None:
         self._context = context
+        self._memory = memory
         self._draft = Draft(first)
         self._text = self._draft.text
         self._checking: asyncio.Task[None] | None = None
+        self._changed = False
 
-    async def build(self) -> None:
+    def build(self) -> None:
+        """Make the page; what this tab had before comes back."""
+        with element("div", "row") as self._left:
+            notice("As you left it.")
+            ui.button("Begin anew", on_click=self._anew).props("flat no-caps")
+        self._left.visible = False
         with element("div", "side"):
             with element("div", "stack"):
                 with ui.tabs().props(
@@ -68,13 +77,30 @@ class _Page:
             self._side = Side(self._start)
         self._document.set(self._text)
         self._later(0)
+        ui.timer(0, self._recall, once=True)
+
+    async def _recall(self) -> None:
+        before = await self._memory.recall()
+        if before is None:
+            return
+        self._left.visible = True
+        self._document.set(before)
+        self._typed(before)
+        if (await in_thread(check_document, before)).study is None:
+            self._tabs.set_value("YAML")
+
+    def _anew(self) -> None:
+        self._memory.forget()
+        ui.navigate.reload()
 
     def _form_changed(self) -> None:
+        self._changed = True
         self._text = self._draft.text
         self._document.set(self._text)
         self._later()
 
     def _typed(self, content: str) -> None:
+        self._changed = True
         self._text = content
         self._later(follow=True)
 
@@ -88,7 +114,9 @@ class _Page:
     async def _check(self, wait: float, follow: bool) -> None:
         await asyncio.sleep(wait)
         content = self._text
-        found = await in_thread(preview, content)
+        if self._changed:
+            self._memory.keep(content)
+        found = await in_thread(preview, self._context.store, content)
         if content == self._text:
             self._show(found, follow)
 
@@ -116,6 +144,7 @@ class _Page:
         self._side.start.disable()
         with told():
             made = await in_thread(create, NewStudy(document=self._text), self._context.store)
+            self._memory.forget()
             ui.navigate.to(f"/studies/{made.id}")
             return
         self._side.start.enable()

@@ -139,7 +139,7 @@ def _range(fields: Fields, path: tuple[str, ...]) -> None:
         if kind is None:  # two whole bounds would be read as of whole numbers
             bounds = (fields.draft.get(*path, "low"), fields.draft.get(*path, "high"))
             fields.draft.set((*path, "type"), "int" if all(isinstance(bound, int) for bound in bounds) else "float")
-        fields.number(f"{path[-1]} from", *path, "low")
+        fields.number("from", *path, "low").props(f'aria-label="{path[-1]} from"')
         fields.number("to", *path, "high").props(f'aria-label="{path[-1]} to"')
         fields.switch("logarithmic", *path, "log")
         fields.note(*path)
@@ -156,9 +156,10 @@ def _told(known: Argument | None) -> None:
     default = "" if known.default is None else f" Default: {str(known.default).lower()}."
     moves = f" Moves {', '.join(known.moves)}." if known.moves else ""
     text("div", f"{known.help}{default}{moves}", "small muted")
-    for more in (known.note, known.security):
-        if more:
-            text("div", more, "small warn")
+    if known.note:
+        text("div", known.note, "small muted")
+    if known.security:
+        text("div", known.security, "small warn")
 
 
 def _fixed(fields: Fields) -> None:

@@ -9,8 +9,9 @@ from nicegui import ui
 
 from servelab.catalog.written import document_text
 from servelab.lab.doctor import examine_place
+from servelab.lab.pace import Pace
 from servelab.lab.plan import Plan, Planned
-from servelab.report.words import parameters_text
+from servelab.report.words import duration, parameters_text
 from servelab.spec.errors import Fault
 from servelab.spec.finding import Finding
 from servelab.spec.study import Study
@@ -34,6 +35,10 @@ class Side:
                 self._faults = element("ul", "faults")
             with element("section", "card stack"):
                 heading("What it would do", "h2")
+                self._stale = text(
+                    "p", "From before the last changes; it is planned again once they are right.", "warn"
+                )
+                self._stale.visible = False
                 self._plan = element("div", "stack")
             with element("section", "card stack"):
                 heading("Before it starts", "h2")
@@ -65,15 +70,18 @@ class Side:
         self.start.set_enabled(found.ready)
         self._told(found)
         study = found.checked.study
+        self._stale.visible = study is None and self._study is not None
         if study is None:
-            return  # what was planned last stays until it can be planned again
+            self._plan.classes("stale")
+            return  # so that nothing jumps while one types
+        self._plan.classes(remove="stale")
         if study != self._study:
             self._far.clear()
         self._study = study
         self._plan.clear()
         with self._plan:
             if found.plan is not None:
-                _planned(study, found.plan)
+                _planned(study, found.plan, found.pace)
             else:
                 text("p", "It cannot be planned yet.", "muted")
         self._findings.clear()
@@ -118,9 +126,9 @@ def _findings(found: Sequence[Finding]) -> None:
                     text("div", finding.remedy, "small muted")
 
 
-def _planned(study: Study, plan: Plan) -> None:
+def _planned(study: Study, plan: Plan, pace: Pace | None) -> None:
     with element("dl", "facts"):
-        for name, value in facts(study, plan):
+        for name, value in facts(study, plan, pace):
             text("dt", name)
             text("dd", value)
     if study.engine.name == "simulated":
@@ -131,19 +139,21 @@ def _planned(study: Study, plan: Plan) -> None:
             _how(planned, number)
 
 
-def facts(study: Study, plan: Plan) -> list[tuple[str, str]]:
+def facts(study: Study, plan: Plan, pace: Pace | None) -> list[tuple[str, str]]:
     """What a study will cost, in words."""
     at_most = "at most " if plan.adaptive else ""
     found = [
         ("Trials", f"{plan.trials}, then {plan.verification_trials} to verify the best"),
         ("Measurements", f"{at_most}{plan.measurements_per_trial} of each trial"),
-        ("Time", how_long(study, plan)),
+        ("Time", how_long(study, plan, pace)),
     ]
     return found + ([("Foretold by", plan.prior)] if plan.prior else [])
 
 
-def how_long(study: Study, plan: Plan) -> str:
+def how_long(study: Study, plan: Plan, pace: Pace | None) -> str:
     """The time that it takes, as far as it is known."""
+    if pace is not None:
+        return f"about {duration(pace.seconds)}, as the trials of {pace.study} took {duration(pace.trial_seconds)} each"
     if plan.load_seconds is not None:
         return f"at most {max(1, round(plan.load_seconds / 60))} min under load; engine starts come on top"
     if study.budget.wall_time is not None:
