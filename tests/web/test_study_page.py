@@ -105,7 +105,7 @@ def test_a_study_without_an_objective_shows_curves_over_the_load(served: Served,
     study = create(served, DESIGN)
     finish(served, study)
     page.goto(f"{served.url}/studies/{study}")
-    expect(page.get_by_role("heading", name="Output tokens per second")).to_be_visible(timeout=SOON)
+    expect(page.get_by_role("heading", name="Output throughput over the load")).to_be_visible(timeout=SOON)
     page.wait_for_function(f"{DRAWN} >= 2", timeout=SOON)
     expect(page.get_by_text("names no objective")).to_be_visible(timeout=SOON)
 

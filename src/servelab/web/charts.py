@@ -50,6 +50,7 @@ def base(colours: Palette, x: Option, y: Option, series: Sequence[Option], legen
             "type": "scroll",
             "top": 0,
             "left": 0,
+            "padding": [3, 0],
             "itemWidth": 14,
             "itemHeight": 9,
             "textStyle": {"color": colours.ink, "fontSize": 12},

@@ -10,10 +10,15 @@ from servelab.report.words import parameters_text
 from servelab.spec.report import Report
 from servelab.spec.trial import Trial
 from servelab.web.charts import Option, Palette, axis, base
-from servelab.web.drawing import Drawing
+from servelab.web.drawing import HOVER, Drawing
 
 CURVES = 12  # trials that are drawn
-METRICS = ("output_throughput", "ttft_p95", "itl_mean")
+METRICS = {
+    "output_throughput": "Output throughput over the load",
+    "ttft_p95": "Time to first token over the load",
+    "itl_mean": "Inter-token latency over the load",
+    "e2e_mean": "End-to-end latency over the load",
+}
 
 
 def load_charts(trials: Sequence[Trial], colours: Palette) -> dict[str, Drawing]:
@@ -40,8 +45,10 @@ def _chart(name: str, trials: Sequence[Trial], colours: Palette) -> Drawing | No
     kind = trials[0].reports[0].load.kind
     x = axis(colours, "concurrency (requests in flight)" if kind == "concurrency" else "load level", x=True)
     option = base(colours, x, axis(colours, axis_label(name)), series)
+    option["legend"] |= {":formatter": "(name) => name.split(':')[0]"}
     option["color"] = [colours.accent, colours.warn, colours.good, colours.bad, colours.muted, colours.ink]
     first = f" The first {CURVES} trials that were measured." if len(trials) == CURVES else ""
+    option["tooltip"] |= HOVER
     return Drawing(option, f"Means over measurements at each load level.{first}")
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from nicegui import ui
 
 from servelab.spec.assess import goal_key
-from servelab.spec.metrics import metric
 from servelab.spec.study import Study
 from servelab.spec.trial import StudyRecord
 from servelab.store.views import TrialPoint
@@ -64,7 +63,7 @@ def _ended(points: Sequence[TrialPoint]) -> int:
 
 def _titles(study: Study) -> dict[str, str]:
     if not study.objectives:
-        return {name: metric(name).title.capitalize() for name in METRICS}
+        return METRICS
     return {
         "progress": f"{goal_key(study.objectives[0])} over the trials",
         "trade": "What is traded for what",
@@ -81,7 +80,7 @@ class _Figure:
         with element("section", "card stack tight"):
             heading(title, "h2")
             with element("div", "scroll").props("tabindex=0"):
-                self._place = element("div", f"chart {name}")
+                self._place = element("div", f"chart figure-{name}")
             with self._place:
                 text("div", WAITING.get(name, "The curve appears here when a trial has been measured."), "empty")
             self._caption = text("div", "", "small muted")

@@ -89,7 +89,7 @@
     hover(point) {
       if (point.data?.told) return point.data.told;
       const row = point.value;
-      return Array.isArray(row) && row.length > 3 ? `trial ${row[2]}\n${row[3]}` : point.seriesName;
+      return Array.isArray(row) && row.length > 3 ? `trial ${row[2]}\n${row[3]}` : `${point.seriesName}\n${point.value?.join?.(": ") ?? ""}`.trim();
     },
     whisker(params, api) {
       const [x1, y] = api.coord([api.value(0), api.value(2)]);
