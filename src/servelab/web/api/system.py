@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from servelab.lab.cleanup import leftovers, remove_leftovers
@@ -43,15 +43,15 @@ def show(store: Here) -> System:
 
 
 @router.get("/doctor")
-def doctor(
-    store: Here,
-    harness: Annotated[
-        bool, Query(description="instead, hold the load generator against a server of known schedule: 20 seconds")
-    ] = False,
-) -> list[Found]:
+def doctor(store: Here) -> list[Found]:
     """Check engines, store, disk, cores and leftovers, each with its remedy."""
-    findings = examine_harness() if harness else examine(store.url)
-    return [Found(**vars(finding)) for finding in findings]
+    return [Found(**vars(finding)) for finding in examine(store.url)]
+
+
+@router.post("/doctor/harness")
+def doctor_harness() -> list[Found]:
+    """Hold the load generator against a server whose schedule is known; takes 20 seconds, and two cores."""
+    return [Found(**vars(finding)) for finding in examine_harness()]
 
 
 @router.get("/leftovers")
