@@ -29,7 +29,7 @@ load: {concurrency: [8, 32], requests: 24, warmup: 2}
 space: {parameters: {max_num_seqs: [2, 64]}}
 objectives: [minimize itl_p50]
 constraints: [ttft_p50 <= 5s]
-budget: {trials: 3, repeats: 2, verification: {top: 1, rounds: 3}}
+budget: {trials: 3, repeats: 4, verification: {top: 1, rounds: 3}}
 """
 )
 COLLECTED = (

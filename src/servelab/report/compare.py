@@ -80,8 +80,9 @@ class ComparedTrials(Spec):
 
     @property
     def loads(self) -> tuple[str, ...]:
-        """The load levels, in the order of their measurements."""
-        return tuple(dict.fromkeys(row.load for row in self.rows))
+        """The load levels that two or more of them were measured at, in order."""
+        shared = (row.load for row in self.rows if sum(one.value is not None for one in row.values) > 1)
+        return tuple(dict.fromkeys(shared))
 
 
 def compare_trials(chosen: Sequence[tuple[StudyRecord, Trial]]) -> ComparedTrials:

@@ -49,6 +49,11 @@ def serving_costs(found: Digest, price: float) -> tuple[Cost, ...]:
     return tuple(cost for cost in costs if cost.loads)
 
 
+def price_text(amount: float) -> str:
+    """An amount of any currency: two decimals, and more where it is small."""
+    return f"{amount:,.2f}" if amount >= 1 or amount == 0 else f"{amount:.3g}"
+
+
 def needed_accelerators(found: Digest, number: int) -> int:
     """Accelerators that one deployment of a trial's configuration needs; 0 on a processor."""
     trial = found.trial(number)

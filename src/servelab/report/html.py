@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from io import StringIO
 from typing import Any
 
 from servelab.report.digest import Digest
+from servelab.report.facts import study_facts
 from servelab.report.offers import offers
 from servelab.report.plots import all_plots
-from servelab.report.recommend import Recommendation, machine_text, recommend_from, untested
+from servelab.report.recommend import Recommendation, recommend_from, untested
 from servelab.report.rows import comparisons, gain_cells, gain_line, risk_line, trial_rows
 from servelab.report.verdict import HEADLINES
 from servelab.report.words import (
-    count,
-    duration,
     listed,
-    load_text,
     parameters_text,
     percent,
     value_text,
-    workload_text,
 )
 from servelab.spec.assess import goal_key
 from servelab.spec.errors import ServelabError
@@ -70,7 +66,7 @@ def _context(found: Digest) -> dict[str, Any]:
         "searched": [row for row in rows if row.trial.kind != "verification"],
         "retested": [row for row in rows if row.trial.kind == "verification"],
         "plots": all_plots(found),
-        "facts": _facts(found),
+        "facts": study_facts(found),
         "untested": untested(found),
         "document": _document(found),
     }
@@ -87,40 +83,6 @@ def _form_texts(advice: Recommendation | None) -> dict[str, str]:
     """Title and text of the forms there are; the command is shown by itself."""
     found = offers(advice) if advice else ()
     return {offer.title: offer.text for offer in found if offer.text is not None and offer.form != "command"}
-
-
-def _facts(found: Digest) -> list[tuple[str, str]]:
-    """Under which conditions all this holds."""
-    study, provenance, counts = found.study, found.provenance, found.counts()
-    facts = [
-        ("Model", study.model.id),
-        ("Engine", f"{study.engine.name} {provenance.engine_version or '' if provenance else ''}".strip()),
-        ("Workload", workload_text(study.workload)),
-        ("Load", load_text(study)),
-        ("Objective", listed([str(objective) for objective in study.objectives])),
-        ("SLO", listed([str(constraint) for constraint in study.constraints])),
-        ("Fixed arguments", parameters_text(study.engine.arguments) if study.engine.arguments else ""),
-        ("Machine", machine_text(provenance.machine) if provenance else ""),
-        ("Measured by", f"{provenance.harness} {provenance.harness_version}" if provenance else ""),
-        ("servelab", provenance.servelab if provenance else ""),
-        ("Sampler", f"{study.sampler.name}, seed {study.sampler.seed}" if study.space else "explicit treatments"),
-        ("Trials", _counts_text(counts)),
-        ("Time", f"{duration(found.seconds)} of work" + _ended(found)),
-    ]
-    return [(name, text) for name, text in facts if text]
-
-
-def _counts_text(counts: dict[str, int]) -> str:
-    words = {"complete": "measured", "stopped": "stopped early", "failed": "failed", "unfinished": "unfinished"}
-    parts = [f"{counts[state]} {word}" for state, word in words.items() if counts[state]]
-    retests = [count(counts["verification"], "re-test")] if counts["verification"] else []
-    return ", ".join([*parts, *retests]) or "none"
-
-
-def _ended(found: Digest) -> str:
-    if found.record.finished_at is None:
-        return ""
-    return time.strftime(", ended %Y-%m-%d %H:%M UTC", time.gmtime(found.record.finished_at))
 
 
 def _document(found: Digest) -> str:

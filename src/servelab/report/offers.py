@@ -17,22 +17,39 @@ class Kind:
     title: str
     file: str
     use: str
+    short: str
 
 
 FORMS: Mapping[Form, Kind] = {
-    "command": Kind("Command", "command.sh", "Run it where the engine is installed: sh command.sh"),
-    "docker": Kind("docker run", "docker-run.sh", "Run it where Docker is: sh docker-run.sh"),
-    "compose": Kind("docker compose", "compose.yaml", "docker compose up"),
-    "kubernetes": Kind("Kubernetes Deployment and Service", "kubernetes.yaml", "kubectl apply -f kubernetes.yaml"),
+    "command": Kind(
+        "Command",
+        "command.sh",
+        "Run it where the engine is installed; the file holds the evidence too: sh command.sh",
+        "Command",
+    ),
+    "docker": Kind("docker run", "docker-run.sh", "Run it where Docker is: sh docker-run.sh", "Docker"),
+    "compose": Kind("docker compose", "compose.yaml", "docker compose up", "Compose"),
+    "kubernetes": Kind(
+        "Kubernetes Deployment and Service", "kubernetes.yaml", "kubectl apply -f kubernetes.yaml", "Kubernetes"
+    ),
     "ome": Kind(
-        "OME InferenceService", "inference-service.yaml", "kubectl apply --server-side -f inference-service.yaml"
+        "OME InferenceService",
+        "inference-service.yaml",
+        "kubectl apply --server-side -f inference-service.yaml",
+        "OME",
     ),
     "modelservice": Kind(
         "Values for llm-d's modelservice chart",
         "modelservice-values.yaml",
         "helm install NAME llm-d-modelservice/llm-d-modelservice -f modelservice-values.yaml",
+        "Helm values",
     ),
-    "env": Kind("Environment file", "serve.env", "For systemd's EnvironmentFile, docker compose or a shell."),
+    "env": Kind(
+        "Environment file",
+        "serve.env",
+        "For systemd's EnvironmentFile, docker compose or a shell.",
+        "Environment",
+    ),
 }
 
 
@@ -43,6 +60,7 @@ class Offer(Spec):
     title: str
     file: str
     use: str
+    short: str
     text: str | None = None
     missing: str = ""
     remedy: str = ""
@@ -54,7 +72,7 @@ def offers(advice: Recommendation) -> tuple[Offer, ...]:
 
 
 def _offer(advice: Recommendation, form: Form, kind: Kind) -> Offer:
-    about = {"form": form, "title": kind.title, "file": kind.file, "use": kind.use}
+    about = {"form": form, "title": kind.title, "file": kind.file, "use": kind.use, "short": kind.short}
     try:
         return Offer.model_validate({**about, "text": advice.form(form)})
     except ServelabError as error:

@@ -90,12 +90,13 @@ def comparisons(digest: Digest) -> list[Comparison]:
     if not chosen or not default:
         return []
     shown = {goal_key(goal) for goal in digest.goals}
-    more = [name for name in _USUAL if name not in shown and all(name in r.metrics for r in (*chosen, *default))]
+    more = [name for name in USUAL if name not in shown and all(name in r.metrics for r in (*chosen, *default))]
     goals = [*digest.goals, *(Objective(metric=name, direction=metric(name).direction) for name in more)]
     return [_comparison(digest, goal, default, chosen) for goal in goals]
 
 
-_USUAL = ("output_throughput", "request_throughput", "ttft_p50", "ttft_p95", "itl_p50", "itl_p95", "e2e_p95")
+USUAL = ("output_throughput", "request_throughput", "ttft_p50", "ttft_p95", "itl_p50", "itl_p95", "e2e_p95")
+"""What people read first."""
 
 
 def _comparison(

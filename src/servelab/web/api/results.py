@@ -22,6 +22,7 @@ from servelab.store.store import Store
 from servelab.web.api.problem import PROBLEMS
 from servelab.web.api.studies import StudyId
 from servelab.web.context import store_of
+from servelab.web.judging import judge
 
 router = APIRouter(prefix="/api/v1/studies/{study_id}", tags=["results"], responses=PROBLEMS)
 
@@ -71,12 +72,14 @@ def report(found: Found) -> dict[str, Any]:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 def recommendation(
-    found: Found,
+    study_id: StudyId,
+    store: Annotated[Store, Depends(store_of)],
     form: Annotated[Form | None, Query(description="answer with the text of this form alone")] = None,
     accelerator_hour_cost: Price = None,
 ) -> Response:
     """How to serve: JSON with every form, or the text of one."""
-    made = digest(*found)
+    record = store.get_study(study_id)
+    made = judge(store, record, store.points(record.id))
     advice = recommend_from(made)
     if form is not None:
         return _file(PlainTextResponse(advice.form(form)), FORMS[form].file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -77,18 +78,56 @@ def facts(rows: Sequence[tuple[str, str]]) -> ui.element:
     return found
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> ui.element:
-    """A small table of text; the columns of these indices hold numbers."""
-    found = element("div", "scroll").props("tabindex=0")
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table: its text in a tone, and what is said below it in small; ``hint`` is shown on hover."""
+
+    text: str
+    tone: str = ""
+    note: str = ""
+    link: str = ""
+    note_tone: str = "muted"
+    hint: str = ""
+
+
+def table(
+    columns: Sequence[str | Cell], rows: Sequence[Sequence[str | Cell]], numbers: Sequence[int] = (), caption: str = ""
+) -> ui.element:
+    """A small table of text; the columns of these indices hold numbers. ``caption`` is for those who cannot see it."""
+    found = element("div", "scroll").props("tabindex=0 role=region")
+    found.props["aria-label"] = caption or "Table"
     with found, element("table", "plain"):
         with element("thead"), element("tr"):
             for index, name in enumerate(columns):
-                text("th", name, "number" if index in numbers else "").props("scope=col")
+                _cell(name, "number" if index in numbers else "", "th").props("scope=col")
         with element("tbody"):
             for row in rows:
                 with element("tr"):
                     for index, cell in enumerate(row):
-                        text("td", cell, "number" if index in numbers else "")
+                        _cell(cell, "number" if index in numbers else "")
+    return found
+
+
+def _cell(cell: str | Cell, classes: str, tag: str = "td") -> ui.element:
+    if isinstance(cell, str):
+        return text(tag, cell, classes)
+    found = element(tag, classes)
+    if cell.hint:
+        found.props["title"] = cell.hint
+    with found:
+        if cell.link:
+            ui.link(cell.text, cell.link)
+        else:
+            text("span", cell.text, cell.tone)
+        if cell.note:
+            text("div", cell.note, f"small {cell.note_tone}")
+    return found
+
+
+def copy_button(target: ui.element, name: str) -> ui.button:
+    """A button that copies the text of an element, over plain HTTP too; ``name`` says what is copied."""
+    found = ui.button("Copy", icon="content_copy").props(f'flat no-caps dense data-copy="c{target.id}"')
+    found.props["aria-label"] = f"Copy {name}"
     return found
 
 
@@ -96,6 +135,15 @@ def notice(content: str, tone: Tone = "note") -> Text:
     """A sentence that stands out."""
     found = text("div", content, f"notice {tone}")
     found.props('role="status"')
+    return found
+
+
+def lines(content: Sequence[str]) -> ui.element:
+    """A list of sentences."""
+    found = element("ul", "lines")
+    with found:
+        for line in content:
+            text("li", line)
     return found
 
 

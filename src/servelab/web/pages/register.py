@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from nicegui import ui
 
 from servelab.web.context import Context
-from servelab.web.pages import convert, predict, studies, study, system, trial
+from servelab.web.pages import compare, convert, predict, recommendation, studies, study, system, trial
 from servelab.web.pages.new import page as new
 
 STATIC = File(__file__).parent.parent / "static"
@@ -47,6 +47,14 @@ def add_pages(app: FastAPI, context: Context) -> None:
     @ui.page("/studies/{study_id}/trials/{number}", response_timeout=TIMEOUT)
     async def _trial(study_id: str, number: Annotated[int, Path(ge=0, le=2**31 - 1)]) -> None:
         await trial.page(context, study_id, number)
+
+    @ui.page("/studies/{study_id}/recommendation", response_timeout=TIMEOUT)
+    async def _recommendation(study_id: str) -> None:
+        await recommendation.page(context, study_id)
+
+    @ui.page("/compare", response_timeout=TIMEOUT)
+    async def _compare(trials: str = "") -> None:
+        await compare.page(context, trials)
 
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     ui.run_with(

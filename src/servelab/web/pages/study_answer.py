@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from nicegui import ui
 
-from servelab.report.decisive import decisive
-from servelab.report.digest import Digest, digest
+from servelab.report.digest import Digest
 from servelab.report.rows import comparisons
 from servelab.spec.trial import StudyRecord
-from servelab.store.store import Store
 from servelab.store.views import TrialPoint
 from servelab.web.context import Context
+from servelab.web.judging import judged, version
 from servelab.web.pages.frame import heading
 from servelab.web.pages.parts import element, notice, table, text
 
@@ -37,16 +35,14 @@ class Answer:
 
     def show_at_hand(self, record: StudyRecord, points: Sequence[TrialPoint]) -> None:
         """Show what was worked out for somebody else, if it is good still."""
-        found = self._context.shared.at_hand(("answer", record.id), _version(record, points))
+        found = self._context.shared.at_hand(("answer", record.id), version(record, points))
         if found is not None:
             self._show(found)
 
     async def refresh(self, record: StudyRecord, points: Sequence[TrialPoint]) -> None:
         """Judge the study, when it rests or every so often."""
-        version = _version(record, points)
-        if version[1]:
-            call = partial(judge, self._context.store, record, points)
-            self._show(await self._context.shared.get(("answer", record.id), version, call))
+        if version(record, points)[1]:
+            self._show(await judged(self._context, record, points))
 
     def _show(self, found: Digest) -> None:
         if found is self._shown:
@@ -65,13 +61,3 @@ class Answer:
             cells = [(row.metric, row.default, row.chosen, row.change, row.bound) for row in rows]
             with self._table:
                 table(names, cells, numbers=(1, 2, 3, 4))
-
-
-def _version(record: StudyRecord, points: Sequence[TrialPoint]) -> tuple[str, int]:
-    return (record.state, sum(point.finished_at is not None for point in points))
-
-
-def judge(store: Store, record: StudyRecord, points: Sequence[TrialPoint]) -> Digest:
-    """What a study says, by the trials that matter for it."""
-    numbers = decisive(record.study, points)
-    return digest(record, store.trials(record.id, with_reports=bool(record.study.objectives), numbers=numbers))

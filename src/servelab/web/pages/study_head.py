@@ -33,7 +33,7 @@ class Head:
                 text("span", "simulated engine: no real measurement", "state warn")
             element("div", "grow")
             self._buttons = {name: self._button(name) for name in ACTIONS}
-            _downloads(record.id)
+            downloads(record.id)
         with element("section", "card stack tight"):
             self._progress = text("div", "", "progress")
             with element("div", "bar").props(f'role=progressbar aria-label="Progress of {record.id}"') as self._bar:
@@ -110,7 +110,8 @@ _FILES = (
 )
 
 
-def _downloads(study_id: str) -> None:
+def downloads(study_id: str) -> None:
+    """Everything of a study as files."""
     with ui.button("Download", icon="download").props("flat no-caps"), ui.menu():
         for name, path in _FILES:
             ui.menu_item(name, on_click=lambda path=path: ui.navigate.to(f"/api/v1/studies/{study_id}/{path}"))

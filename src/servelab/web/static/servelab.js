@@ -1,4 +1,4 @@
-// Times are told in the browser's zone, with UTC on hover; and the theme is remembered in a cookie.
+// Times are told in the browser's zone, with UTC on hover; the theme is remembered in a cookie; text can be copied.
 (() => {
   const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
   const tell = (root) => {
@@ -16,4 +16,20 @@
     document.cookie = "servelab-theme=dark; path=/; max-age=31536000; samesite=strict";
     location.reload();
   }
+  // The clipboard is only for pages that came encrypted or from this machine; for the others there is the selection.
+  const copy = async (from) => {
+    if (navigator.clipboard) return navigator.clipboard.writeText(from.textContent);
+    getSelection().selectAllChildren(from);
+    if (!document.execCommand("copy")) throw new Error("the browser does not let a page copy");
+    getSelection().removeAllRanges();
+  };
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    const from = button && document.getElementById(button.dataset.copy);
+    const label = button?.querySelector(".block, .q-btn__content > span:last-child");
+    if (!from || !label) return;
+    const was = label.textContent;
+    label.textContent = await copy(from).then(() => "Copied", () => "Select it and press Ctrl+C");
+    setTimeout(() => (label.textContent = was), 2000);
+  });
 })();
