@@ -31,3 +31,22 @@ def test_the_last_event_of_each_trial_is_found(store):
     assert {number: event.kind for number, event in store.latest(study, [0, 1]).items()} == {0: "ready", 1: "measuring"}
     assert list(store.latest(study, [1])) == [1]
     assert store.latest(study, []) == {}
+
+
+def test_claims_and_leases_of_all_studies(store):
+    first, second = (store.create_study(small()).id for _ in range(2))
+    for study in (first, second):
+        store.add_trials(study, [Trial(number=0, parameters={})] * 2)
+    assert store.claims() == []
+    assert store.claim(first, "a/1/1/x")
+    assert store.claim(second, "b/1/1/x")
+    assert store.acquire_devices(second, 0, "b/1/1/x", ["b/0", "b/1"], 1)
+    claims = store.claims()
+    assert {(one.study, one.trial, one.worker) for one in claims} == {(first, 0, "a/1/1/x"), (second, 0, "b/1/1/x")}
+    assert all(one.silent is not None and 0 <= one.silent < 30 for one in claims)
+    assert [(one.device, one.study, one.trial) for one in store.leases()] == [("b/0", second, 0)]
+    store.release(first, 0, "a/1/1/x")
+    store.release_devices(second, 0, "b/1/1/x")
+    assert [one.study for one in store.claims()] == [second]
+    assert store.leases() == []
+    assert store.counts() == ({"waiting": 2}, {"waiting": 3, "running": 1})

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from servelab.catalog.study import load_study
 from servelab.platforms.marked import OWNER
 from servelab.spec.deployment import Mark
 from servelab.spec.trial import Trial
+from tests.lab.gpus import Box, uuid
 from tests.web.served import Served
 
 ENGINE = "import time; time.sleep(600)"
@@ -40,6 +42,26 @@ def test_rest_tells_the_machine_without_secrets(served: Served) -> None:
     assert found["versions"]["engines"]["simulated"]
     assert {one["verdict"] for one in served.ask("/api/v1/doctor").data} <= {"ok", "note", "problem"}
     assert served.ask("/api/v1/leftovers").data == {"leftovers": [], "unreachable": []}
+
+
+def test_accelerators_tell_who_holds_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = Box(tmp_path, [0, 60_000_000_000, 0])
+    for name, value in box.environment.items():
+        monkeypatch.setenv(name, value)
+    served = Served(tmp_path / "home").start()
+    try:
+        store = served.store
+        study = store.create_study(load_study(STUDY)).id
+        held = [f"{os.uname().nodename}/{uuid(2)}"]
+        assert store.acquire_devices(study, 0, "worker", held, 1)
+        found = served.ask("/api/v1/system").data["accelerators"]
+        assert [(one["index"], one["study"], one["used"] > 10**9) for one in found] == [
+            (0, None, False),
+            (1, None, True),
+            (2, study, False),
+        ]
+    finally:
+        served.stop()
 
 
 def test_workers_and_leftovers(served: Served, page: Page) -> None:
