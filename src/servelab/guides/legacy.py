@@ -148,7 +148,9 @@ def _literal(value: Node) -> Node:
     """A file's text as a literal block."""
     if value.scalar is None:
         return Node(Scalar(dump(value), style="|"), value.span)
-    return Node(Scalar(value.text, style="|"), value.span)
+    if value.scalar.style != "|":  # its lines are not those of the guide
+        return Node(Scalar(value.text, style="|"), also=value.spans())
+    return value
 
 
 def _with_placeholder(volumes: Node, stage: Stage) -> Node:

@@ -85,6 +85,7 @@ def _line_by_line(written: Node, source: Node) -> tuple[Span, ...]:
     """The lines of a text that stands in the guide as it is written; none where it does not."""
     span, here = source.span, written.span
     same = isinstance(source.content, Scalar) and source.content.style == "|" and not source.also
-    if not same or span is None or here is None or span.last - span.first != here.last - here.first:
+    # Empty lines below it belong to it in the guide, and are not written.
+    if not same or span is None or here is None or span.last - span.first < here.last - here.first:
         return ()
     return tuple(Span(span.file, line, line) for line in range(span.first, span.last + 1))

@@ -35,7 +35,7 @@ def variant_of_folder(path: str) -> str:
     """The variant that a kustomization's directory tells: what lies between its guide's directory and it."""
     parts = [part for part in path.split("/") if part]
     name = guide_name(path)
-    inner = parts[parts.index(name) + 1 :] if GUIDES in parts[:-1] else parts[-1:]
+    inner = parts[len(parts) - parts[::-1].index(GUIDES) + 1 :] if GUIDES in parts[:-1] else parts[-1:]
     return "-".join(part for part in inner if part not in _GENERIC and part != name)
 
 
