@@ -136,6 +136,21 @@ async def opened(browser: Browser, url: str, trials: int) -> tuple[list[float], 
     return usable, scrolled
 
 
+async def compared(browser: Browser, url: str) -> list[float]:
+    """Seconds until the list of studies is there: what any page takes in this browser, on this machine."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 900})
+    found = []
+    for _ in range(OPENED + 1):
+        page = await context.new_page()
+        await page.goto(url, wait_until="commit")
+        there = "() => document.querySelector('.q-table td a') ? performance.now() : false"
+        ready = await page.wait_for_function(there, polling="raf", timeout=60_000)
+        found.append(float(await ready.json_value()) / 1000)
+        await page.close()
+    await context.close()
+    return found
+
+
 async def share(server: Server, store: Store, study: str, seconds: float) -> float:
     """The share of one core that the server uses while a trial ends each second."""
     before, began = server.seconds, time.monotonic()
@@ -226,10 +241,12 @@ async def measure(home: Path) -> list[str]:
 
 async def _lines(server: Server, browser: Browser, store: Store, study: str) -> list[str]:
     address = f"{server.url}/studies/{study}"
+    plain = await compared(browser, server.url)
     usable, scrolled = await opened(browser, address, sum(store.summary(study).counts.values()))
     lines = [
         *("| what | first time | then, median | then, most |", "|---|---:|---:|---:|"),
         f"| navigation until rows and charts are there, s | {_three(usable)} |",
+        f"| for comparison: the list of studies, with one in it, s | {_three(plain)} |",
         f"| a jump to the last row of the table, s | {_three(scrolled)} |",
     ]
     print("\n".join(lines), flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from servelab.report.figure import axis_label, shown
 from servelab.spec.goal import Constraint, Objective
 
 Option = dict[str, Any]
+PACKED = 20  # points
 
 
 @dataclass(frozen=True)
@@ -123,14 +125,30 @@ def bound_text(constraint: Constraint, values: Sequence[float]) -> str:
 
 def chart(option: Option, told: str) -> ui.echart:
     """A chart of a fixed height; ``told`` says what it shows to those who cannot see it."""
-    found = ui.echart(option).classes("chart")
+    found = ui.echart(_packed(option)).classes("chart")
     found.props["role"] = "img"
     found.props["aria-label"] = told
     return found
 
 
+def _packed(option: Option) -> Option:
+    """The option with long data as text that the browser parses.
+
+    NiceGUI wraps every list of an option to observe it, and Vue in the browser does too: with thousands of points,
+    most of a page's time.
+    """
+    return {**option, "series": [_packed_series(one) for one in option["series"]]}
+
+
+def _packed_series(series: Option) -> Option:
+    if len(series["data"]) < PACKED:
+        return series
+    rest = {name: value for name, value in series.items() if name != "data"}
+    return rest | {":data": f"JSON.parse({json.dumps(json.dumps(series['data']))})"}
+
+
 def redraw(found: ui.echart, option: Option) -> None:
     """Show other data in place."""
     found.options.clear()
-    found.options.update(option)
+    found.options.update(_packed(option))
     found.update()

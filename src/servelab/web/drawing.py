@@ -14,7 +14,7 @@ from servelab.spec.study import Study
 from servelab.store.views import TrialPoint
 from servelab.web.charts import Option, Palette
 
-DRAWN = 1000  # points of a chart; more only cover each other, and every browser gets them again and again
+DRAWN = 600  # points of a chart; more only cover each other, and every browser gets them again and again
 SYMBOLS: Mapping[Ending, str] = {
     "keeps": "circle",
     "breaks": "triangle",

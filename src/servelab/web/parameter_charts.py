@@ -15,7 +15,7 @@ from servelab.store.views import TrialPoint
 from servelab.web.charts import Option, Palette, axis, base, tooltip
 from servelab.web.drawing import Drawing, Sorted, thinned
 
-LINES = 300  # of the parallel coordinates
+LINES = 200  # of the parallel coordinates
 _STAGGERED = (12, 30)  # pixels: neighbours' names would run into each other
 WEIGHED = 500  # trials that the importance is worked out from
 

@@ -17,7 +17,7 @@ from servelab.web.pages.study_answer import Answer
 from servelab.web.pages.study_figures import Figures
 from servelab.web.pages.study_head import Head
 from servelab.web.pages.study_log import RunningLog
-from servelab.web.pages.trial_table import TrialTable
+from servelab.web.pages.trial_table import TrialTable, ask_ahead
 from servelab.web.trials import trial_lines
 
 EVERY = 0.5  # seconds between two looks at what has happened
@@ -36,7 +36,7 @@ async def page(context: Context, study_id: str) -> None:
             ui.link("All studies", "/")
         return
     points = await context.live.points(record.id)
-    ui.add_head_html('<script src="/static/trials.js"></script>')
+    ask_ahead(record.id)
     with frame(record.id, "/"):
         shown = _Shown(context, record, points)
         await shown.begin(points)

@@ -14,7 +14,17 @@ from servelab.web.pages.parts import STATES, element
 from servelab.web.trials import TrialLine
 
 ENDED = ("waiting", "running", "complete", "failed", "stopped")
-BLOCK = 50  # rows that are fetched at once
+BLOCK = 40  # rows that are fetched at once
+
+
+def ask_ahead(study_id: str) -> None:
+    """Ask for the first rows while the browser still loads the table; to be called before the page's elements."""
+    address = f"{_address(study_id)}?offset=0&limit={BLOCK}"
+    ui.add_head_html(f'<script src="/static/trials.js"></script><script>servelab.ahead({json.dumps(address)})</script>')
+
+
+def _address(study_id: str) -> str:
+    return f"/api/v1/studies/{study_id}/trials"
 
 
 class TrialTable:
@@ -49,7 +59,7 @@ class TrialTable:
 
 def _options(record: StudyRecord) -> dict[str, Any]:
     study = record.study
-    source = f"servelab.source({json.dumps(record.id)}, {json.dumps(f'/api/v1/studies/{record.id}/trials')})"
+    source = f"servelab.source({json.dumps(record.id)}, {json.dumps(_address(record.id))})"
     goals = list(dict.fromkeys(goal_key(goal) for goal in study.goals))
     return {
         "rowModelType": "infinite",

@@ -1,6 +1,12 @@
 // The table of trials, which fetches the rows it shows; and what hovering a point of a chart says. Text only, no HTML.
 (() => {
   const filters = {}; // grid -> what is asked for
+  const early = {}; // address -> an answer that was asked for before the table was there
+  const ask = (address) => {
+    const found = early[address] ?? fetch(address);
+    delete early[address];
+    return found;
+  };
   const piece = (tag, text, classes) => {
     const made = document.createElement(tag);
     made.textContent = text;
@@ -22,7 +28,7 @@
         if (sort) query.set("sort", sort.colId), query.set("order", sort.sort);
         for (const [key, value] of Object.entries(filters[name] ?? {})) if (value) query.set(key, value);
         try {
-          const answer = await fetch(`${url}?${query}`);
+          const answer = await ask(`${url}?${query}`);
           if (!answer.ok) throw new Error(answer.status);
           const page = await answer.json();
           params.successCallback(page.trials, page.total);
@@ -31,6 +37,11 @@
         }
       },
     }),
+    // Asks for the first rows while the page is still loading what draws them.
+    ahead(address) {
+      early[address] = fetch(address);
+      early[address].catch(() => delete early[address]);
+    },
     filter(name, id, wanted) {
       filters[name] = wanted;
       getElement(id)?.api?.purgeInfiniteCache();
