@@ -16,23 +16,20 @@ from servelab.web.api.problem import REFUSALS, add_problems
 from servelab.web.api.routers import ROUTERS
 from servelab.web.context import Context
 from servelab.web.guard import Guard
-from servelab.web.live import Live
 from servelab.web.login import router as login
 from servelab.web.metrics import router as metrics
 from servelab.web.pages.register import add_pages
-from servelab.web.settings import Settings
 
 LOOK = 2.0  # seconds between looks for studies whose process is gone
 
 
-def create_app(store: Store, settings: Settings) -> Guard:
+def create_app(context: Context) -> Guard:
     """The page server over a store; it goes on with studies whose process is gone before they ended."""
-    context = Context(store, Live(store), settings, settings.tokens)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await context.live.begin()
-        tasks = [asyncio.ensure_future(context.live.run()), asyncio.ensure_future(_take_up(store))]
+        tasks = [asyncio.ensure_future(context.live.run()), asyncio.ensure_future(_take_up(context.store))]
         yield
         for task in tasks:
             task.cancel()
@@ -55,7 +52,7 @@ def create_app(store: Store, settings: Settings) -> Guard:
         app.include_router(router)
     add_problems(app)
     add_pages(app, context)
-    return Guard(app, settings, context.tokens)
+    return Guard(app, context.settings, context.tokens)
 
 
 async def _take_up(store: Store) -> None:

@@ -26,6 +26,7 @@ class Live:
         self._store = store
         self._recent: deque[Event] = deque(maxlen=KEPT)
         self._last = 0
+        self._ended = False
         self._news = asyncio.Condition()
         self._points: OrderedDict[str, dict[int, TrialPoint]] = OrderedDict()
         self._stale: dict[str, set[int]] = {}
@@ -62,16 +63,22 @@ class Live:
         async with self._news:
             self._news.notify_all()
 
+    async def end(self) -> None:
+        """Let go of everybody who follows; they come back to the next server."""
+        self._ended = True
+        async with self._news:
+            self._news.notify_all()
+
     @property
     def last(self) -> int:
         """Id of the newest event."""
         return self._last
 
     async def follow(self, after: int, study: str | None = None) -> AsyncIterator[Sequence[Event]]:
-        """Events after an id as they come, in order and without gaps; of one study, or of all."""
+        """Events after an id as they come, in order, without gaps, until the server ends; of one study, or of all."""
         self.followers += 1
         try:
-            while True:
+            while not self._ended:
                 try:
                     found = await self._since(after)
                 except StoreError:  # it is away for a while
@@ -84,7 +91,7 @@ class Live:
                         yield chosen
                     continue
                 async with self._news:
-                    while self._last <= after:
+                    while self._last <= after and not self._ended:
                         await self._news.wait()
         finally:
             self.followers -= 1

@@ -11,7 +11,9 @@ import uvicorn
 from servelab.lab.paths import data_directory
 from servelab.spec.errors import ServelabError
 from servelab.store.store import Store
+from servelab.web.context import Context
 from servelab.web.guard import LARGEST
+from servelab.web.live import Live
 from servelab.web.settings import Settings
 
 PATIENCE = 3  # seconds that open connections get when the server ends
@@ -23,8 +25,9 @@ def serve(store: Store, settings: Settings, listening: socket.socket) -> None:
     os.environ["NICEGUI_STORAGE_PATH"] = str(data_directory() / "pages")
     from servelab.web.app import create_app
 
+    context = Context(store, Live(store), settings, settings.tokens)
     config = uvicorn.Config(
-        create_app(store, settings),
+        create_app(context),
         log_level="warning",
         access_log=False,  # addresses of pages may hold what a person typed
         proxy_headers=False,
@@ -32,7 +35,19 @@ def serve(store: Store, settings: Settings, listening: socket.socket) -> None:
         timeout_graceful_shutdown=PATIENCE,
         ws_max_size=LARGEST,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    _Server(config, context.live).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Ends what clients follow before it waits for their connections to end."""
+
+    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+        super().__init__(config)
+        self._live = live
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._live.end()
+        await super().shutdown(sockets)
 
 
 def listen(host: str, port: int) -> socket.socket:
