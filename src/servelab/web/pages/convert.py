@@ -93,9 +93,9 @@ class Form:
                 {ANY: f"default ({DEFAULT_HARNESS})", **{name: name for name in profiles}}, value=ANY, label="Harness"
             ).props("outlined dense options-dense")
             self._profile = ui.input("Profile", autocomplete=[]).props("outlined dense maxlength=100")
-            self._variant = ui.input("Variant, where there are several", autocomplete=[])
+            self._variant = ui.input("Variant", autocomplete=[])
             self._variant.props("outlined dense maxlength=200")
-            self._name = ui.input("Name of the files; default: the guide's").props("outlined dense maxlength=100")
+            self._name = ui.input("Name of the files").props("outlined dense maxlength=100")
             self._format = ui.select(FORMATS, value="both", label="Form").props("outlined dense options-dense")
         self._varying = ui.textarea("What varies, one a line: decode_replicas from 1 to 4; max_model_len in 8192,32768")
         self._varying.props("outlined dense rows=2 maxlength=4000 autogrow")

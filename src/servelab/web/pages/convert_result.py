@@ -34,7 +34,7 @@ def result(made: Conversion) -> None:
                 "p", "Point at a line, or move to it with the arrow keys: where it is from shows here.", "muted"
             )
             said.classes("guide-said").props('aria-live="polite"')
-            with element("div", "lines").props('tabindex=0 role="region" aria-label="The files of the guide"'):
+            with element("div", "code-lines").props('tabindex=0 role="region" aria-label="The files of the guide"'):
                 for name, content in made.sources.items():
                     text("div", name, "file-name")
                     for number, line in enumerate(content.splitlines()[:MOST_SHOWN], 1):
@@ -52,7 +52,7 @@ def _made(made: Conversion, numbers: Mapping[str, int]) -> None:
         for file in made.files:
             with ui.tab_panel(file.path), element("div", "stack"):
                 _actions(file)
-                with element("div", "lines").props('role="group"').props(f'aria-label="{file.kind}"'):
+                with element("div", "code-lines").props('role="group"').props(f'aria-label="{file.kind}"'):
                     _lines(file, numbers)
 
 
@@ -83,7 +83,7 @@ def _lines(file: File, numbers: Mapping[str, int]) -> None:
 
 
 def _line(number: int, content: str) -> Text:
-    found = text("div", content, "line")
+    found = text("div", content, "code-line")
     found.props["data-number"] = number
     return found
 

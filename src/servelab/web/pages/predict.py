@@ -82,7 +82,7 @@ def _choice(studies: Sequence[str], study: str) -> None:
             value=study or None,
             label="Study",
             on_change=lambda event: ui.navigate.to(f"/predict?study={quote(event.value)}"),
-        ).props("outlined dense options-dense").classes("pick")
+        ).props("outlined dense options-dense").classes("study-choice")
 
 
 def _fittable(store: Store) -> list[str]:

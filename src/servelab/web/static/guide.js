@@ -15,7 +15,7 @@
         first = first ?? source;
       }
     }
-    const pane = first?.closest(".lines");
+    const pane = first?.closest(".code-lines");
     if (pane) pane.scrollTop += first.getBoundingClientRect().top - pane.getBoundingClientRect().top - pane.clientHeight / 3;
     const said = page.querySelector(".guide-said");
     if (said) said.textContent = line.title;
@@ -27,7 +27,7 @@
     const line = step ? near(event.target) : null;
     if (!line) return;
     event.preventDefault();
-    const all = [...line.closest(".lines").querySelectorAll(".made-line[data-from]")];
+    const all = [...line.closest(".code-lines").querySelectorAll(".made-line[data-from]")];
     const next = all[all.indexOf(line) + step];
     if (!next) return;
     line.tabIndex = -1;
