@@ -11,6 +11,7 @@ from servelab.web.pages.parts import element, text
 from servelab.web.preview import LONGEST
 
 AREA = "study-yaml"
+_REFUSED = f"A study is a .yaml, .yml or .json file of at most {LONGEST // 1000} kB."
 
 
 class Document:
@@ -24,7 +25,7 @@ class Document:
             self._area = ui.textarea("The study as YAML or JSON", on_change=self._typed)
             self._area.props(f'outlined input-class="mono document" for={AREA} spellcheck=false maxlength={LONGEST}')
             self._upload = ui.upload(on_upload=self._uploaded, auto_upload=True, max_file_size=LONGEST, max_files=1)
-            self._upload.on("rejected", lambda: ui.notify(f"At most {LONGEST // 1000} kB.", type="negative"))
+            self._upload.on_rejected(lambda: ui.notify(_REFUSED, type="negative"))
             self._upload.classes("unseen").props("accept=.yaml,.yml,.json tabindex=-1 aria-hidden=true")
             with element("div", "row"):
                 pick = ui.button("Upload a file", icon="upload", on_click=lambda: self._upload.run_method("pickFiles"))

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from nicegui import ui
 
-from servelab.catalog.written import document_text
+from servelab.catalog.written import document_text, short_name
 from servelab.lab.doctor import examine_place
 from servelab.lab.pace import Pace
 from servelab.lab.plan import Plan, Planned
@@ -93,7 +93,7 @@ class Side:
         if found.trouble is not None:
             faults = (Fault(f"{found.trouble.message}. {found.trouble.remedy}".strip()),)
         count = f"{len(faults)} thing{'s' * (len(faults) > 1)} to mend first"
-        self._verdict.set_text(count if faults else "Ready to start.")
+        self._verdict.set_text(count if faults else f"Ready to start: {_named(found.checked.study)}.")
         self._verdict.classes(replace="bad" if faults else "good")
         self._faults.clear()
         with self._faults:
@@ -113,6 +113,10 @@ class Side:
         self._far.clear()
         with self._far:
             _findings(found)
+
+
+def _named(study: Study | None) -> str:
+    return f"{study.name}, {short_name(study.model.id)} on {study.engine.name}" if study is not None else ""
 
 
 def _findings(found: Sequence[Finding]) -> None:

@@ -75,11 +75,19 @@ def _model(fields: Fields) -> None:
     control = fields.text("Model", "model", "id", hint="Hugging Face id, or a name of the list")
     with control.add_slot("append"):
         open_ = ui.button(icon="expand_more").props('flat round dense aria-label="Known models"')
-    with open_, ui.menu().props("max-height=420px"):
-        for name, model in sorted(known_models().items(), key=lambda item: not runs_here(item[0])):
-            with ui.menu_item(on_click=lambda _, name=name: control.set_value(name)), element("div"):
-                text("div", name)
-                text("div", _about(name, model), "small muted")
+    with open_, ui.menu().props("max-height=420px") as menu:
+        pass
+
+    def fill() -> None:  # when it is wanted: making it takes as long as the rest of the form
+        if menu.default_slot.children:
+            return
+        with menu:
+            for name, model in sorted(known_models().items(), key=lambda item: not runs_here(item[0])):
+                with ui.menu_item(on_click=lambda _, name=name: control.set_value(name)), element("div"):
+                    text("div", name)
+                    text("div", _about(name, model), "small muted")
+
+    open_.on_click(fill)
     note = text("div", "", "small muted span")
 
     def describe() -> None:
