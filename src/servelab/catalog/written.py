@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import StringIO
 from typing import Any
 
@@ -29,12 +30,10 @@ def study_document(study: Study) -> dict[str, Any]:
             found[name] = found[name]["name"]
     if set(found["model"]) == {"id"}:
         found["model"] = short_name(study.model.id)
-    for kind in ("prompt", "output"):
-        if set(found["workload"][kind]) == {"distribution", "mean", "min", "max"} and study.workload.fixed:
-            found["workload"][kind] = found["workload"][kind]["mean"]
-    for parameter in found.get("space", {}).get("parameters", {}).items():
-        if set(parameter[1]) == {"choices"}:
-            found["space"]["parameters"][parameter[0]] = parameter[1]["choices"]
+    lengths = found["workload"]
+    lengths |= {kind: lengths[kind]["mean"] for kind in ("prompt", "output") if is_plain_length(lengths[kind])}
+    parameters = found.get("space", {}).get("parameters", {})
+    parameters |= {name: one["choices"] for name, one in parameters.items() if set(one) == {"choices"}}
     if study.objectives:
         found["objectives"] = [_objective(objective) for objective in study.objectives]
     if study.constraints:
@@ -50,6 +49,12 @@ def full_document(study: Study) -> dict[str, Any]:
     baseline = {name: value for name, value in study.baseline.items() if usual.get(name) != value}
     found.pop("baseline", None)
     return found | ({"baseline": baseline} if baseline else {})
+
+
+def is_plain_length(tokens: Mapping[str, Any]) -> bool:
+    """Whether a distribution is a fixed length that its mean alone says."""
+    whole = max(1, round(tokens["mean"]))
+    return tokens.get("distribution") == "fixed" and tokens.get("min", 1) == tokens.get("max") == whole
 
 
 def document_text(document: dict[str, Any]) -> str:

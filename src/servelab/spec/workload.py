@@ -24,6 +24,7 @@ from pydantic import (
 from servelab.spec.base import Seconds, Spec
 
 LOGNORMAL_TAIL = 3.0  # standard deviations of the logarithm that a lognormal length may be above its median
+LONGEST = 1e9  # tokens; beyond it is a slip, and numbers no longer fit
 _NORMAL = NormalDist()
 
 RESERVED = ("model", "prompt", "messages", "stream", "max_tokens", "n")
@@ -49,8 +50,8 @@ class Tokens(Spec):
     model_config = _may_be_left_out("mean")
 
     distribution: Literal["normal", "lognormal", "uniform", "fixed"] = "normal"
-    mean: float = Field(gt=0)
-    stdev: float = Field(default=0, ge=0)
+    mean: float = Field(gt=0, le=LONGEST)
+    stdev: float = Field(default=0, ge=0, le=LONGEST)
     min: PositiveInt = 1
     max: PositiveInt | None = Field(
         default=None, description="default: twice the mean; lognormal: three sigma above the median"

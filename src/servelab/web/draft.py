@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from servelab.catalog.models import get_model
-from servelab.catalog.written import document_text, full_document, short_name
+from servelab.catalog.written import document_text, full_document, is_plain_length, short_name
 from servelab.spec.study import Study
 
 Path = tuple[str | int, ...]
@@ -73,9 +73,11 @@ class Draft:
 
 def _as_given(tokens: dict[str, Any]) -> None:
     """A distribution with what a person gives of it, without what follows."""
-    kind = tokens.get("distribution")
-    for name in {"fixed": ("min", "max"), "uniform": ("mean",)}.get(str(kind), ()):
-        tokens.pop(name, None)
+    if is_plain_length(tokens):
+        tokens.pop("min", None)
+        del tokens["max"]
+    if tokens.get("distribution") == "uniform":
+        del tokens["mean"]
 
 
 def runs_here(model: str) -> bool:
