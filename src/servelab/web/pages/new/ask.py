@@ -29,6 +29,7 @@ class AskBox:
         self._dialogs = dialogs
         self._accepted = accepted
         self._dialog: str | None = None
+        self._offered: list[ui.button] = []
         with element("section", "card stack"):
             text("p", "Say what you want to find out. Nothing starts without a yes.", "muted")
             self._examples = element("div", "stack tight")
@@ -73,6 +74,9 @@ class AskBox:
             return
         finally:
             self._button.enable()
+        for button in self._offered:
+            button.disable()  # what was asked before is not asked any more
+        self._offered.clear()
         with self._said, element("div", "answered stack"):
             self._show(turn.reply)
             if turn.outcome is not None:
@@ -120,6 +124,7 @@ class AskBox:
                 for note in option.notes:
                     text("div", note)
         button.props["aria-label"] = f"{option.label}, {option.value}"
+        self._offered.append(button)
 
     def _yes_no(self, block: YesNo) -> None:
         text("p", block.text, "asked")
@@ -127,6 +132,7 @@ class AskBox:
             for answer in ("Yes", "No"):
                 button = ui.button(answer, on_click=lambda _, said=answer: self.say(said)).props("no-caps")
                 button.props("unelevated" if block.default is None and answer == "Yes" else "outline")
+                self._offered.append(button)
         if block.hints:
             with element("ul", "small muted"):
                 for hint in block.hints:

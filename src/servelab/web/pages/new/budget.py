@@ -37,7 +37,7 @@ def budget(fields: Fields, rebuild: Callable[[], object]) -> None:
                     fields.set(("budget",), kept | copy.deepcopy(extent))
                     rebuild()
 
-                ui.button(name, on_click=choose).props("outline no-caps").tooltip(about)
+                ui.button(name, on_click=choose).props(f'outline no-caps title="{about}"')
         with row():
             _stepper(fields, "Trials", ("budget", "trials"), USUAL.trials)
             _stepper(fields, "Best to verify", ("budget", "verification", "top"), USUAL.verification.top, least=0)

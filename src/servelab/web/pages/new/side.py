@@ -11,7 +11,7 @@ from servelab.catalog.written import document_text, short_name
 from servelab.lab.doctor import examine_place
 from servelab.lab.pace import Pace
 from servelab.lab.plan import Plan, Planned
-from servelab.report.words import duration, parameters_text
+from servelab.report.words import count, duration, parameters_text
 from servelab.spec.errors import Fault
 from servelab.spec.finding import Finding
 from servelab.spec.study import Study
@@ -92,15 +92,25 @@ class Side:
         faults: Sequence[Fault] = found.checked.faults
         if found.trouble is not None:
             faults = (Fault(f"{found.trouble.message}. {found.trouble.remedy}".strip()),)
-        count = f"{len(faults)} thing{'s' * (len(faults) > 1)} to mend first"
-        self._verdict.set_text(count if faults else f"Ready to start: {_named(found.checked.study)}.")
-        self._verdict.classes(replace="bad" if faults else "good")
+        self._said(found, len(faults))
         self._faults.clear()
         with self._faults:
             for fault in faults:
                 text("li", fault.message, "bad")
             for warning in found.checked.warnings:
                 text("li", warning, "warn")
+
+    def _said(self, found: Preview, faults: int) -> None:
+        """Whether it can be started, in a sentence."""
+        problems = sum(finding.verdict == "problem" for finding in found.findings)
+        name = _named(found.checked.study)
+        said, tone = f"Ready to start: {name}.", "good"
+        if faults:
+            said, tone = f"{count(faults, 'thing')} to mend first", "bad"
+        elif problems:
+            said, tone = f"It may not run here, see {count(problems, 'problem')} below: {name}.", "warn"
+        self._verdict.set_text(said)
+        self._verdict.classes(replace=tone)
 
     async def _examine(self) -> None:
         if self._study is None:
@@ -146,8 +156,9 @@ def _planned(study: Study, plan: Plan, pace: Pace | None) -> None:
 def facts(study: Study, plan: Plan, pace: Pace | None) -> list[tuple[str, str]]:
     """What a study will cost, in words."""
     at_most = "at most " if plan.adaptive else ""
+    again = f", then {plan.verification_trials} to verify the best" if plan.verification_trials else ""
     found = [
-        ("Trials", f"{plan.trials}, then {plan.verification_trials} to verify the best"),
+        ("Trials", f"{plan.trials}{again}"),
         ("Measurements", f"{at_most}{plan.measurements_per_trial} of each trial"),
         ("Time", how_long(study, plan, pace)),
     ]
