@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FILES := src tests benchmarks
 
-.PHONY: help quickstart test test-harnesses check bench bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate bench-guides bench-web docs clean
+.PHONY: help quickstart test test-harnesses check bench bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate bench-guides bench-web docs screenshots clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -63,6 +63,10 @@ bench-guides: .venv/dev ## how long a guide takes to convert
 bench-web: .venv/dev ## the page with 10,000 trials: until it is usable, processor time, delays of events
 	scripts/browser
 	$(BIN)/python -m benchmarks.web --out docs/benchmarks/web.md
+
+screenshots: .venv/dev ## pictures of every page, in docs/img/web
+	scripts/browser
+	$(BIN)/python scripts/screenshots
 
 clean: ## remove what was built
 	rm -rf .venv site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage servelab-results

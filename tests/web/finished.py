@@ -70,9 +70,9 @@ def create(served: Served, document: str, start: bool = True) -> str:
     return str(answer.data["id"])
 
 
-def finish(served: Served, *studies: str) -> dict[str, Any]:
+def finish(served: Served, *studies: str, within: float = ENDED) -> dict[str, Any]:
     """Wait for studies to end; their lines by id."""
-    end, lines = time.monotonic() + ENDED, {}
+    end, lines = time.monotonic() + within, {}
     while time.monotonic() < end:
         lines = {study: served.ask(f"/api/v1/studies/{study}").data for study in studies}
         if all(line["state"] in FINAL for line in lines.values()):

@@ -140,7 +140,7 @@ def notice(content: str, tone: Tone = "note") -> Text:
 
 def lines(content: Sequence[str]) -> ui.element:
     """A list of sentences."""
-    found = element("ul", "lines")
+    found = element("ul", "sentences")
     with found:
         for line in content:
             text("li", line)

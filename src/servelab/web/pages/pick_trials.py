@@ -76,7 +76,7 @@ class Picker:
             text("span", f"{more:,} more: search for a number, a parameter=value, or default.", "small muted")
 
     def _line(self, choice: Choice, line: TrialLine) -> None:
-        with element("li", "pick"):
+        with element("li", "offered"):
             chosen = choice in self._choices
             add = ui.button(icon="check" if chosen else "add", on_click=partial(self._add, choice))
             add.props(f'flat dense round size=sm aria-label="Add trial {choice.trial}"')
@@ -110,10 +110,10 @@ class Picker:
         with element("div", "row chosen"):
             name = f"trial {choice.trial} of {choice.study}"
             ui.link(name, f"/studies/{choice.study}/trials/{choice.trial}")
+            remove = ui.button(icon="close", on_click=partial(self._set, others))
+            remove.props(f'flat dense round size=sm aria-label="Remove {name}"')
             if place == 0:
                 text("span", "reference", "state note")
             else:
                 first = ui.button("Make it the reference", on_click=partial(self._set, [choice, *others]))
                 first.props(f'flat dense no-caps size=sm aria-label="Make {name} the reference"')
-            remove = ui.button(icon="close", on_click=partial(self._set, others))
-            remove.props(f'flat dense round size=sm aria-label="Remove {name}"')

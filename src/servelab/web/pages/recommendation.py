@@ -106,8 +106,9 @@ def _answer(found: Digest, advice: Recommendation | None) -> None:
         text("p", verdict.sentence, "sentence")
         if advice is not None and advice.warning:
             notice(f"Before you serve with it: {advice.warning}.", "warn")
-        for caution in verdict.cautions:
-            notice(caution, "warn")
+        if verdict.cautions:
+            with element("div", "notice warn"):
+                lines(verdict.cautions)
         said = [("Gain", gain_line(found)), ("Risk", risk_line(found))]
         said += [(name, value) for name, value in study_facts(found) if name in SHOWN]
         facts([(name, value) for name, value in said if value])

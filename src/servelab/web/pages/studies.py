@@ -20,21 +20,28 @@ COLUMNS: list[dict[str, Any]] = [
     {"name": "share", "label": "Trials", "field": "share", "align": "left", "sortable": True},
     {"name": "best", "label": "Best so far", "field": "best", "align": "right"},
     {"name": "model", "label": "Model", "field": "model", "align": "left", "sortable": True},
-    {"name": "created", "label": "Age", "field": "created", "align": "right", "sortable": True},
-    {"name": "actions", "label": "Actions", "field": "id", "align": "right"},
+    {"name": "created", "label": "Age", "field": "created", "align": "right", "sortable": True, "classes": "unbroken"},
+    {"name": "actions", "label": "Actions", "field": "id", "align": "right", "classes": "unbroken"},
 ]
-NAME = """<q-td :props="props"><a :href="'/studies/' + props.row.id">{{ props.row.id }}</a>
-<div class="small muted" style="white-space: normal">{{ props.row.message }}</div></q-td>"""
-STATE = """<q-td :props="props"><span :class="'state ' + props.row.tone">{{ props.row.state }}</span></q-td>"""
-SHARE = """<q-td :props="props"><div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100"
+NAME = """<a :href="'/studies/' + props.row.id">{{ props.row.id }}</a>
+<span v-if="props.row.simulated" class="small warn"> simulated</span>
+<div class="small muted" style="white-space: normal">{{ props.row.message }}</div>"""
+STATE = """<span :class="'state ' + props.row.tone">{{ props.row.state }}</span>"""
+SHARE = """<div class="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100"
 :aria-label="'Progress of ' + props.row.id" :aria-valuenow="Math.round(100 * props.row.share)">
 <i :style="{width: 100 * props.row.share + '%'}"></i></div>
-<div class="small muted">{{ props.row.progress }}</div></q-td>"""
-AGE = """<q-td :props="props"><time :datetime="props.row.iso" data-told="" :title="props.row.iso">{{ props.row.age }}
-</time></q-td>"""
-ACTIONS = """<q-td :props="props"><q-btn v-for="name in props.row.actions" flat dense no-caps color="primary"
+<div class="small muted">{{ props.row.progress }}</div>"""
+AGE = """<time :datetime="props.row.iso" data-told="" :title="props.row.iso">{{ props.row.age }}</time>"""
+ACTIONS = """<q-btn v-if="props.row.answered" flat dense no-caps color="primary" label="Answer"
+:aria-label="'Answer of ' + props.row.id" :href="'/studies/' + props.row.id + '/recommendation'" />
+<q-btn v-for="name in props.row.actions" flat dense no-caps color="primary"
 :key="name" :label="name" :aria-label="name + ' ' + props.row.id" @click="$parent.$emit('act', [name, props.row.id])"
-/></q-td>"""
+/>"""
+CELLS = {"id": NAME, "state": STATE, "share": SHARE, "created": AGE, "actions": ACTIONS}
+CARD = f"""<div class="study-card card stack tight"><div class="head"><div class="grow">{NAME}</div>{STATE}</div>
+{SHARE}<dl class="facts small"><dt>Best so far</dt><dd>{{{{ props.row.best }}}}</dd>
+<dt>Model</dt><dd>{{{{ props.row.model }}}}</dd><dt>Age</dt><dd>{AGE}</dd></dl><div class="row">{ACTIONS}</div></div>"""
+"""A study on a phone, where a table would have to be scrolled sideways."""
 
 
 async def page(context: Context) -> None:
@@ -42,7 +49,7 @@ async def page(context: Context) -> None:
     store = context.store
     lines = await in_thread(study_lines, store)
     with frame("Studies", "/"):
-        with element("div", "head"):
+        with element("div", "head studies-head"):
             heading("Studies").classes("grow")
             search = ui.input(placeholder="Search").props('outlined dense clearable aria-label="Search studies"')
             states = ui.select(["all states", *STATES], value="all states").props(
@@ -56,14 +63,10 @@ async def page(context: Context) -> None:
         with nothing:
             ui.link("Write the first one", "/new")
         table = ui.table(columns=COLUMNS, rows=[], row_key="id", pagination=25).props("flat bordered wrap-cells")
-        for slot, template in (
-            ("body-cell-id", NAME),
-            ("body-cell-state", STATE),
-            ("body-cell-share", SHARE),
-            ("body-cell-created", AGE),
-            ("body-cell-actions", ACTIONS),
-        ):
-            table.add_slot(slot, template)
+        table.props[":grid"] = "Quasar.Screen.lt.sm"
+        for name, cell in CELLS.items():
+            table.add_slot(f"body-cell-{name}", f'<q-td :props="props">{cell}</q-td>')
+        table.add_slot("item", CARD)
 
         def show(found: list[StudyLine]) -> None:
             wanted = (search.value or "").lower()
@@ -97,6 +100,7 @@ def _row(line: StudyLine) -> dict[str, Any]:
     return {
         "id": line.id,
         "message": line.message,
+        "simulated": line.simulated,
         "state": line.state,
         "tone": STATES.get(line.state, ""),
         "share": line.done / line.planned if line.planned else 0.0,
@@ -107,6 +111,7 @@ def _row(line: StudyLine) -> dict[str, Any]:
         "age": age(line.created_at),
         "iso": _iso(line.created_at),
         "actions": actions(line.state),
+        "answered": line.state == "complete",
     }
 
 

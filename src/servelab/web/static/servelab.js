@@ -9,6 +9,7 @@
       time.title = when.toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
       time.textContent = local.format(when);
     }
+    for (const bar of root.querySelectorAll(".q-loading-bar:not([aria-label])")) bar.setAttribute("aria-label", "Loading");
   };
   new MutationObserver(() => tell(document)).observe(document, { childList: true, subtree: true });
   const cookie = document.cookie.match(/servelab-theme=(light|dark)/);
