@@ -87,7 +87,8 @@ def _state(standing: Standing) -> Cell:
     if standing.failures:
         return Cell("failed", "bad", standing.failures[0])
     if standing.doubts:
-        return Cell("in doubt", "warn", "; ".join(standing.doubts))
+        more = f", and {len(standing.doubts) - 1} more like it" if len(standing.doubts) > 1 else ""
+        return Cell("in doubt", "warn", standing.doubts[0] + more)
     broken = max((check.broken_rounds for check in standing.slo), default=0)
     if broken:
         return Cell("breaks the SLO", "bad", f"in {broken} of {count(len(standing.rounds), 'round')}")
