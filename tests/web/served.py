@@ -28,7 +28,7 @@ class Served:
     arguments: tuple[str, ...] = ()
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
-    answers: list[str] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -43,6 +43,7 @@ class Served:
         command = [sys.executable, "-m", "servelab", "serve", "--port", str(self.port), *self.arguments]
         environment = {**os.environ, "SERVELAB_HOME": str(self.home), "PYTHONPATH": "src"}
         environment.pop("SERVELAB_STORE", None)
+        environment |= self.environment
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)

@@ -47,7 +47,7 @@ def start_in_background(store: Store, study: str) -> StudyRecord:
     if record.state not in RESUMABLE:
         raise ServelabError(f"study {record.id} has ended ({record.state})", f"See: servelab report {record.id}")
     with holding(record.id) as lock:
-        if record.state == "paused":
+        if record.state == "paused" or (lock and record.state == "waiting"):
             said = "starts" if lock else "goes on when its running trials have finished"
             store.set_study_state(record.id, "waiting", said)
         if lock:

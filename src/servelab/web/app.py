@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 
 from fastapi import FastAPI
 
@@ -20,6 +21,7 @@ from servelab.web.login import router as login
 from servelab.web.metrics import router as metrics
 from servelab.web.pages.register import add_pages
 
+THREADS = 32  # that wait for the store
 LOOK = 2.0  # seconds between looks for studies whose process is gone
 
 
@@ -28,6 +30,8 @@ def create_app(context: Context) -> Guard:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # Whoever waits for a store that is locked must not keep others waiting: a few threads would not do.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
         await context.live.begin()
         tasks = [asyncio.ensure_future(context.live.run()), asyncio.ensure_future(_take_up(context.store))]
         yield
