@@ -223,6 +223,7 @@ def _versions(found: System) -> None:
         facts([*own, *((name, version or "not installed here") for name, version in here.items())])
         with ui.expansion("Packages").props("dense"):
             facts(list(versions.packages.items()))
+        ui.link("All that the pages do, as REST (OpenAPI)", "/api/v1/openapi.json", new_tab=True).classes("small")
 
 
 def _places(found: System) -> None:
