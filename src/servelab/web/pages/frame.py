@@ -27,6 +27,7 @@ NAVIGATION = (
     ("/system", "System"),
 )
 THEME = "servelab-theme"
+CONNECTED = 0.1  # seconds between two looks at whether a browser is there
 ACCENT = {False: "#1d5fbf", True: "#8ab8ff"}
 HEAD = """<link rel="stylesheet" href="/static/servelab.css"><script src="/static/servelab.js"></script>"""
 
@@ -92,6 +93,8 @@ def watch(context: Context, study: str | None, refresh: Callable[[], Awaitable[o
 
     async def follow() -> None:
         async for _ in context.live.follow(after, study):
+            while not client.has_socket_connection:  # closed before it was there: nobody looks
+                await asyncio.sleep(CONNECTED)
             while not await refreshed():
                 await asyncio.sleep(1)
             await asyncio.sleep(every)

@@ -73,13 +73,11 @@ class _Shown:
         self._answer.show_at_hand(self._record, points)
 
     async def refresh(self) -> None:
-        """Show what has changed; a store that fails for a moment is read at the next event."""
+        """Show what has changed."""
         try:
             await self._refresh()
         except NotFoundError:
             self._gone.set_visibility(True)
-        except StoreError:
-            pass
 
     async def _refresh(self) -> None:
         store, study_id = self._context.store, self._record.id
