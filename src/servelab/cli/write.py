@@ -41,6 +41,7 @@ def plan(study: Path, *, json: Json = False) -> None:
     study
         The study, YAML or JSON; - reads standard input.
     """
+    from servelab.catalog.written import document_text
     from servelab.lab.plan import make_plan
     from servelab.lab.validate import require_valid
 
@@ -63,6 +64,9 @@ def plan(study: Path, *, json: Json = False) -> None:
     for planned in made.first:
         console.print(f"\n  [bold]{escape(parameters_text(planned.parameters))}[/]")
         console.print(f"  {escape(shlex.join(planned.command)) or '(the endpoint runs already)'}", soft_wrap=True)
+    if made.first and made.first[0].manifest is not None:
+        console.print("\n[bold]what the cluster gets for the first[/]")
+        console.print(document_text(made.first[0].manifest), markup=False, soft_wrap=True)
 
 
 def schema() -> None:
