@@ -286,6 +286,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--home", type=Path, help="keep the store here, and use it again")
     given = parser.parse_args()
+    busy = os.getloadavg()[0]
     random.seed(9)
     with tempfile.TemporaryDirectory() as temporary:
         home = given.home or Path(temporary)
@@ -297,7 +298,7 @@ def main() -> None:
         f"`servelab serve` over a store with a study of {TRIALS:,} trials, each with its report, that still runs.",
         f"Server, store, browser (Chromium, 1280 by 900) and clients share one machine of {os.cpu_count()} cores.",
         "Usable means: the table shows its rows and all four charts are drawn. Written by",
-        "`make bench-web`; the machine's noise is in it.",
+        f"`make bench-web`; the machine's noise is in it: its load average was {busy:.1f} when it began.",
         "",
         *lines,
     ]

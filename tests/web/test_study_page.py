@@ -83,6 +83,8 @@ def test_the_table_is_filtered_and_sorted_by_the_server(served: Served, study: s
 def test_a_trial_says_what_ran_and_what_each_request_did(served: Served, study: str, page: Page) -> None:
     page.goto(f"{served.url}/studies/{study}/trials/2")
     expect(page.locator("pre.command")).to_contain_text("--max-num-seqs 4", timeout=SOON)
+    page.get_by_role("button", name="Copy the command").click()
+    expect(page.get_by_role("button", name="Copy the command")).to_contain_text("Copied")
     differs = page.locator("tr", has_text="gpu_memory_utilization")
     expect(differs).to_contain_text("0.8")
     expect(differs).to_contain_text("yes")

@@ -140,13 +140,12 @@ def _command(study: Study, trial: Trial) -> None:
     with element("section", "card stack"):
         with element("div", "head"):
             heading("Command", "h2").classes("grow")
-            if command:
-                ui.button("Copy", icon="content_copy", on_click=lambda: _copy(command)).props(
-                    'flat dense no-caps aria-label="Copy the command"'
-                )
+            copy = ui.button("Copy", icon="content_copy").props('flat dense no-caps aria-label="Copy the command"')
         if command:
-            text("pre", command, "text command").props('tabindex=0 aria-label="Command"')
+            shown = text("pre", command, "text command").props('tabindex=0 aria-label="Command"')
+            copy.props(f"data-copy={shown.html_id}")
         else:
+            copy.set_visibility(False)
             text("div", "The engine has not been started yet, or nothing is started by a command here.", "muted")
         environment = [(name, value) for name, value in study.engine.environment.items()]
         environment += [(name, "taken from where servelab runs; not stored") for name in study.engine.environment_from]
@@ -155,11 +154,6 @@ def _command(study: Study, trial: Trial) -> None:
             facts(environment)
         else:
             text("div", "Nothing beyond servelab's own.", "muted")
-
-
-def _copy(command: str) -> None:
-    ui.clipboard.write(command)
-    ui.notify("Copied", type="positive")
 
 
 def _timings(trial: Trial) -> None:

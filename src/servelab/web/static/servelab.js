@@ -11,7 +11,16 @@
     }
     for (const bar of root.querySelectorAll(".q-loading-bar:not([aria-label])")) bar.setAttribute("aria-label", "Loading");
   };
-  new MutationObserver(() => tell(document)).observe(document, { childList: true, subtree: true });
+  let waits = false; // a page changes in many steps: once for each picture is enough
+  const soon = () => {
+    if (waits) return;
+    waits = true;
+    requestAnimationFrame(() => {
+      waits = false;
+      tell(document);
+    });
+  };
+  new MutationObserver(soon).observe(document, { childList: true, subtree: true });
   const cookie = document.cookie.match(/servelab-theme=(light|dark)/);
   if (!cookie && window.matchMedia("(prefers-color-scheme: dark)").matches) {
     document.cookie = "servelab-theme=dark; path=/; max-age=31536000; samesite=strict";
