@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 from jsonschema import Draft202012Validator
 
 from servelab.catalog.study import load_study
 from servelab.catalog.written import study_text
 from servelab.lab.quickstart import quickstart_study
+from servelab.spec.errors import NotFoundError
 from servelab.spec.trial import Timings, Trial
 from servelab.web.dialogs import MOST, Dialogs
 from tests.web.served import Served
@@ -92,9 +96,10 @@ def test_a_dialog_goes_from_a_sentence_to_a_study(served: Served) -> None:
 
 def test_only_so_many_dialogs_are_kept(home: object) -> None:
     dialogs = Dialogs()
-    first = dialogs.begin().dialog
-    kept = dialogs.begin().dialog
-    for _ in range(MOST - 1):
-        dialogs.begin()
-    assert dialogs.say(kept, "tune").dialog == kept
-    assert first not in dialogs._dialogs
+    with ThreadPoolExecutor(max_workers=1) as threads:  # as in the server, where no loop runs in the thread
+        begun = [turn.dialog for turn in threads.map(lambda _: dialogs.begin(), range(MOST))]
+        assert dialogs.say(begun[0], "tune").dialog == begun[0]
+        threads.submit(dialogs.begin).result()
+    assert dialogs.say(begun[0], "tune").dialog == begun[0]
+    with pytest.raises(NotFoundError, match="forgotten"):
+        dialogs.say(begun[1], "tune")
