@@ -152,6 +152,7 @@ def test_every_answer_has_the_headers_of_a_safe_page(served: Served) -> None:
         if line.partition(" ")[2].startswith("/api"):
             assert "script-src" not in policy
             assert "default-src 'none'" in policy
+            assert "sandbox" in policy
             assert answer.headers["cache-control"] == "no-store"
 
 

@@ -47,11 +47,9 @@ PAGES = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-REST = (
-    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'; sandbox allow-forms allow-same-origin"
-)
-"""For what is no page of NiceGUI: it needs no script."""
+LOGIN = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+REST = "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; sandbox"
+"""For what is no page: should a browser take it for one, it may do nothing."""
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -175,9 +173,9 @@ def _counted(receive: Receive) -> Receive:
 
 def _hardened(send: Send, asked: Incoming) -> Send:
     """``send`` that adds the headers of a safe answer."""
-    rest = asked.path.startswith("/api/") or asked.path in OPEN
-    ours = [(b"content-security-policy", (REST if rest else PAGES).encode()), *HEADERS]
-    if rest:
+    policy = REST if asked.path.startswith("/api/") else LOGIN if asked.path in OPEN else PAGES
+    ours = [(b"content-security-policy", policy.encode()), *HEADERS]
+    if policy != PAGES:
         ours.append((b"cache-control", b"no-store"))
 
     async def add(message: Message) -> None:

@@ -16,10 +16,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.lab.studies import servelab
-from tests.web.conftest import browser
 from tests.web.served import Served, free_port
-
-__all__ = ["browser"]
 
 
 def test_help_says_what_each_option_is_for() -> None:
