@@ -56,6 +56,9 @@ def test_a_study_from_its_document_to_its_recommendation(home, study_file):
     assert "finished" in servelab("status", "small", "-f").stdout
     assert "SIMULATED" in servelab("logs", "small").stdout
     assert "max-num-seqs" in servelab("recommend", "small").stdout
+    told = servelab("recommend", "small", "--accelerator-hour-cost", "2.5")
+    assert "2.50 an hour" in told.stderr
+    assert "an hour" not in told.stdout
     assert "simulated" in servelab("report", "small").stdout.lower()
     assert "output_throughput" in servelab("compare", "small#0", "small#1").stdout
     exported = servelab("export", "small", "-o", "files").stdout.split()

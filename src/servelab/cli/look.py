@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import cyclopts
 
-from servelab.cli.output import Json, StoreUrl, console, print_json
+from servelab.cli.output import Json, StoreUrl, console, notes, print_json
 from servelab.store.store import open_store
 
 FOLLOW_EVERY = 1.0  # seconds
@@ -84,6 +84,7 @@ def recommend(
     study: StudyName = "",
     *,
     form: Literal["command", "env", "docker", "compose", "kubernetes", "ome", "modelservice"] = "command",
+    accelerator_hour_cost: float | None = None,
     store: StoreUrl = None,
     json: Json = False,
 ) -> None:
@@ -93,16 +94,24 @@ def recommend(
     ----------
     form
         What to print.
+    accelerator_hour_cost
+        What an accelerator costs an hour, in any currency; then what serving costs is printed to standard error.
     """
-    from servelab.report.recommend import recommendation
+    from servelab.report.cost import cost_lines, serving_costs
+    from servelab.report.digest import digest
+    from servelab.report.recommend import recommend_from
 
     opened = open_store(store)
     record = opened.get_study(study)
-    found = recommendation(record, opened.trials(record.id, with_reports=True))
+    made = digest(record, opened.trials(record.id, with_reports=True))
+    found = recommend_from(made)
+    costs = () if accelerator_hour_cost is None else serving_costs(made, accelerator_hour_cost)
     if json:
-        print_json(found)
-    else:
-        console.print(found.form(form), markup=False, soft_wrap=True, end="")
+        print_json({**found.model_dump(mode="json"), **({"costs": costs} if costs else {})})
+        return
+    console.print(found.form(form), markup=False, soft_wrap=True, end="")
+    for line in cost_lines(costs):
+        notes.print(line, markup=False, soft_wrap=True)
 
 
 def compare(*trials: str, store: StoreUrl = None, json: Json = False) -> None:

@@ -54,6 +54,16 @@ def price_text(amount: float) -> str:
     return f"{amount:,.2f}" if amount >= 1 or amount == 0 else f"{amount:.3g}"
 
 
+def cost_lines(costs: Sequence[Cost]) -> list[str]:
+    """What a terminal says of the costs."""
+    return [
+        f"trial {cost.trial} at {level.load}: {price_text(cost.per_hour)} an hour, "
+        f"{price_text(level.per_million_output)} a million output tokens"
+        for cost in costs
+        for level in cost.loads
+    ]
+
+
 def needed_accelerators(found: Digest, number: int) -> int:
     """Accelerators that one deployment of a trial's configuration needs; 0 on a processor."""
     trial = found.trial(number)
