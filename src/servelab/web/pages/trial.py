@@ -13,7 +13,7 @@ from servelab.spec.study import Study
 from servelab.spec.trial import StudyRecord, Trial
 from servelab.web.context import Context
 from servelab.web.pages.frame import frame, heading, in_thread, watch
-from servelab.web.pages.parts import element, empty, facts, notice, state, table, text, when
+from servelab.web.pages.parts import copy_button, element, empty, facts, notice, state, table, text, when
 from servelab.web.pages.trial_log import show_log
 from servelab.web.pages.trial_measured import show_measured
 
@@ -138,14 +138,14 @@ def _configuration(study: Study, trial: Trial, default: Trial | None) -> None:
 def _command(study: Study, trial: Trial) -> None:
     command = shlex.join(trial.command)
     with element("section", "card stack"):
-        with element("div", "head"):
+        head = element("div", "head")
+        with head:
             heading("Command", "h2").classes("grow")
-            copy = ui.button("Copy", icon="content_copy").props('flat dense no-caps aria-label="Copy the command"')
         if command:
             shown = text("pre", command, "text command").props('tabindex=0 aria-label="Command"')
-            copy.props(f"data-copy={shown.html_id}")
+            with head:
+                copy_button(shown, "the command")
         else:
-            copy.set_visibility(False)
             text("div", "The engine has not been started yet, or nothing is started by a command here.", "muted")
         environment = [(name, value) for name, value in study.engine.environment.items()]
         environment += [(name, "taken from where servelab runs; not stored") for name in study.engine.environment_from]
