@@ -109,7 +109,9 @@ def _head(record: StudyRecord, trial: Trial, trials: int) -> None:
             ui.link(f"What it measures again: trial {trial.verifies}", f"{address}/trials/{trial.verifies}")
     if trial.failure is not None and trial.state == "failed":
         with element("section", "card stack"):
-            notice(f"{trial.failure.message} {trial.failure.remedy}".strip(), "bad")
+            notice(trial.failure.message, "bad")
+            if trial.failure.remedy:
+                text("div", f"What to do: {trial.failure.remedy}")
             text("div", f"It failed at this stage: {trial.failure.stage} ({trial.failure.kind.replace('_', ' ')}).")
             if trial.failure.evidence:
                 text("pre", trial.failure.evidence, "text").props('tabindex=0 aria-label="What shows it"')
