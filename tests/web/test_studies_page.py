@@ -41,3 +41,14 @@ def test_studies_come_and_go_without_reloading(served: Served, page: Page) -> No
     page.get_by_role("button", name=f"Cancel {first}").click()
     page.get_by_role("button", name="Cancel it").click()
     expect(page.locator("tr", has_text=first).locator(".state")).to_have_text("cancelled")
+
+
+def test_on_a_phone_a_study_is_a_card(served: Served, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    study = create(served)
+    page.goto(served.url)
+    card = page.locator(".study-card", has_text=study)
+    expect(card.get_by_role("link", name=study)).to_have_attribute("href", f"/studies/{study}")
+    card.get_by_role("button", name=f"Delete {study}").click()
+    page.get_by_role("button", name="Delete it").click()
+    expect(card).to_have_count(0)
