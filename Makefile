@@ -7,13 +7,16 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FILES := src tests benchmarks
 
-.PHONY: help quickstart test test-harnesses check bench bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate bench-guides bench-web docs screenshots clean
+.PHONY: help quickstart serve test test-harnesses check bench bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate bench-guides bench-web docs screenshots clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 quickstart: .venv/core ## set up, tune llama.cpp on this machine, write the answer
 	$(BIN)/servelab quickstart
+
+serve: .venv/web ## open the page on this machine
+	$(BIN)/servelab serve
 
 test: .venv/dev check docs ## set up and run every check
 	scripts/postgres
@@ -82,7 +85,12 @@ clean: ## remove what was built
 	@$(PIP) install --constraint constraints.txt --editable .
 	@touch $@
 
+.venv/web: .venv/python pyproject.toml constraints.txt
+	@echo "installing servelab and its page into .venv (about a minute)"
+	@$(PIP) install --constraint constraints.txt --editable '.[web]'
+	@touch $@ .venv/core
+
 .venv/dev: .venv/python pyproject.toml constraints.txt
 	@echo "installing servelab and its development tools into .venv"
 	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
-	@touch $@ .venv/core
+	@touch $@ .venv/core .venv/web
