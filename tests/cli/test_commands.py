@@ -14,7 +14,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from servelab.cli.main import COMMANDS
-from tests.lab.studies import servelab, start, text
+from servelab.store.store import open_store
+from tests.lab.studies import servelab, small, start, text
 
 EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/*.yaml"))
 SIMULATED = "{name: simulated, arguments: {max_model_len: 1024, time_scale: 0.05, startup_seconds: 0}}"
@@ -33,6 +34,14 @@ def study_file(tmp_path: Path) -> Path:
         )
     )
     return path
+
+
+def test_a_study_is_not_removed_where_nobody_answers(home):
+    study = open_store(str(home / "servelab.db")).create_study(small())
+    assert "Nothing was removed" in servelab("delete", study.id, check=False).stdout
+    assert study.id in servelab("status").stdout
+    assert f"{study.id} is removed" in servelab("delete", study.id, "--yes").stdout
+    assert study.id not in servelab("status").stdout
 
 
 def fails(*arguments: str, code: int) -> str:

@@ -66,3 +66,11 @@ def test_the_first_requests_are_those_that_were_meant_to_be_sent_first(tmp_path)
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(StoreError, match="cannot be read"):
         first_requests(path, 2)
+
+
+@pytest.mark.parametrize("damaged", [gzip.compress(b"[]\n"), gzip.compress(b"{}\n" * 100)[:12] + b"\xff" * 30])
+def test_damaged_records_are_told(tmp_path, damaged):
+    path = tmp_path / "records.jsonl.gz"
+    path.write_bytes(damaged)
+    with pytest.raises(StoreError, match="cannot be read"):
+        first_requests(path, 2)

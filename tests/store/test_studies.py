@@ -54,6 +54,29 @@ def finish(store: Store, study: str, trial: Trial, value: float | None, feasible
     )
 
 
+def test_an_id_is_its_study_whatever_a_later_one_is_called(store):
+    first = store.create_study(small(name="alpha"))
+    second = store.create_study(small(name=first.id))
+    assert store.find_study(first.id).id == first.id
+    assert store.get_study(first.id).id == first.id
+    assert store.get_study(second.id).id == second.id
+
+
+def test_a_paused_study_is_not_removed_before_its_running_trial_has_ended(store):
+    study = store.create_study(small())
+    store.add_trials(study.id, [Trial(number=0, parameters={})])
+    store.set_study_state(study.id, "running", "")
+    assert store.claim(study.id, "w") is not None
+    store.set_study_state(study.id, "paused", "")
+    with pytest.raises(StoreError, match=f"trial 0 of {study.id} is still running"):
+        store.delete_study(study.id)
+    store.add_measurement(study.id, 0, "w", measured())
+    store.release(study.id, 0, "w")
+    store.delete_study(study.id)
+    with pytest.raises(NotFoundError):
+        store.study_state(study.id)
+
+
 def test_a_study_is_found_by_id_beginning_and_name(store):
     first = store.create_study(small(name="alpha"))
     second = store.create_study(small(name="beta"))

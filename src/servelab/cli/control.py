@@ -47,9 +47,16 @@ def delete(study: str, *, yes: Annotated[bool, cyclopts.Parameter(negative="")] 
     """
     opened = open_store(store)
     found = opened.find_study(study)
-    if not yes and console.input(f"Remove {found.id} with all that it measured? \\[y/N] ").strip().lower() != "y":
+    if not yes and not _sure(found.id):
         console.print("Nothing was removed.")
         return 1
     delete_study(opened, found.id)
     console.print(f"{found.id} is removed")
     return 0
+
+
+def _sure(study: str) -> bool:
+    try:
+        return console.input(f"Remove {study} with all that it measured? \\[y/N] ").strip().lower() == "y"
+    except EOFError:  # nobody is there to answer
+        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+from servelab.lab.identity import is_dead
 from servelab.lab.paths import study_directory
 from servelab.spec.errors import ServelabError
 from servelab.spec.trial import StudyRecord, StudyState
@@ -38,6 +39,7 @@ def delete_study(store: Store, study: str) -> StudyRecord:
         StoreError: it is at work.
     """
     record = store.get_study(study)
+    store.release_dead(record.id, is_dead)
     store.delete_study(record.id)
     shutil.rmtree(study_directory(record.id), ignore_errors=True)
     return record

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,7 +53,7 @@ def first_requests(path: Path, most: int) -> tuple[list[Request], int]:
     try:
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             found = [_request(json.loads(line)) for line in itertools.islice(lines, READ)]
-    except (OSError, EOFError, ValueError, KeyError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"the records in {path} cannot be read: {error}", "The file may be cut short.") from error
     found.sort(key=lambda request: request.intended)
     return found[:most], len(found)

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_data_path
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, not_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from servelab.spec.errors import NotFoundError, StoreError
-from servelab.store.claims import Claims, no_study
+from servelab.store.claims import Claims, expired, lease_clock, no_study
 from servelab.store.database import READS_ONLY, connect, parse_url, shown, translated
 from servelab.store.rows import StudyRow, Summary, event_from, measurement_from, study_from, summary_from, trial_from
 from servelab.store.tables import events, measurements, studies, trials
@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # the vocabulary takes longer to import than `servelab status
 
 RESTING: tuple[StudyState, ...] = ("complete", "failed", "cancelled")
 AT_WORK: tuple[StudyState, ...] = ("running", "verifying")
+_STUDY = tuple(studies.c[name] for name in StudyRow._fields)
 
 
 def default_location() -> str:
@@ -102,10 +103,14 @@ class Store(Claims, Views):
         Raises:
             NotFoundError: none, or several that begin so.
         """
+        with self._reading() as connection:
+            itself = connection.execute(select(*_STUDY).where(studies.c.id == name)).one_or_none()
+        if itself is not None:  # whatever others are called
+            return StudyRow(*itself)
         found = self.list_studies()
         if not found:
             raise NotFoundError(f"there are no studies in {self.location}", "Start with: servelab quickstart")
-        exact = [row for row in found if name in ("", row.id, row.name)]
+        exact = [row for row in found if name in ("", row.name)]
         beginning = exact or [row for row in found if row.id.startswith(name)]
         if exact or len(beginning) == 1:
             return beginning[0]
@@ -124,9 +129,8 @@ class Store(Claims, Views):
 
     def list_studies(self) -> list[StudyRow]:
         """All studies without their documents, the newest first."""
-        columns = [studies.c[name] for name in StudyRow._fields]
         with self._reading() as connection:
-            rows = connection.execute(select(*columns).order_by(studies.c.created_at.desc(), studies.c.id))
+            rows = connection.execute(select(*_STUDY).order_by(studies.c.created_at.desc(), studies.c.id))
             return [StudyRow(*row) for row in rows]
 
     def study_state(self, study_id: str) -> StudyState:
@@ -158,6 +162,11 @@ class Store(Claims, Views):
         with self._writing() as connection:
             if self._at_work(connection, study_id):
                 raise StoreError(f"study {study_id} is running", f"First: servelab cancel {study_id}")
+            # When a study is paused, its running trials finish first.
+            held = and_(trials.c.state == "running", not_(expired(trials.c.lease_until, lease_clock(connection))))
+            number = connection.scalar(select(trials.c.number).where(trials.c.study == study_id, held).limit(1))
+            if number is not None:
+                raise StoreError(f"trial {number} of {study_id} is still running", "Wait until it has ended.")
             # First, for SQLite gives the ids of the newest rows again when they are gone.
             self._append(connection, study_id, None, "deleted", {})
             connection.execute(delete(events).where(events.c.study == study_id, events.c.kind != "deleted"))
