@@ -39,6 +39,11 @@ def test_the_highest_rate_keeps_the_bounds_and_replicas_follow():
     assert "more requests come" in found.warnings[0]
 
 
+def test_what_is_free_costs_nothing():
+    found = answer(rate=500, accelerator_hour_cost=0)
+    assert (found.cost_per_hour, found.cost_per_million_tokens) == (0, 0)
+
+
 def test_the_curve_rises_to_the_wall_and_agrees_with_the_simulator():
     found = answer()
     rates = [one.rate for one in found.curve]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from servelab.perf.models import StepTime
 from servelab.perf.pair import Pair, estimate_pair
 from servelab.perf.parameters import Fit, FittedWorkload, Origin, Parameters, file_data, parse_parameters
+from servelab.spec.document import parse_study
 from tests.web.served import Served
 
 STUDY = """
@@ -36,6 +38,12 @@ SURE = json.dumps(
     )
 )
 LOAD = {"rate": 40, "prompt_tokens": 128, "output_tokens": 64}
+
+
+def of_length(prompt: float) -> dict:
+    """Coefficients that say so of their requests."""
+    found = json.loads(SURE)
+    return {**found, "workload": {**found["workload"], "prompt_tokens": prompt}}
 
 
 def simulations(served: Served) -> list[psutil.Process]:
@@ -91,12 +99,46 @@ def test_rest_takes_a_file_and_simulates(served: Served) -> None:
         (LOAD, "exactly one of study and parameters"),
         ({**LOAD, "parameters": json.loads(FILE), "slo": ["itl_p99 <= 1s"]}, "means only"),
         ({"rate": 1, "parameters": json.loads(FILE)}, "of which requests"),
+        ({"rate": 1, "parameters": of_length(-1)}, "workload.prompt_tokens: Input should be greater than 0"),
+        ({"rate": 1, "parameters": of_length(1e300)}, "workload.prompt_tokens: Input should be less than"),
     ],
 )
 def test_what_cannot_be_predicted_is_said(served: Served, asked: dict, said: str) -> None:
     answer = served.ask("/api/v1/predict", asked)
     assert answer.status == 422
     assert said in answer.data["message"]
+
+
+def test_a_name_is_no_id(served: Served) -> None:
+    study = served.store.create_study(parse_study(STUDY))
+    for name in (study.study.name, study.id[:-1], ""):
+        answer = served.ask("/api/v1/predict", {**LOAD, "study": name})
+        assert (answer.status, answer.data["message"]) == (404, f"there is no study {name!r}")
+
+
+def test_a_simulation_ends_quietly_when_nobody_waits_for_it(served: Served) -> None:
+    asked = {**LOAD, "parameters": json.loads(SURE), "method": "simulate", "output_tokens": 20_000}
+    with socket.create_connection(("127.0.0.1", served.port)) as client:
+        client.sendall(posted(served, "/api/v1/predict", asked))
+        wait_for(lambda: bool(simulations(served)))
+    wait_for(lambda: not simulations(served), 20)
+    assert served.ask("/api/v1/studies").status == 200
+    assert "CancelledError" not in served.log
+
+
+def posted(served: Served, path: str, body: dict) -> bytes:
+    """A request as it goes over the wire."""
+    data = json.dumps(body).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data
+
+
+def test_a_file_of_very_long_requests_is_shown(served: Served, page: Page) -> None:
+    page.goto(f"{served.url}/predict")
+    page.get_by_role("button", name="Coefficients from a file").click()
+    page.get_by_label("parameters.json", exact=True).fill(json.dumps(of_length(2e6)))
+    page.get_by_role("button", name="Show it").click()
+    expect(page.get_by_text("prompt_tokens: Input should be less than or equal to 1000000")).to_be_visible()
 
 
 def test_no_endless_work_is_taken(served: Served) -> None:

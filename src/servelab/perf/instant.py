@@ -76,9 +76,11 @@ def instant(parameters: Parameters, deployment: Deployment, rate: float, bounds:
             greatest_rate=queue.capacity,
             highest_rate=highest if bounded else None,
             replicas=replicas,
-            each=_told(queue.at(rate / replicas)) if replicas else None,
+            each=_told(queue.at(min(rate / replicas, highest))) if replicas else None,
             cost_per_hour=cost,
-            cost_per_million_tokens=cost / (rate * deployment.lengths.output * 3600 / 1e6) if cost else None,
+            cost_per_million_tokens=cost / (rate * deployment.lengths.output * 3600 / 1e6)
+            if cost is not None
+            else None,
             curve=tuple(_curve(queue)),
             warnings=tuple(_warnings(parameters, deployment, steady)),
         )

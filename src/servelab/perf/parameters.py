@@ -20,6 +20,7 @@ from servelab.perf.models import (
 )
 from servelab.spec.base import Spec
 from servelab.spec.errors import DocumentError, NotFoundError
+from servelab.spec.workload import LONGEST
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,8 +116,8 @@ class Fit(Spec):
 class FittedWorkload(Spec):
     """The requests that the coefficients come from; mean tokens."""
 
-    prompt_tokens: float | None = None
-    output_tokens: float | None = None
+    prompt_tokens: float | None = Field(default=None, gt=0, le=LONGEST)
+    output_tokens: float | None = Field(default=None, gt=0, le=LONGEST)
     model: str | None = Field(default=None, description="the served model")
 
 

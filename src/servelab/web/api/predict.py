@@ -74,15 +74,19 @@ async def predict(question: Question, store: Here, request: Request) -> Answer:
         return Answer(closed_form=found)
     asked = Simulated.model_validate(question.model_dump(include=set(Simulated.model_fields)))
     work = asyncio.ensure_future(simulate(parameters, asked))
-    while not (await asyncio.wait((work,), timeout=1))[0]:
-        if await request.is_disconnected():
-            work.cancel()
-    return Answer(simulation=await work)
+    try:
+        while not (await asyncio.wait((work,), timeout=1))[0]:
+            if await request.is_disconnected():
+                return Answer()  # to nobody
+        return Answer(simulation=work.result())
+    finally:
+        work.cancel()
 
 
 def _parameters(question: Question, store: Store) -> Parameters:
     if (question.study is None) == (question.parameters is None):
         raise DocumentError(("give exactly one of study and parameters",))
     if question.study is not None:
+        store.study_state(question.study)  # a name, or the beginning of an id, is no id
         return fit_study(store, store.get_study(question.study))[0]
     return parse_parameters(json.dumps(question.parameters), "parameters")

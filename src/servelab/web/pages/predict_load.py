@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from nicegui import background_tasks, ui
 from pydantic import ValidationError
 
-from servelab.perf.asked import Asked, Simulated
+from servelab.perf.asked import LONGEST, Asked, Simulated
 from servelab.perf.instant import Instant, Point, instant
 from servelab.perf.parameters import Parameters
 from servelab.spec.errors import ServelabError
@@ -59,7 +59,7 @@ class Load:
 
     def _greatest(self, prompt: float, output: float) -> float:
         """Requests/s that a replica can serve, to lay out the slider of the rate."""
-        asked = Asked(rate=1, prompt_tokens=max(1.0, prompt), output_tokens=max(1.0, output))
+        asked = Asked(rate=1, prompt_tokens=_length(prompt), output_tokens=_length(output))
         found = asked.deployment(self._parameters).queue.capacity
         return found if math.isfinite(found) and found > 0 else 100.0
 
@@ -249,6 +249,10 @@ def _ceiling(points: Sequence[Point], name: str, bound: float) -> float:
     values = sorted(1000 * getattr(one, name) for one in points) or [bound]
     usual = values[int(0.8 * (len(values) - 1))]
     return float(f"{1.25 * max(bound, min(values[-1], 2 * usual)):.2g}")
+
+
+def _length(tokens: float) -> float:
+    return min(max(1.0, tokens), LONGEST)
 
 
 def _round(value: float) -> float:
