@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from servelab.catalog.study import load_study
 from servelab.catalog.written import document_text, full_document, study_text
 from servelab.lab.quickstart import quickstart_study
-from servelab.spec.goal import Constraint
+from servelab.spec.goal import Constraint, Objective
 
 EXAMPLES = sorted((Path(__file__).parent.parent.parent / "examples").glob("*.yaml"))
 
@@ -43,3 +43,12 @@ def test_the_quickstart_is_written_as_a_person_wrote_it():
 def test_a_bound_is_written_exactly(bound, name):
     study = quickstart_study().model_copy(update={"constraints": (Constraint(metric=name, max=bound),)})
     assert load_study(study_text(study)).constraints == study.constraints
+
+
+@given(at=st.floats(1e-6, 1e9))
+def test_the_level_of_an_objective_is_written_exactly(at):
+    study = quickstart_study()
+    load = study.load.model_copy(update={"concurrency": (), "rate": (at, 2 * at)})
+    goal = Objective(metric="ttft_p50", direction="minimize", at=at)
+    study = study.model_copy(update={"load": load, "objectives": (goal,), "constraints": ()})
+    assert load_study(study_text(study)).objectives == (goal,)

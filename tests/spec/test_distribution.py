@@ -42,7 +42,8 @@ def test_merging_loses_nothing(one, other, exact):
         merged.merge(Distribution(other))
         assert len(merged) == len(whole)
         assert merged.mean == pytest.approx(whole.mean)
-        assert merged.deviation == pytest.approx(whole.deviation)
+        rounding = 1e-6 * max(one + other, default=0.0)  # of sums of squares that nearly cancel
+        assert merged.deviation == pytest.approx(whole.deviation, abs=rounding)
         assert merged._buckets == whole._buckets
         np.testing.assert_allclose(list(merged.quantiles(PERCENTS)), list(whole.quantiles(PERCENTS)), rtol=3e-4)
 

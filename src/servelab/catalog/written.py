@@ -79,17 +79,20 @@ def short_name(model: str) -> str:
 def _objective(objective: Objective) -> Any:
     if objective.score is not None:
         return objective.model_dump(mode="json", exclude_defaults=True)
-    return str(objective)
+    return _sentence(objective, str(objective))
 
 
 def _constraint(constraint: Constraint) -> Any:
-    """In a sentence, where that says exactly the same."""
     scale, unit = (1000, "ms") if metric(constraint.metric).unit == "s" else (1, "")
     sign = "<=" if constraint.max is not None else ">="
     at = f" at {constraint.at:g}" if constraint.at is not None else ""
-    short = f"{constraint.metric} {sign} {constraint.bound * scale:.10g}{unit}{at}"
-    same = "e+" not in short and "e-" not in short and Constraint.model_validate(short) == constraint
-    return short if same else constraint.model_dump(mode="json", exclude_defaults=True)
+    return _sentence(constraint, f"{constraint.metric} {sign} {constraint.bound * scale:.10g}{unit}{at}")
+
+
+def _sentence(goal: Objective | Constraint, short: str) -> Any:
+    """The goal in a sentence, where that says exactly the same; none holds a number with an exponent."""
+    same = "e+" not in short and "e-" not in short and type(goal).model_validate(short) == goal
+    return short if same else goal.model_dump(mode="json", exclude_defaults=True)
 
 
 def _whole(value: Any) -> Any:
