@@ -47,3 +47,12 @@ def test_a_length_that_no_number_holds_is_a_fault() -> None:
     draft = Draft(quickstart_study())
     draft.set(("workload", "output", "mean"), 1e308)
     assert check_document(draft.text).faults[0].path == ("workload", "output", "mean")
+
+
+def test_what_is_used_where_nothing_was_put_aside_is_nobody_elses() -> None:
+    usual = {"low": 1, "high": 16}
+    draft = Draft(quickstart_study())
+    draft.bring_back(("load", "saturation"), "other", usual)
+    draft.set(("load", "saturation", "low"), 7)
+    assert draft.get("load", "saturation") == {"low": 7, "high": 16}
+    assert usual == {"low": 1, "high": 16}

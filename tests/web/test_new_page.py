@@ -119,6 +119,37 @@ def test_an_engine_comes_back_with_its_arguments(form: Page) -> None:
     ready(form)
 
 
+def test_another_engine_gets_its_own_arguments_on_a_server_that_runs_too(form: Page) -> None:
+    choose(form, "Where it runs", "a server that runs already")
+    expect(field(form, "URL, without /v1")).to_be_visible(timeout=SLOW)
+    choose(form, "Engine", "simulated")
+    told(form, "engine: {name: simulated}")
+    expect(form.get_by_text("so only the load varies")).to_be_visible()
+    choose(form, "Where it runs", "this machine, as a process")
+    expect(form.get_by_role("checkbox", name="max_num_seqs")).to_be_checked(timeout=SLOW)
+    expect(field(form, "Values of batch_size")).to_have_count(0)
+    choose(form, "Where it runs", "a server that runs already")
+    expect(field(form, "URL, without /v1")).to_be_visible(timeout=SLOW)
+    choose(form, "Engine", "llama.cpp")
+    told(form, "ctx_size: 4096")
+    expect(form.get_by_text("so only the load varies")).to_be_visible()
+    choose(form, "Where it runs", "this machine, as a process")
+    ready(form)
+    assert load_study(yaml(form)) == quickstart_study()
+
+
+def test_a_design_is_put_aside_with_its_engine(served: Served, page: Page) -> None:
+    record = Store(str(served.home / "servelab.db")).create_study(example("factorial"))
+    page.goto(f"{served.url}/new?from={record.id}")
+    ready(page)
+    choose(page, "Engine", "llama.cpp")
+    expect(page.get_by_text("Nothing is tuned")).to_be_visible(timeout=SLOW)
+    choose(page, "Engine", "simulated")
+    expect(page.get_by_text("every combination of its factors")).to_be_visible(timeout=SLOW)
+    ready(page)
+    assert load_study(yaml(page)) == example("factorial")
+
+
 def test_yaml_is_told_by_line_and_column_and_the_form_follows_it(form: Page) -> None:
     form.get_by_role("tab", name="YAML").click()
     area = form.get_by_label("The study as YAML or JSON")

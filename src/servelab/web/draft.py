@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from itertools import pairwise
 from typing import Any
 
@@ -60,7 +61,7 @@ class Draft:
 
     def bring_back(self, path: Path, name: str, otherwise: Any = None) -> None:
         """Put at a place what was put aside there under a name."""
-        self.set(path, self._aside.get((*path, name), otherwise))
+        self.set(path, self._aside.pop((*path, name), copy.deepcopy(otherwise)))
 
     @property
     def text(self) -> str:

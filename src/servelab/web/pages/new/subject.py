@@ -10,7 +10,7 @@ from nicegui import ui
 from servelab.catalog.engines import engine_arguments, find_engine
 from servelab.catalog.models import KnownModel, find_model, known_models
 from servelab.spec.plugins import plugin_names
-from servelab.web.draft import runs_here
+from servelab.web.draft import Draft, runs_here
 from servelab.web.pages.frame import heading
 from servelab.web.pages.new.fields import Fields, row
 from servelab.web.pages.parts import element, text
@@ -33,6 +33,12 @@ ENGINES = {
     "sglang": "SGLang",
     "simulated": "simulated: plays vLLM, measures nothing real",
 }
+
+OF_ENGINE = (*(("engine", part) for part in ("arguments", "image", "version", "executable", "profile")), ("baseline",))
+"""What is said of one engine, and would be wrong of another."""
+
+DESIGNS = (("space",), ("factors",), ("treatments",))
+"""What varies from trial to trial: one of these, of arguments of the engine."""
 
 
 def subject(fields: Fields, rebuild: Callable[[], object]) -> None:
@@ -119,15 +125,26 @@ def _titled(names: tuple[str, ...], titles: dict[str, str], chosen: str) -> dict
 def _change_engine(fields: Fields, name: str, rebuild: Callable[[], object]) -> None:
     """Another engine has other arguments; those of the one before come back with it."""
     draft = fields.draft
-    before = draft.get("engine", "name", default="")
-    for path in (("engine", "arguments"), ("space",), ("baseline",), ("engine", "image")):
+    before, searched = draft.get("engine", "name", default=""), draft.get("space") is not None
+    for path in (*OF_ENGINE, *DESIGNS):
         draft.put_aside(path, before)
         draft.bring_back(path, name)
     draft.set(("engine", "name"), name)
-    if draft.get("space") is None and draft.get("platform", "name") != "endpoint":
+    if draft.get("platform", "name") == "endpoint":
+        _put_designs_aside(draft)
+    elif searched and not _is_designed(draft):
         draft.set(("space",), usual_space(name))
     fields.touch()
     rebuild()
+
+
+def _put_designs_aside(draft: Draft) -> None:
+    for path in DESIGNS:
+        draft.put_aside(path, draft.get("engine", "name", default=""))
+
+
+def _is_designed(draft: Draft) -> bool:
+    return any(draft.get(*path) is not None for path in DESIGNS)
 
 
 def usual_space(engine: str) -> dict[str, Any] | None:
@@ -147,9 +164,13 @@ def _change_platform(fields: Fields, name: str, rebuild: Callable[[], object]) -
     before = draft.get("platform", "name", default="process")
     draft.put_aside(("platform",), before)
     draft.bring_back(("platform",), name, {"name": name})
+    engine = draft.get("engine", "name", default="")
     if name == "endpoint":
-        draft.put_aside(("space",), "started")
+        _put_designs_aside(draft)
     elif before == "endpoint":
-        draft.bring_back(("space",), "started", usual_space(draft.get("engine", "name", default="")))
+        for path in DESIGNS:
+            draft.bring_back(path, engine)
+        if not _is_designed(draft):
+            draft.set(("space",), usual_space(engine))
     fields.touch()
     rebuild()
