@@ -82,3 +82,10 @@ def test_what_this_machine_lacks_is_a_problem(home, monkeypatch):
     assert {found["accelerators"].verdict, found["engine vllm"].verdict} == {"problem"}
     assert "2" in found["accelerators"].text
     assert "nosuchprogram" in found["engine vllm"].text
+
+
+def test_the_version_that_a_study_states_is_not_taken_for_an_installed_engine(home):
+    text = "{name: x, model: m, engine: {name: sglang, version: 9.9.9}, "
+    study = load_study(text + "workload: {prompt: 8, output: 8}, load: {concurrency: 1, requests: 4}}")
+    found = {finding.check: finding for finding in examine_for(study)}
+    assert "9.9.9" not in found["engine sglang"].text

@@ -83,7 +83,7 @@ def _startable(config: EngineConfig) -> Finding:
         if found is None:
             return Finding(check, "problem", f"there is no program {config.executable}", "Correct engine.executable.")
         return Finding(check, "ok", found)
-    version = chosen.version(config)
+    version = chosen.version(config.model_copy(update={"version": None}))  # what is here, not what is said
     if version is None:
         remedy = f"Install {config.name} beside servelab, or choose where it is: platform docker, ome or endpoint."
         return Finding(check, "problem", f"{config.name} is not installed here", remedy)

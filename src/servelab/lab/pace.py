@@ -23,7 +23,7 @@ class Pace(Spec):
 
 
 def known_pace(store: Store, study: Study, plan: Plan) -> Pace | None:
-    """The pace of the latest study with the same model, engine, platform, workload and load; None without one."""
+    """The pace of the latest study with the same model, engine, platform, workload, load and repeats, or None."""
     for row in store.list_studies()[:LOOKED_AT]:
         if not _alike(store.get_study(row.id).study, study):
             continue
@@ -35,13 +35,11 @@ def known_pace(store: Store, study: Study, plan: Plan) -> Pace | None:
 
 
 def _alike(one: Study, other: Study) -> bool:
-    return (one.model, one.engine.name, one.platform, one.workload, one.load) == (
-        other.model,
-        other.engine.name,
-        other.platform,
-        other.workload,
-        other.load,
-    )
+    return _what_lasts(one) == _what_lasts(other)
+
+
+def _what_lasts(study: Study) -> tuple[object, ...]:
+    return study.model, study.engine.name, study.platform, study.workload, study.load, study.budget.repeats
 
 
 def _pace(name: str, each: float, study: Study, plan: Plan) -> Pace:

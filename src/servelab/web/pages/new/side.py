@@ -173,7 +173,8 @@ def how_long(study: Study, plan: Plan, pace: Pace | None) -> str:
         return f"at most {max(1, round(plan.load_seconds / 60))} min under load; engine starts come on top"
     if study.budget.wall_time is not None:
         return f"the search ends after {study.budget.wall_time / 60:.3g} min; then the best are verified"
-    return "depends on the engine's speed, as the load is given in requests"
+    why = "its load levels are found out" if plan.adaptive else "the load is given in requests"
+    return f"depends on the engine's speed, as {why}"
 
 
 def _how(planned: Planned, number: int) -> None:

@@ -87,14 +87,16 @@ def _lengths(fields: Fields, kind: str, title: str, rebuild: Callable[[], object
         kept = {part: given[part] for part in NUMBERS[name] if part in given}
         if name == "uniform":
             kept = {"min": 1, "max": round(2 * given.get("mean", 64)), **kept}
-        kept.setdefault("mean", (given.get("min", 1) + given.get("max", 128)) / 2) if name != "uniform" else None
+        else:
+            kept.setdefault("mean", (given.get("min", 1) + given.get("max", 128)) / 2)
         fields.set(path, {"distribution": name, **kept})
         rebuild()
 
     with row():
         fields.choice(f"{title}: lengths", *path, "distribution", options=KINDS, value=shape, then=reshape)
         for part in NUMBERS.get(shape, ()):
-            usual = {"stdev": 0, "min": 1, "max": "2 x mean"}.get(part, "")
+            longest = "3 sigma above" if shape == "lognormal" else "2 x mean"
+            usual = {"stdev": 0, "min": 1, "max": longest}.get(part, "")
             fields.number(f"{title}: {part}", *path, part, usual=usual)
         text("span", "tokens", "muted small")
     fields.note(*path)
