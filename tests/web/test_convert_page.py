@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from servelab.guides.convert import convert
 from servelab.guides.parse import GuideError
@@ -140,3 +140,12 @@ def test_the_page_shows_where_a_line_is_from(served: Served, page: Page, tmp_pat
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").last.click()
     assert "DECODE_REPLICAS" in Path(download.value.path()).read_text()
+
+
+def test_a_file_that_is_too_large_is_refused_by_name(served: Served, page: Page) -> None:
+    page.goto(f"{served.url}/convert")
+    page.get_by_role("tab", name="Files").click()
+    large = FilePayload(name="large.yaml", mimeType="application/yaml", buffer=b"a: b\n" * 300_000)
+    page.locator("input[type=file]").set_input_files(large)
+    expect(page.get_by_text("large.yaml is larger than 1 MB.")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Nothing yet.")).to_be_visible()

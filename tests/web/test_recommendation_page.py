@@ -93,3 +93,13 @@ def test_it_follows_a_study_that_runs(served: Served, page: Page) -> None:
 def test_no_such_study(served: Served, page: Page) -> None:
     page.goto(f"{served.url}/studies/nowhere/recommendation")
     expect(page.get_by_role("heading", name="There is no study nowhere")).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_study_that_is_removed_is_said_to_be(served: Served, page: Page) -> None:
+    study = create(served, HELD, start=False)
+    page.goto(f"{served.url}/studies/{study}/recommendation")
+    expect(page.get_by_text("This study has been removed.")).to_be_hidden()
+    expect(page.get_by_role("heading", name="Nothing could be measured")).to_be_visible(timeout=PATIENCE)
+    assert served.ask(f"/api/v1/studies/{study}", method="DELETE").status == 204
+    expect(page.get_by_text("This study has been removed.")).to_be_visible(timeout=PATIENCE)
+    assert "NotFoundError" not in served.log

@@ -74,7 +74,11 @@ class Form:
 
     async def _received(self, event: events.UploadEventArguments) -> None:
         data = await event.file.read()
-        if event.file.name.endswith(".zip"):
+        zipped = event.file.name.endswith(".zip")
+        if not zipped and len(data) > MOST_BYTES:
+            ui.notify(f"{event.file.name} is larger than {MOST_BYTES >> 20} MB.", type="negative")
+            return
+        if zipped:
             self._archive = base64.b64encode(data).decode()
         else:
             others = [one for one in self._sent if one.path != event.file.name]

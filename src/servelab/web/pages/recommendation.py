@@ -10,7 +10,7 @@ from servelab.report.next_steps import next_steps
 from servelab.report.recommend import Recommendation, recommend_from, untested
 from servelab.report.rows import gain_line, risk_line
 from servelab.report.verdict import HEADLINES
-from servelab.spec.errors import NotFoundError, ServelabError
+from servelab.spec.errors import NotFoundError, ServelabError, StoreError
 from servelab.spec.trial import StudyRecord
 from servelab.web.context import Context
 from servelab.web.judging import judged
@@ -57,9 +57,20 @@ class _Shown:
                 text("span", "simulated engine: no real measurement", "state warn")
             element("div", "grow")
             downloads(record.id)
+        self._gone = notice("This study has been removed.", "warn")
+        self._gone.set_visibility(False)
         self._body = element("div", "stack spread")
 
     async def refresh(self) -> None:
+        """Show what has changed; a store that fails for a moment is read again soon."""
+        try:
+            await self._refresh()
+        except NotFoundError:
+            self._gone.set_visibility(True)
+        except StoreError:
+            pass
+
+    async def _refresh(self) -> None:
         """Judge the study anew when it rests, or every so often while it runs."""
         record = await in_thread(self._context.store.get_study, self._id)
         self._state.set_text(record.state)
