@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
@@ -12,21 +12,13 @@ from servelab.lab.doctor import examine, examine_harness
 from servelab.lab.system import System, system
 from servelab.platforms.base import Leftover
 from servelab.spec.errors import ServelabError
+from servelab.spec.finding import Finding
 from servelab.store.store import Store
 from servelab.web.api.problem import PROBLEMS
 from servelab.web.context import store_of
 
 router = APIRouter(prefix="/api/v1", tags=["system"], responses=PROBLEMS)
 Here = Annotated[Store, Depends(store_of)]
-
-
-class Found(BaseModel):
-    """What one check found; ``remedy`` may have several lines."""
-
-    check: str
-    verdict: Literal["ok", "note", "problem"]
-    text: str
-    remedy: str = ""
 
 
 class Leftovers(BaseModel):
@@ -43,15 +35,15 @@ def show(store: Here) -> System:
 
 
 @router.get("/doctor")
-def doctor(store: Here) -> list[Found]:
+def doctor(store: Here) -> list[Finding]:
     """Check engines, store, disk, cores and leftovers, each with its remedy."""
-    return [Found(**vars(finding)) for finding in examine(store.url)]
+    return list(examine(store.url))
 
 
 @router.post("/doctor/harness")
-def doctor_harness() -> list[Found]:
+def doctor_harness() -> list[Finding]:
     """Hold the load generator against a server whose schedule is known; takes 20 seconds, and two cores."""
-    return [Found(**vars(finding)) for finding in examine_harness()]
+    return list(examine_harness())
 
 
 @router.get("/leftovers")

@@ -90,7 +90,6 @@ def records(
 
 
 def _trial(store: Store, study_id: str, number: int, light: bool = False) -> Trial:
-    store.study_state(study_id)  # a name, or the beginning of an id, is no id
     if not light:
         return store.trial(study_id, number)
     found = store.trials(study_id, numbers=[number])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
@@ -12,6 +12,7 @@ from servelab.lab.pace import Pace
 from servelab.lab.plan import Plan
 from servelab.lab.validate import check_document
 from servelab.spec.errors import DocumentError, ServelabError
+from servelab.spec.finding import Finding
 from servelab.spec.study import Study
 from servelab.store.store import Store
 from servelab.web.api.problem import PROBLEMS
@@ -56,22 +57,13 @@ class Validated(BaseModel):
     document: str | None = None
 
 
-class FindingLine(BaseModel):
-    """What a check of this machine found."""
-
-    check: str
-    verdict: Literal["ok", "note", "problem"]
-    text: str
-    remedy: str
-
-
 class Planned(BaseModel):
     """What a study would do, and what it needs of this machine, as far as that shows at once."""
 
     plan: Plan
     pace: Pace | None = Field(description="how long it will take, where the like of it was run before")
     warnings: tuple[str, ...]
-    findings: tuple[FindingLine, ...]
+    findings: tuple[Finding, ...]
 
 
 @router.post("/validate")
@@ -92,8 +84,7 @@ def plan(sent: Document, store: Annotated[Store, Depends(store_of)]) -> Planned:
         raise DocumentError(found.checked.faults, found.checked.remedy)
     if found.plan is None:
         raise found.trouble or ServelabError("this study cannot be planned", "Try: servelab plan")
-    lines = (FindingLine(**vars(finding)) for finding in found.findings)
-    return Planned(plan=found.plan, pace=found.pace, warnings=found.checked.warnings, findings=tuple(lines))
+    return Planned(plan=found.plan, pace=found.pace, warnings=found.checked.warnings, findings=tuple(found.findings))
 
 
 @router.get("/schema")
