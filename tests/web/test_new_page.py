@@ -41,6 +41,13 @@ def told(page: Page, text: str) -> None:
     expect(page.get_by_label("The study as YAML", exact=True)).to_contain_text(text, timeout=SLOW)
 
 
+def copies(page: Page, name: str) -> None:
+    """Copying works as on a page that came over plain HTTP from another machine."""
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true})")
+    page.get_by_role("button", name=name).click()
+    expect(page.get_by_role("button", name=name)).to_contain_text("Copied")
+
+
 def choose(page: Page, label: str, option: str) -> None:
     page.get_by_role("combobox", name=label, exact=True).click()
     page.get_by_role("option").filter(has_text=option).first.click()
@@ -48,6 +55,7 @@ def choose(page: Page, label: str, option: str) -> None:
 
 def test_what_a_newcomer_finds_is_the_quickstart_and_can_be_started(form: Page) -> None:
     assert load_study(yaml(form)) == quickstart_study()
+    copies(form, "Copy the YAML")
     expect(form.get_by_text("8, then 6 to verify the best")).to_be_visible()
     expect(form.get_by_text("runs here without a GPU").first).to_be_visible()
     form.get_by_text("parallel=4 batch_size=2048 flash_attn=auto").click()
@@ -157,11 +165,15 @@ def test_yaml_is_told_by_line_and_column_and_the_form_follows_it(form: Page) -> 
     area.fill(good.replace("mean: 64", "mean: many").replace("budget:", "budgets:"))
     expect(form.get_by_role("button", name="line 9, column 12")).to_be_visible(timeout=SLOW)
     expect(form.get_by_text("did you mean `budget`?").first).to_be_visible()
+    form.get_by_role("tab", name="Form").click()
+    expect(form.get_by_text("A change here replaces what the YAML says.")).to_be_visible(timeout=SLOW)
+    form.get_by_role("tab", name="YAML").click()
     area.fill("# mine\n" + good.replace("mean: 64", "mean: 48"))
     ready(form)
     assert area.input_value().startswith("# mine\n")
     form.get_by_role("tab", name="Form").click()
     expect(field(form, "Prompt: mean")).to_have_value("48")
+    expect(form.get_by_text("A change here replaces what the YAML says.")).to_be_hidden()
 
 
 def test_a_file_is_uploaded_and_what_the_form_does_not_show_stays(form: Page) -> None:
@@ -247,6 +259,7 @@ def test_a_choice_is_a_button_and_a_collection_is_written_for_the_cluster(form: 
         last.get_by_role("button", name="No", exact=True).click()
     form.get_by_role("button", name="Yes", exact=True).last.click()
     expect(form.get_by_text("servelab tekton submit")).to_be_visible(timeout=SLOW)
+    copies(form, "Copy the command")
     assert list(served.home.glob("asked/*/*/pipelinerun.yaml"))
 
 

@@ -12,7 +12,7 @@ from servelab.request.state import Step
 from servelab.spec.errors import ServelabError
 from servelab.web.dialogs import LONGEST, Dialogs, Outcome
 from servelab.web.pages.frame import in_thread
-from servelab.web.pages.parts import element, notice, table, text
+from servelab.web.pages.parts import copy_button, element, notice, table, text
 
 EXAMPLES = (
     "tune llama.cpp with smollm2-135m for a chatbot, 4 users at once, p95 TTFT below 2 s, on this machine",
@@ -60,6 +60,7 @@ class AskBox:
         if not self._button.enabled or (self._dialog is None and not message.strip()):
             return
         self._button.disable()
+        self._again.disable()  # an answer is still to come
         self._examples.visible, self._again.visible = False, True
         with self._said:
             text("div", message.strip() or "(nothing)", "said")
@@ -74,6 +75,7 @@ class AskBox:
             return
         finally:
             self._button.enable()
+            self._again.enable()
         for button in self._offered:
             button.disable()  # what was asked before is not asked any more
         self._offered.clear()
@@ -177,8 +179,7 @@ def _outcome(done: Outcome) -> None:
             "This is a data collection on a cluster: a Tekton pipeline runs it there, with your own rights. "
             "Submit it from a terminal of this machine:",
         )
-        text("pre", done.command, "text wrapped")
-        ui.button("Copy the command", on_click=lambda: ui.clipboard.write(done.command or "")).props("outline no-caps")
+        copy_button(text("pre", done.command, "text wrapped"), "the command")
         text("p", "Its study, to be run on this machine instead, is in the YAML now.", "muted")
     else:
         text("p", "Its study is in the form and in the YAML now: look at the plan, and start it.", "muted")

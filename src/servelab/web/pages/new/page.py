@@ -25,6 +25,7 @@ from servelab.web.pages.parts import element, notice
 from servelab.web.preview import Preview, preview
 
 QUIET = 0.4  # seconds without a key before what was typed is checked
+BEHIND = "The YAML has faults, so this is the study from before. A change here replaces what the YAML says."
 
 
 async def page(context: Context, origin: str | None) -> None:
@@ -69,6 +70,8 @@ class _Page:
                         ui.tab(name, icon=icon)
                 with ui.tab_panels(self._tabs, value="Form", animated=False, keep_alive=True).classes("panels"):
                     with ui.tab_panel("Form"):
+                        self._behind = notice(BEHIND, "warn")
+                        self._behind.visible = False
                         self._form = Form(self._draft, self._form_changed)
                     with ui.tab_panel("Plain words"):
                         AskBox(self._context.dialogs, self._accepted)
@@ -127,6 +130,7 @@ class _Page:
         elif not follow:  # nobody typed it, so it may be written shorter
             self._text = found.text
             self._document.set(self._text)
+        self._behind.visible = follow and found.checked.study is None
         self._side.show(found)
         self._form.show(() if follow else found.checked.faults)
         self._document.show(found.checked.faults)

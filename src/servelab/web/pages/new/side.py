@@ -16,7 +16,7 @@ from servelab.spec.errors import Fault
 from servelab.spec.finding import Finding
 from servelab.spec.study import Study
 from servelab.web.pages.frame import heading, in_thread
-from servelab.web.pages.parts import Text, Tone, element, state, text
+from servelab.web.pages.parts import Text, Tone, copy_button, element, state, text
 from servelab.web.preview import Preview
 
 TONES: dict[str, tuple[str, Tone]] = {"ok": ("ok", "good"), "note": ("note", "note"), "problem": ("problem", "bad")}
@@ -46,23 +46,18 @@ class Side:
                 self._far = element("div", "stack tight")
                 self._check = ui.button("Check this machine", on_click=self._examine).props("outline no-caps")
             with element("section", "card stack"):
-                with element("div", "head"):
+                with element("div", "head") as head:
                     heading("As YAML", "h2").classes("grow")
-                    copy = ui.button(icon="content_copy", on_click=lambda: ui.clipboard.write(self.yaml))
-                    copy.props('flat round dense aria-label="Copy the YAML"').tooltip("Copy")
-                    save = ui.button(icon="download", on_click=self._download)
-                    save.props('flat round dense aria-label="Download the YAML"').tooltip("Download")
                 self._yaml: Text = text("pre", "", "text")
                 self._yaml.props('tabindex=0 aria-label="The study as YAML"')
-
-    @property
-    def yaml(self) -> str:
-        """The study as it is shown."""
-        return str(self._yaml.text)
+                with head:
+                    copy_button(self._yaml, "the YAML")
+                    save = ui.button(icon="download", on_click=self._download)
+                    save.props('flat round dense aria-label="Download the YAML"').tooltip("Download")
 
     def _download(self) -> None:
         name = self._study.name if self._study is not None else "study"
-        ui.download.content(self.yaml, f"{name}.yaml")
+        ui.download.content(self._yaml.text, f"{name}.yaml")
 
     def show(self, found: Preview) -> None:
         """Show what was found out about a document."""
