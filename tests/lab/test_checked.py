@@ -9,9 +9,11 @@ import pytest
 from servelab.catalog.study import load_study
 from servelab.catalog.written import study_text
 from servelab.lab.doctor import examine_for, examine_place
+from servelab.lab.pace import known_pace
 from servelab.lab.plan import make_plan
 from servelab.lab.quickstart import quickstart_study
 from servelab.lab.validate import check_document
+from servelab.store.store import Store
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 GOOD = study_text(quickstart_study())
@@ -89,3 +91,16 @@ def test_the_version_that_a_study_states_is_not_taken_for_an_installed_engine(ho
     study = load_study(text + "workload: {prompt: 8, output: 8}, load: {concurrency: 1, requests: 4}}")
     found = {finding.check: finding for finding in examine_for(study)}
     assert "9.9.9" not in found["engine sglang"].text
+
+
+def test_a_study_that_is_deleted_meanwhile_tells_no_time(home):
+    class Late(Store):
+        def list_studies(self):
+            return listed
+
+    store = Late(str(home.parent / "store.db"))
+    gone = store.create_study(quickstart_study())
+    listed = Store.list_studies(store)
+    store.delete_study(gone.id)
+    assert listed
+    assert known_pace(store, quickstart_study(), make_plan(quickstart_study())) is None

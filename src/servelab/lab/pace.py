@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from statistics import fmean
 
 from servelab.lab.plan import Plan
 from servelab.spec.base import Spec
+from servelab.spec.errors import NotFoundError
 from servelab.spec.study import Study
 from servelab.store.store import Store
 
@@ -25,12 +27,13 @@ class Pace(Spec):
 def known_pace(store: Store, study: Study, plan: Plan) -> Pace | None:
     """The pace of the latest study with the same model, engine, platform, workload, load and repeats, or None."""
     for row in store.list_studies()[:LOOKED_AT]:
-        if not _alike(store.get_study(row.id).study, study):
-            continue
-        trials = store.trials(row.id, numbers=range(COUNTED))
-        took = [trial.timings.total for trial in trials if trial.state == "complete"]
-        if len(took) >= FEWEST:
-            return _pace(row.id, fmean(took), study, plan)
+        with contextlib.suppress(NotFoundError):  # deleted just now
+            if not _alike(store.get_study(row.id).study, study):
+                continue
+            trials = store.trials(row.id, numbers=range(COUNTED))
+            took = [trial.timings.total for trial in trials if trial.state == "complete"]
+            if len(took) >= FEWEST:
+                return _pace(row.id, fmean(took), study, plan)
     return None
 
 

@@ -125,7 +125,9 @@ class Store(Claims, Views):
         row = self.find_study(name)
         with self._reading() as connection:
             document = connection.scalar(select(studies.c.document).where(studies.c.id == row.id))
-        return study_from(row, document or "")
+        if document is None:  # deleted in between
+            raise no_study(row.id)
+        return study_from(row, document)
 
     def list_studies(self) -> list[StudyRow]:
         """All studies without their documents, the newest first."""
