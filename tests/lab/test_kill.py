@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from pathlib import Path
 
 import psutil
 import pytest
@@ -54,7 +55,8 @@ def test_a_study_killed_twenty_times_ends_as_an_undisturbed_one(store: Store, tm
     assert kills >= 10, f"only {kills} kills found it at work"
 
 
-def test_the_engine_of_a_killed_study_is_found_and_ended(store: Store, tmp_path):
+def left_running(store: Store, tmp_path: Path) -> tuple[str, int]:
+    """A study that was killed, and the process id of the engine that it left."""
     record = store.create_study(small(load="{concurrency: 1, requests: 100000}"))
     process = start("resume", record.id, log=tmp_path / "run.log")
     deadline = time.monotonic() + 60
@@ -64,11 +66,27 @@ def test_the_engine_of_a_killed_study_is_found_and_ended(store: Store, tmp_path)
     process.kill()
     process.wait()
     (engine,) = [pid for pid in engines_of(record.id) if "llamacpp" in " ".join(psutil.Process(pid).cmdline())]
-    done = servelab("cleanup")
-    assert f"of study {record.id}" in done.stdout
+    return record.id, engine
+
+
+def has_ended(pid: int) -> bool:
     # An orphan that ended stays a zombie until the machine's init looks after it.
-    assert not psutil.pid_exists(engine) or psutil.Process(engine).status() == psutil.STATUS_ZOMBIE
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_the_engine_of_a_killed_study_is_found_and_ended(store: Store, tmp_path):
+    study_id, engine = left_running(store, tmp_path)
+    done = servelab("cleanup")
+    assert f"of study {study_id}" in done.stdout
+    assert has_ended(engine)
     assert "nothing was left running" in servelab("cleanup").stdout
+
+
+def test_a_killed_study_that_is_deleted_leaves_no_engine(store: Store, tmp_path):
+    study_id, engine = left_running(store, tmp_path)
+    servelab("cancel", study_id)
+    servelab("delete", study_id, "--yes")
+    assert has_ended(engine)
 
 
 def test_an_engine_killed_in_the_middle_is_an_observation(store: Store, tmp_path):

@@ -24,9 +24,10 @@ def progress_chart(study: Study, kinds: Sorted, colours: Palette) -> Drawing | N
     keeps = [(point.number, point.outcome[key]) for point in kinds["keeps"] if key in point.outcome]
     best = best_so_far(objective, keeps)
     scale = shown(objective.metric, 1.0)
-    series, drawn = [], 0
+    series, drawn, valued = [], 0, len(kinds["failed"])
     for kind in ("keeps", "breaks", "doubt", "stopped"):
         known = [point for point in kinds[kind] if key in point.outcome]
+        valued += len(known)
         chosen = thinned(known, share(kinds, kind), [number for number, _ in best])
         drawn += len(chosen)
         rows = [[p.number, scale * p.outcome[key], p.number, label(p, study)] for p in chosen]
@@ -45,7 +46,10 @@ def progress_chart(study: Study, kinds: Sorted, colours: Palette) -> Drawing | N
     option["tooltip"] |= HOVER
     of = " of those that keep every SLO" if study.constraints else ""
     caption = f"Line: the best so far{of}. Each point is a trial of the search; ticks at the bottom failed."
-    return Drawing(option, caption + told(drawn + len(failed), len(ended)))
+    untold = (
+        f" {len(ended) - valued:,} without a value that can be trusted are not drawn." if len(ended) > valued else ""
+    )
+    return Drawing(option, caption + told(drawn + len(failed), valued) + untold)
 
 
 def _best_line(line: list[list[float]], default: Option | None, colours: Palette) -> Option:

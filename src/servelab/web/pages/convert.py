@@ -78,13 +78,14 @@ class Form:
         if not zipped and len(data) > MOST_BYTES:
             ui.notify(f"{event.file.name} is larger than {MOST_BYTES >> 20} MB.", type="negative")
             return
+        # A zip is a whole guide, and so are single files: the one takes the place of the other.
         if zipped:
-            self._archive = base64.b64encode(data).decode()
+            self._archive, self._sent = base64.b64encode(data).decode(), []
         else:
             others = [one for one in self._sent if one.path != event.file.name]
-            self._sent = [*others, SentFile(path=event.file.name[:400], text=data.decode("utf-8", "replace"))]
-        names = [*(["a zip"] if self._archive else []), *(one.path for one in self._sent)]
-        self._received_text.set_text(", ".join(names))
+            sent = SentFile(path=event.file.name[:400], text=data.decode("utf-8", "replace"))
+            self._archive, self._sent = "", [*others, sent]
+        self._received_text.set_text(event.file.name if zipped else ", ".join(one.path for one in self._sent))
 
     def _forget(self) -> None:
         self._sent, self._archive = [], ""
