@@ -97,11 +97,15 @@ class Standing(Spec):
 def doubts(reports: Sequence[Report]) -> tuple[str, ...]:
     """Why these measurements should not found a recommendation; empty when they may."""
     found: dict[str, None] = {}
+    saturated = [report.client for report in reports if report.client.verdict == "saturated"]
+    if saturated:
+        # Each says by how much; one line for all of them, with the first one's reasons.
+        share = f" in {len(saturated)} of {len(reports)} measurements" if len(reports) > 1 else ""
+        reasons = "; ".join(saturated[0].reasons) or "no reason given"
+        found[f"the load generator was saturated{share} ({reasons})"] = None
     for report in reports:
         client = report.client
-        if client.verdict == "saturated":
-            found[f"the load generator was saturated ({'; '.join(client.reasons) or 'no reason given'})"] = None
-        elif client.verdict == "unknown":
+        if client.verdict == "unknown":
             found["whether the load generator kept up is not known"] = None
         failed = sum(report.errors.values())
         if failed > MAX_ERROR_SHARE * report.requests and not any("failed" in warning for warning in report.warnings):
