@@ -40,8 +40,7 @@ def test_trials_of_two_studies_are_chosen_and_kept_in_the_address(
     page.get_by_role("button", name="Add trial 1", exact=True).click()
     expect(page.locator(".chosen")).to_have_count(3, timeout=PATIENCE)
     expect(page.get_by_text("Simulated engine").first).to_be_visible()
-    address = page.url
-    assert address.count(":") == 2 + 3, address  # of the scheme, the port, and three trials
+    page.wait_for_url(lambda url: url.count(":") == 2 + 3, timeout=PATIENCE)  # scheme, port, and three trials
     page.reload()
     expect(page.locator(".chosen")).to_have_count(3, timeout=PATIENCE)
     first = page.locator(".chosen").first
