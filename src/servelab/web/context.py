@@ -23,7 +23,7 @@ class Context:
     live: Live
     settings: Settings
     tokens: Tokens
-    shared: Shared[Any] = field(default_factory=lambda: Shared(share=0.02, shortest=2.0))
+    shared: Shared[Any] = field(default_factory=lambda: Shared(share=0.008, shortest=2.0))
     dialogs: Dialogs = field(default_factory=Dialogs)
 
 

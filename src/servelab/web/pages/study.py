@@ -20,7 +20,7 @@ from servelab.web.pages.study_log import RunningLog
 from servelab.web.pages.trial_table import TrialTable, ask_ahead
 from servelab.web.trials import trial_lines
 
-EVERY = 0.5  # seconds between two looks at what has happened
+EVERY = 0.8  # seconds between two looks at what has happened
 LOG = 2.0  # seconds between two looks at the log
 LATE = 5.0  # seconds between two looks at what was put off
 MOST_LINES = 50  # rows sent at once; with more, the table reads what it shows
