@@ -123,7 +123,7 @@ def test_the_page_shows_where_a_line_is_from(served: Served, page: Page, tmp_pat
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Choose files").click()
     chooser.value.set_files(archive)
-    expect(page.get_by_text("guide.zip")).to_be_visible()
+    expect(page.locator("span.muted", has_text="guide.zip")).to_be_visible()
     page.get_by_label("What varies").fill("decode_replicas from 1 to 4")
     page.get_by_role("button", name="Convert", exact=True).click()
     line = page.locator(".made-line", has_text="DEPLOY_MODEL_LIST=a/b")
