@@ -6,10 +6,10 @@ import random
 from collections.abc import Mapping
 
 from servelab.spec.deployment import Failure
+from servelab.spec.load import LoadPoint
 from servelab.spec.metrics import STATISTICS
 from servelab.spec.report import ClientHealth, Provenance, Report
 from servelab.spec.trial import Measurement, Timings, Trial
-from servelab.spec.workload import LoadPoint
 from servelab.store.store import Store
 
 STUDY = """

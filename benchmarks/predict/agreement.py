@@ -24,8 +24,9 @@ from servelab.harnesses.base import Job, harness
 from servelab.perf.simulator import Engine, Simulator
 from servelab.perf.tally import Tally
 from servelab.spec.deployment import Deployment
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import Report
-from servelab.spec.workload import LoadPoint, Tokens, Workload
+from servelab.spec.workload import Tokens, Workload
 
 STARTED = 60.0  # seconds
 SEED = 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.predict.agreement import Case
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.load import LoadPoint
+from servelab.spec.workload import Workload
 
 SLOWER = 16
 """So many times slower than the machine that is played: a delay of this machine of 10 ms is then nothing."""

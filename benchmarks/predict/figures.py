@@ -13,7 +13,8 @@ from servelab.batching.scheduler import Limits
 from servelab.perf.models import Lengths
 from servelab.perf.queue import Queue, Steady
 from servelab.perf.simulator import Engine, Simulator, roomy
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.load import LoadPoint
+from servelab.spec.workload import Workload
 
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96)
 REQUESTS = 6000

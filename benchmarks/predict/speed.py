@@ -12,7 +12,8 @@ from pathlib import Path
 from servelab.batching.scheduler import Limits
 from servelab.batching.steptime import LinearStepTime, StepTime
 from servelab.perf.simulator import Engine, Simulator, roomy
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.load import LoadPoint
+from servelab.spec.workload import Workload
 
 BATCH = 64
 BY_BATCH = LinearStepTime(base_s=0.00697, prefill_s=33e-6, decode_s=0.000027)

@@ -16,8 +16,9 @@ from servelab.harnesses.base import Job
 from servelab.harnesses.external.interpreters import interpreters
 from servelab.harnesses.external.recipes import RECIPES, recipe
 from servelab.spec.deployment import Deployment
+from servelab.spec.load import LoadPoint
 from servelab.spec.study import Study
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.workload import Workload
 
 CHEAPEST = ("inference-perf", "aiperf", "genai-bench", "guidellm")
 """By what it takes to install them: 0.8 to 1.5 GB, two to five minutes."""

@@ -11,7 +11,7 @@ import pytest
 from servelab.harnesses.base import harness
 from servelab.harnesses.external.driver import Plan
 from servelab.spec.errors import DocumentError, MeasureError
-from servelab.spec.workload import LoadPoint
+from servelab.spec.load import LoadPoint
 from tests.harnesses.real import closed, job
 
 ALL = ("guidellm", "inference-perf", "vllm-bench", "aiperf", "genai-bench")

@@ -25,8 +25,8 @@ from servelab.harnesses.base import harness
 from servelab.harnesses.external.environments import find, install
 from servelab.harnesses.external.recipes import RECIPES, recipe
 from servelab.spec.errors import MeasureError
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import Report
-from servelab.spec.workload import LoadPoint
 from tests.harnesses.real import (
     OUTPUT,
     PROMPT,

@@ -29,7 +29,8 @@ from servelab.harnesses.builtin.shares import shares
 from servelab.harnesses.builtin.stream import AnswerError, read
 from servelab.harnesses.builtin.summary import Tally
 from servelab.spec.goal import RequestSLO
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.load import LoadPoint
+from servelab.spec.workload import Workload
 from tests.harnesses.test_measure import concurrency, measure
 
 

@@ -17,8 +17,8 @@ import pytest
 from servelab.harnesses.external.importing import import_reports
 from servelab.harnesses.external.measured import Measured, Request, imported
 from servelab.spec.errors import DocumentError
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import Report
-from servelab.spec.workload import LoadPoint
 from tests.harnesses.real import OUTPUT, PROMPT, WARMUP, mean
 from tests.harnesses.record import RECORDED, REQUESTS
 from tests.lab.studies import servelab

@@ -20,8 +20,9 @@ from servelab.harnesses.builtin.window import Settling
 from servelab.spec.distribution import Distribution
 from servelab.spec.errors import MeasureError
 from servelab.spec.goal import RequestSLO
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import ClientHealth
-from servelab.spec.workload import LoadPoint, Tokens, Workload
+from servelab.spec.workload import Tokens, Workload
 from tests.harnesses.test_measure import concurrency, measure, workload
 from tests.harnesses.test_prompts import WORDS
 

@@ -21,9 +21,10 @@ from llmd_benchmark_report.schema_v0_2 import BenchmarkReportV02
 from servelab.harnesses.base import Job, Progress, harness
 from servelab.spec.deployment import Deployment
 from servelab.spec.errors import DocumentError, MeasureError, NotFoundError
+from servelab.spec.load import LoadPoint
 from servelab.spec.metrics import metric_names
 from servelab.spec.report import Report
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.workload import Workload
 
 STUB = Path(__file__).with_name("stub.py")
 

@@ -24,8 +24,8 @@ from servelab.harnesses.builtin.task import Line
 from servelab.harnesses.builtin.window import MOST_BATCHES, Settling
 from servelab.spec.arrivals import due_times
 from servelab.spec.errors import MeasureError
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import Report
-from servelab.spec.workload import LoadPoint
 from tests.harnesses.test_measure import concurrency, measure, workload
 
 QUICK = "ttft=0.01,itl=0.002"

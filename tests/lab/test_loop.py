@@ -22,9 +22,9 @@ from servelab.report.digest import digest
 from servelab.report.rows import trial_rows
 from servelab.report.verdict import conclude
 from servelab.spec.errors import MachineError, ServelabError, StoreError
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import ClientHealth
 from servelab.spec.study import Study
-from servelab.spec.workload import LoadPoint
 from servelab.store.store import Store
 from tests.lab.studies import servelab, small, start
 from tests.platforms.machine import open_files

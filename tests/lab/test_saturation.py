@@ -11,11 +11,11 @@ from servelab.lab.measure import with_sample_warnings
 from servelab.lab.plan import make_plan
 from servelab.lab.run import run_study
 from servelab.lab.suggest import candidates
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import ClientHealth, Provenance, Report
 from servelab.spec.saturation import most_probes
 from servelab.spec.study import Study
 from servelab.spec.trial import Trial
-from servelab.spec.workload import LoadPoint
 from tests.lab.studies import small
 
 LOAD = "{saturation: {of: rate, low: 1, high: 64, tolerance: 0.1}, requests: 100}"

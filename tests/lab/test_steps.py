@@ -5,9 +5,9 @@ from __future__ import annotations
 from servelab.lab.screening import hopeless, shortened
 from servelab.lab.steps import End, Try, Verify, Wait, next_step
 from servelab.spec.deployment import Failure
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import Provenance, Report
 from servelab.spec.trial import Timings, Trial
-from servelab.spec.workload import LoadPoint
 from tests.lab.studies import small
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.predict.agreement import Case, measured, simulated
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.load import LoadPoint
+from servelab.spec.workload import Workload
 
 LENGTHS = {"prompt": {"mean": 200, "stdev": 50}, "output": {"mean": 24, "stdev": 6}}
 CLOSED = Case(

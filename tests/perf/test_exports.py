@@ -20,8 +20,8 @@ from servelab.perf.pair import Pair, estimate_pair
 from servelab.perf.parameters import Fit, FittedWorkload, Origin, Parameters
 from servelab.perf.text import yaml_text
 from servelab.spec.errors import DocumentError
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import Provenance, Report
-from servelab.spec.workload import LoadPoint
 
 SHARED = Path(os.environ.get("SERVELAB_SHARED", Path(__file__).parents[3] / "shared"))
 DATA = SHARED / "data" / "param-estimation"

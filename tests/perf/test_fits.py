@@ -16,8 +16,8 @@ from servelab.perf.parameters import Origin
 from servelab.perf.prefill import fit_prefill, fit_step_time, fit_tokenwise
 from servelab.perf.sample import Sample, Steps, samples
 from servelab.spec.errors import MeasureError
+from servelab.spec.load import Estimation, Load, LoadPoint
 from servelab.spec.report import ClientHealth, Provenance, Report
-from servelab.spec.workload import Estimation, Load, LoadPoint
 
 LENGTHS = Lengths(128, 128)
 SWEEP = (1, 2, 4, 8, 16, 32, 64)

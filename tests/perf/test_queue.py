@@ -11,7 +11,8 @@ from servelab.batching.steptime import LinearStepTime
 from servelab.perf.models import Lengths
 from servelab.perf.queue import Queue
 from servelab.perf.simulator import Engine, Simulator, roomy
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.load import LoadPoint
+from servelab.spec.workload import Workload
 
 TIME = LinearStepTime(base_s=0.0064, prefill_s=33e-6, decode_s=12e-6, context_s=65e-9)
 

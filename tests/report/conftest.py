@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from servelab.spec.deployment import Failure
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import ClientHealth, Provenance, Report
 from servelab.spec.study import Study
 from servelab.spec.trial import Measurement, StudyRecord, Timings, Trial
-from servelab.spec.workload import LoadPoint
 
 OUT_OF_MEMORY = Failure(
     kind="out_of_memory",

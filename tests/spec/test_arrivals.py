@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servelab.spec.arrivals import due_times
-from servelab.spec.workload import Load, LoadPoint
+from servelab.spec.load import Load, LoadPoint
 
 RATES = st.floats(0.01, 1000)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from servelab.spec.assess import goal_metrics, learned_metrics
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import ClientHealth, Provenance, Report
 from servelab.spec.study import Study
-from servelab.spec.workload import LoadPoint
 
 STUDY = Study.model_validate(
     {

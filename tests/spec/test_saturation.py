@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from servelab.spec.goal import Constraint
+from servelab.spec.load import Load, LoadPoint
 from servelab.spec.report import ClientHealth, Provenance, Report
 from servelab.spec.saturation import conclude, evaluate, judge, most_probes, next_probe
 from servelab.spec.study import Study
-from servelab.spec.workload import Load, LoadPoint
 
 SLO = (Constraint.model_validate("ttft_p95 <= 500ms"),)
 MADE = Provenance(

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from servelab.spec.base import parse_seconds
 from servelab.spec.goal import Constraint, Objective, RequestSLO
+from servelab.spec.load import Load
 from servelab.spec.metrics import format_metric, metric, metric_names
 from servelab.spec.space import Space
-from servelab.spec.workload import Load, Tokens
+from servelab.spec.workload import Tokens
 
 
 @pytest.mark.parametrize(

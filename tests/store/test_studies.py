@@ -8,9 +8,9 @@ import pytest
 
 from servelab.spec.deployment import Failure
 from servelab.spec.errors import NotFoundError, StoreError
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import ClientHealth, Provenance, Report
 from servelab.spec.trial import Measurement, Timings, Trial
-from servelab.spec.workload import LoadPoint
 from servelab.store.store import Store
 from tests.lab.studies import small
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import cyclopts
 from rich.console import Console
 from rich.table import Table
 
 from servelab.cli.output import Json, console, print_json
+from servelab.perf.forms import Form
 from servelab.spec.errors import DocumentError
 
 if TYPE_CHECKING:
     from servelab.perf.parameters import Fit, Parameters
-Form = Literal["perf-parms", "config-map", "hpa", "scaled-object"]
 
 
 def coefficients(
@@ -75,8 +75,6 @@ def coefficients(
         else:
             print_parameters(found, console)
         return
-    if not (model or found.workload.model):
-        raise DocumentError((f"{file} does not say which model was measured",), "Give it: --model ID")
     target = Target(
         model=model or "",
         name=name or "",

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from servelab.cli.output import console, print_json
+from servelab.spec.age import age
 from servelab.store.store import Store
 
 if TYPE_CHECKING:
@@ -30,20 +31,12 @@ def study_lines(store: Store, json: bool) -> None:
     for column in ("study", "state", "age"):
         table.add_column(column)
     for row in found:
-        table.add_row(row.id, row.state, _age(row.created_at))
+        table.add_row(row.id, row.state, age(time.time() - row.created_at))
     console.print(table)
 
 
 def _short(row: Any) -> dict[str, Any]:
     return {"id": row.id, "state": row.state, "created_at": row.created_at, "message": row.message}
-
-
-def _age(since: float) -> str:
-    seconds = max(0.0, time.time() - since)
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def study_overview(store: Store, name: str, json: bool) -> None:

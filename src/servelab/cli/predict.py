@@ -14,7 +14,8 @@ from servelab.spec.errors import DocumentError
 if TYPE_CHECKING:
     from servelab.perf.deployment import Batching
     from servelab.perf.parameters import Parameters
-    from servelab.spec.workload import Load, Workload
+    from servelab.spec.load import Load
+    from servelab.spec.workload import Workload
 
 From = Annotated[Path, cyclopts.Parameter(name="--from", help="Coefficients: the JSON that servelab estimate writes.")]
 Slo = Annotated[
@@ -190,7 +191,7 @@ def _batching(limits: EngineLimits, known: Batching | None = None) -> Batching:
 
 
 def _load(rate: float | None, concurrency: int | None, requests: int) -> Load | None:
-    from servelab.spec.workload import Load
+    from servelab.spec.load import Load
 
     if rate is None and concurrency is None:
         return None

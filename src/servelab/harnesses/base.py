@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Protocol, cast
 from servelab.spec.base import Parameters
 from servelab.spec.deployment import Deployment
 from servelab.spec.goal import RequestSLO
+from servelab.spec.load import LoadPoint
 from servelab.spec.plugins import load_plugin
 from servelab.spec.report import Report
 from servelab.spec.study import Study
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.workload import Workload
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from typing import Any
 
 from llmd_benchmark_report.schema_v0_2 import BenchmarkReportV02
 
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import Report
-from servelab.spec.workload import LoadPoint, Tokens, Workload
+from servelab.spec.workload import Tokens, Workload
 
 _LATENCIES = {
     "ttft": ("time_to_first_token", "s"),

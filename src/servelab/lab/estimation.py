@@ -14,11 +14,12 @@ from servelab.perf.parameters import Origin, Parameters
 from servelab.perf.sample import Sample, samples
 from servelab.spec.budget import Budget, Timeouts
 from servelab.spec.errors import DocumentError, NotFoundError
+from servelab.spec.load import Estimation, Load
 from servelab.spec.model import EngineConfig, Model
 from servelab.spec.report import Report
 from servelab.spec.study import PlatformConfig, Study
 from servelab.spec.trial import StudyRecord, Trial
-from servelab.spec.workload import Estimation, Load, Tokens, Workload
+from servelab.spec.workload import Tokens, Workload
 from servelab.store.store import Store
 
 READY = 20.0  # seconds for a server that runs already to answer

@@ -22,12 +22,12 @@ from servelab.perf.design import next_level
 from servelab.perf.sample import samples
 from servelab.spec.deployment import Deployment
 from servelab.spec.errors import MeasureError
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import Report
 from servelab.spec.samples import too_few
 from servelab.spec.saturation import conclude, next_probe
 from servelab.spec.study import Study
 from servelab.spec.trial import Measurement, Phase, Trial, TrialState
-from servelab.spec.workload import LoadPoint
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from servelab.lab.suggest import Suggestions
 from servelab.platforms.base import platform
 from servelab.spec.base import Parameters, Spec
 from servelab.spec.deployment import Address, Mark
+from servelab.spec.load import LoadPoint
 from servelab.spec.saturation import most_probes
 from servelab.spec.study import Study
 from servelab.spec.trial import Trial
-from servelab.spec.workload import LoadPoint
 
 FIRST = 3  # configurations shown beforehand
 EXAMPLE_PORT = 8000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from servelab.spec.assess import assess_reports
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import Report
 from servelab.spec.study import Study
-from servelab.spec.workload import LoadPoint
 
 MIN_REQUESTS = 8  # fewer say nothing of a percentile; and in a closed loop, every stream needs two
 MIN_SECONDS = 3.0

@@ -11,10 +11,10 @@ from servelab.catalog.workloads import get_preset
 from servelab.spec.budget import Budget
 from servelab.spec.errors import DocumentError
 from servelab.spec.goal import Constraint, Objective
+from servelab.spec.load import Load
 from servelab.spec.model import EngineConfig, Model, Resources
 from servelab.spec.space import Space
 from servelab.spec.study import HarnessConfig, SamplerConfig, Study
-from servelab.spec.workload import Load
 
 
 @dataclass(frozen=True)

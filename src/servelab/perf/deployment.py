@@ -16,7 +16,8 @@ from servelab.perf.simulator import Engine, Simulator, roomy
 from servelab.perf.steps import requested
 from servelab.perf.tally import Tally
 from servelab.spec.errors import ServelabError
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.load import LoadPoint
+from servelab.spec.workload import Workload
 
 WARMUP = 0.1  # of the requests: an engine that starts empty is not yet the one in equilibrium
 OVERFLOW = 0.05  # share of the requests that wait at the end: the queue grows

@@ -17,7 +17,7 @@ from servelab.perf.models import KneeBatch, Lengths, SaturatingBatch
 from servelab.perf.parameters import Fit
 from servelab.perf.regression import Array
 from servelab.perf.sample import Sample, usable
-from servelab.spec.workload import Load, LoadPoint
+from servelab.spec.load import Load, LoadPoint
 
 OPENING = 5  # levels that are measured before the design adapts
 NARROW = 0.01  # half of the interval of ITL, as a share: what is enough everywhere

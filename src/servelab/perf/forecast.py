@@ -15,8 +15,9 @@ from servelab.batching.steptime import StepTime
 from servelab.perf.deployment import Batching
 from servelab.perf.models import Lengths
 from servelab.perf.queue import Queue
+from servelab.spec.load import Load, LoadPoint
 from servelab.spec.metrics import metric
-from servelab.spec.workload import Load, LoadPoint, Tokens, Workload
+from servelab.spec.workload import Tokens, Workload
 
 PERCENTS = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 ROUNDS = 3  # of the fixed point between the batch's time and the prompts that join meanwhile

@@ -51,7 +51,7 @@ def form_data(form: Form, parameters: Parameters, target: Target) -> dict[str, A
     """
     served = target.model or parameters.workload.model or ""
     if not served:
-        raise DocumentError(("the coefficients do not say which model was measured",), "Give it: --model ID")
+        raise DocumentError(("the file of coefficients does not say which model was measured",), "Give it: --model ID")
     variant = Variant(
         model=served,
         name=object_name(target.name or served),

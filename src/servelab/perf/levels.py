@@ -12,7 +12,7 @@ from servelab.perf.simulator import Simulator
 from servelab.perf.tally import Tally
 from servelab.spec.base import Spec
 from servelab.spec.goal import Constraint, RequestSLO
-from servelab.spec.workload import Load, LoadPoint
+from servelab.spec.load import Load, LoadPoint
 
 
 class Level(Spec):

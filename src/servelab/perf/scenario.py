@@ -9,7 +9,8 @@ from servelab.perf.arguments import batching
 from servelab.perf.deployment import Batching
 from servelab.spec.document import parse_document
 from servelab.spec.goal import Constraint, RequestSLO
-from servelab.spec.workload import Load, Workload
+from servelab.spec.load import Load
+from servelab.spec.workload import Workload
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from servelab.perf.tally import Mark, Tally
 from servelab.perf.traffic import Timed, Traffic
 from servelab.spec.errors import ServelabError
 from servelab.spec.goal import RequestSLO
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.load import LoadPoint
+from servelab.spec.workload import Workload
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from servelab.perf.traffic import Timed, Traffic
-from servelab.spec.workload import LoadPoint
+from servelab.spec.load import LoadPoint
 
 
 class Source(Protocol):

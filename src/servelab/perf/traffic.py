@@ -11,7 +11,8 @@ from functools import cached_property
 from servelab.batching.request import Request
 from servelab.catalog.recorded import TraceRow, read_trace
 from servelab.spec.arrivals import due_times
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.load import LoadPoint
+from servelab.spec.workload import Workload
 
 TRACE_BLOCK = 512  # tokens of a block that mooncake's hash_ids name
 WIDE = 24  # bits for the number of a block within a prompt

@@ -51,7 +51,7 @@ class Digest:
     @property
     def simulated(self) -> bool:
         """Whether any measurement came from the simulated engine."""
-        return self.study.engine.name == "simulated" or any(p.simulated for p in self._provenance())
+        return self.study.simulated or any(p.simulated for p in self._provenance())
 
     @property
     def provenance(self) -> Provenance | None:

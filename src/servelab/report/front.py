@@ -28,8 +28,10 @@ USUAL = ("ttft_p95", "e2e_p95", "itl_p95", "e2e_mean")
 def ending(state: str, feasible: bool | None) -> Ending | None:
     """How a trial ended, by its state and whether it kept every SLO; None while it has not."""
     if state == "complete":
-        return {True: "keeps", False: "breaks", None: "doubt"}[feasible]  # type: ignore[return-value]
-    return state if state in ("stopped", "failed") else None  # type: ignore[return-value]
+        return "doubt" if feasible is None else "keeps" if feasible else "breaks"
+    if state == "stopped":
+        return "stopped"
+    return "failed" if state == "failed" else None
 
 
 def best_so_far(objective: Objective, values: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import unicodedata
 
 from servelab.spec.base import Parameters, Value
+from servelab.spec.load import Load
 from servelab.spec.metrics import format_metric
 from servelab.spec.study import Study
-from servelab.spec.workload import Load, Tokens, Workload
+from servelab.spec.workload import Tokens, Workload
 
 
 def one_line(text: str) -> str:

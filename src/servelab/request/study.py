@@ -17,10 +17,11 @@ from servelab.spec.base import ParameterName, Value
 from servelab.spec.budget import Budget, Verification
 from servelab.spec.errors import ServelabError
 from servelab.spec.goal import Objective
+from servelab.spec.load import Load
 from servelab.spec.model import EngineConfig, Model, Resources
 from servelab.spec.space import CategoricalParameter, Parameter, Space
 from servelab.spec.study import PlatformConfig, Study
-from servelab.spec.workload import Load, SharedPrefix, Tokens, Workload
+from servelab.spec.workload import SharedPrefix, Tokens, Workload
 
 CONCURRENCIES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 """Levels of an estimation: one request at a time, and several at once."""

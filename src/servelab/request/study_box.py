@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from servelab.request.lines import goal_lines, length_lines
 from servelab.request.reply import Box, Line, Section
 from servelab.request.settle import Settled
+from servelab.spec.load import Load
 from servelab.spec.space import Parameter
 from servelab.spec.study import Study
-from servelab.spec.workload import Load
 
 TITLES = {"vllm": "vLLM", "sglang": "SGLang", "trtllm": "TensorRT-LLM", "llamacpp": "llama.cpp"}
 

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 
-from servelab.spec.workload import LoadPoint
+from servelab.spec.load import LoadPoint
 
 
 def due_times(load: LoadPoint, rng: random.Random, recorded: Sequence[float] = ()) -> Iterator[float]:

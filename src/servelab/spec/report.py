@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from servelab.spec.base import Parameters, Spec
-from servelab.spec.workload import LoadPoint
+from servelab.spec.load import LoadPoint
 
 
 class ClientHealth(Spec):

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from servelab.spec.goal import Constraint
+from servelab.spec.load import Load, LoadPoint, Saturation
 from servelab.spec.report import Report
 from servelab.spec.samples import asked_percentile
-from servelab.spec.workload import Load, LoadPoint, Saturation
 
 GROWTH = 2.0  # from level to level, until one misses; and of the requests, where a level is in doubt
 MORE_REQUESTS = 4  # times a level's first requests, at most, unless the search says otherwise

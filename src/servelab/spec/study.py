@@ -10,10 +10,11 @@ from pydantic import BeforeValidator, Field, model_validator
 from servelab.spec.base import Label, ParameterName, Parameters, Spec, Value
 from servelab.spec.budget import Budget
 from servelab.spec.goal import Constraint, Objective, RequestSLO
+from servelab.spec.load import Load
 from servelab.spec.model import EngineConfig, Model
 from servelab.spec.samples import too_few
 from servelab.spec.space import Space
-from servelab.spec.workload import Load, Workload
+from servelab.spec.workload import Workload
 
 SCHEMA_VERSION = 1
 
@@ -110,6 +111,11 @@ class Study(Spec):
         for goal in self.goals:
             if goal.at is not None and goal.at not in levels:
                 raise ValueError(f"'{goal}' reads load level {goal.at:g}, but the levels are {levels}")
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the engine is the one that only plays an engine: nothing real is measured."""
+        return self.engine.name == "simulated"
 
     @property
     def goals(self) -> tuple[Objective | Constraint, ...]:

@@ -9,8 +9,9 @@ from servelab.harnesses.external import inference_perf
 from servelab.harnesses.external.lengths import CLOSED
 from servelab.spec.base import Parameters
 from servelab.spec.errors import DocumentError
+from servelab.spec.load import Load
 from servelab.spec.study import Study
-from servelab.spec.workload import Load, Tokens, Workload
+from servelab.spec.workload import Tokens, Workload
 from servelab.tekton.chart import STARTED, argument_rules, engine_rules
 
 HARNESSES = ("guidellm", "inference-perf", "nop")

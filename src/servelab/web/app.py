@@ -13,7 +13,7 @@ from servelab import __version__
 from servelab.lab.background import take_up
 from servelab.spec.errors import ServelabError
 from servelab.store.store import Store
-from servelab.web.api.problem import REFUSALS, add_problems
+from servelab.web.api.problem import REFUSALS, Application, add_problems
 from servelab.web.api.routers import ROUTERS
 from servelab.web.context import Context
 from servelab.web.guard import Guard
@@ -39,7 +39,7 @@ def create_app(context: Context) -> Guard:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    app = FastAPI(
+    app = Application(
         title="servelab",
         version=__version__,
         summary="Everything that the pages do, as REST.",

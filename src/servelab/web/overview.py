@@ -55,7 +55,7 @@ def line_of(record: StudyRecord, summary: Summary) -> StudyLine:
         message=record.message,
         model=study.model.name,
         engine=study.engine.name,
-        simulated=study.engine.name == "simulated",
+        simulated=study.simulated,
         objective=summary.objective,
         best=summary.best,
         best_trial=summary.best_trial,

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from servelab.harnesses.base import Job, harness
 from servelab.spec.deployment import Deployment
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import Report
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.workload import Workload
 
 STATISTICS = ("mean", "p50", "p90", "p95", "p99", "max")
 

@@ -31,8 +31,9 @@ from servelab.platforms.ome.progress import progress
 from servelab.platforms.ome.service import inference_service, object_name
 from servelab.spec.deployment import MODEL_PATH, Deployment, Launch, Mark
 from servelab.spec.errors import DeployError, DocumentError, MeasureError
+from servelab.spec.load import LoadPoint
 from servelab.spec.model import EngineConfig, Model, Resources
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.workload import Workload
 
 MODEL = Model(id="meta-llama/Llama-3.2-1B-Instruct")
 

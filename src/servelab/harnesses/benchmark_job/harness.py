@@ -30,10 +30,11 @@ from servelab.kube.logs import logs
 from servelab.kube.patience import Patience
 from servelab.kube.reader import Volume, reader
 from servelab.spec.errors import ClusterError, MeasureError
+from servelab.spec.load import LoadPoint
 from servelab.spec.options import read_options
 from servelab.spec.report import Report
 from servelab.spec.study import Study
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.workload import Workload
 
 LOOK = 0.5  # seconds between looks at a job
 AWAY = 300.0  # seconds that the API server may be away

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from servelab.harnesses.builtin.part import Part
 from servelab.harnesses.builtin.summary import client_health
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import ClientHealth
-from servelab.spec.workload import LoadPoint
 
 MIN_RATE_SHARE = 0.95  # of the rate that was asked for: beyond it, the load was another one
 FEWEST = 10  # requests by which a rate is judged

@@ -20,7 +20,8 @@ from servelab.harnesses.builtin.start import Start
 from servelab.harnesses.builtin.stream import Answer
 from servelab.harnesses.builtin.window import Settling, Window
 from servelab.spec.arrivals import due_times
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.load import LoadPoint
+from servelab.spec.workload import Workload
 
 FILL = 4  # requests per stream, at least, that a load as fast as possible needs to be one
 HOPELESS = 10  # requests that all fail before anything succeeds: the measurement is given up

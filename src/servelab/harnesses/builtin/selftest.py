@@ -23,7 +23,8 @@ from servelab.harnesses.base import Job, harness
 from servelab.harnesses.builtin.known import Schedule
 from servelab.spec.deployment import Deployment
 from servelab.spec.distribution import Distribution
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.load import LoadPoint
+from servelab.spec.workload import Workload
 
 COMMAND = (sys.executable, "-m", "servelab.harnesses.builtin.known")
 LATENCIES = ("ttft", "itl", "tpot", "e2e")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from servelab.spec.workload import LoadPoint
+from servelab.spec.load import LoadPoint
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from servelab.harnesses.builtin.task import API_KEY
 from servelab.harnesses.external.lengths import fixed
 from servelab.spec.errors import MeasureError
+from servelab.spec.load import LoadKind, LoadPoint
 from servelab.spec.study import Study
-from servelab.spec.workload import LoadKind, LoadPoint, Workload
+from servelab.spec.workload import Workload
 
 RATES: tuple[LoadKind, ...] = ("constant", "poisson")
 """Open loops that most can be told."""

@@ -17,7 +17,8 @@ from servelab.harnesses.external.driver import External, Plan
 from servelab.harnesses.external.lengths import CLOSED, fixed, unbounded, warmup
 from servelab.harnesses.external.measured import UNKNOWN, Measured, Request
 from servelab.harnesses.external.standard import converted
-from servelab.spec.workload import LoadPoint, Tokens
+from servelab.spec.load import LoadPoint
+from servelab.spec.workload import Tokens
 
 OUTPUT = "aiperf"
 RESULT = "profile_export_aiperf.json"

@@ -25,10 +25,10 @@ from servelab.harnesses.tokenizer import local_tokenizer, tokenizer_of
 from servelab.spec.base import Seconds, Spec
 from servelab.spec.deployment import Deployment
 from servelab.spec.errors import MeasureError
+from servelab.spec.load import LoadPoint
 from servelab.spec.options import read_options
 from servelab.spec.report import Report
 from servelab.spec.study import Study
-from servelab.spec.workload import LoadPoint
 
 LOG = "harness.log"
 

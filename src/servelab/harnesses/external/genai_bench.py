@@ -14,7 +14,8 @@ from servelab.harnesses.external.abilities import Abilities, refuse
 from servelab.harnesses.external.driver import External, Plan
 from servelab.harnesses.external.lengths import fixed, unbounded, warmup, whole_numbers
 from servelab.harnesses.external.measured import UNKNOWN, Measured, Request
-from servelab.spec.workload import LoadPoint, Tokens, Workload
+from servelab.spec.load import LoadPoint
+from servelab.spec.workload import Tokens, Workload
 
 OUTPUT = "genai-bench"
 RESULTS = "*_num_concurrency_*_time_*s.json"

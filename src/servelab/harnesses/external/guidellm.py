@@ -15,8 +15,9 @@ from servelab.harnesses.external.driver import External, Plan
 from servelab.harnesses.external.lengths import fixed, warmup, whole_numbers
 from servelab.harnesses.external.measured import Measured, Request
 from servelab.harnesses.external.standard import converted
+from servelab.spec.load import LoadPoint
 from servelab.spec.metrics import STATISTICS
-from servelab.spec.workload import LoadPoint, Tokens, Workload
+from servelab.spec.workload import Tokens, Workload
 
 SCENARIO = "guidellm-scenario.json"
 RESULT = "guidellm.json"

@@ -16,7 +16,8 @@ from servelab.harnesses.external.driver import External, Plan
 from servelab.harnesses.external.lengths import CLOSED, fixed, warmup
 from servelab.harnesses.external.measured import Measured, Request
 from servelab.harnesses.external.standard import converted
-from servelab.spec.workload import LoadPoint, Tokens, Workload
+from servelab.spec.load import LoadPoint
+from servelab.spec.workload import Tokens, Workload
 
 CONFIG = "inference-perf.json"
 OUTPUT = "inference-perf"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from servelab.spec.workload import LoadPoint, Tokens
+from servelab.spec.load import LoadPoint
+from servelab.spec.workload import Tokens
 
 CLOSED = ("concurrency", "throughput")
 

@@ -15,8 +15,9 @@ from servelab.harnesses.builtin.record import Record
 from servelab.harnesses.builtin.summary import MIN_LAG, Tally, client_health
 from servelab.spec.distribution import Distribution
 from servelab.spec.goal import RequestSLO
+from servelab.spec.load import LoadPoint
 from servelab.spec.report import ClientHealth, Provenance, Report
-from servelab.spec.workload import LoadPoint, Workload
+from servelab.spec.workload import Workload
 
 UNKNOWN = "unknown"
 

@@ -14,7 +14,8 @@ from servelab.harnesses.external.driver import External, Plan
 from servelab.harnesses.external.lengths import CLOSED, fixed, warmup
 from servelab.harnesses.external.measured import UNKNOWN, Measured, Request
 from servelab.harnesses.external.standard import converted
-from servelab.spec.workload import LoadPoint, Tokens
+from servelab.spec.load import LoadPoint
+from servelab.spec.workload import Tokens
 
 RESULT = "vllm-bench.json"
 REGULAR = "1000000"  # burstiness: shape of the gamma distribution of intervals; 1 is Poisson, this as good as constant

@@ -83,13 +83,13 @@ REFUSALS = _described(
 """What every request may be refused with before it comes to a route."""
 
 
-def add_problems(app: FastAPI) -> None:
-    """Answer every error under /api as ``Problem``, and describe it so, whatever else a route answers with."""
-    described = app.openapi
+class Application(FastAPI):
+    """An application whose every error is described as ``Problem``, whatever else a route answers with."""
 
-    def openapi() -> dict[str, Any]:
-        fresh = app.openapi_schema is None
-        found = described()
+    def openapi(self) -> dict[str, Any]:
+        """The description of REST, made once."""
+        fresh = self.openapi_schema is None
+        found = super().openapi()
         for path in found["paths"].values() if fresh else ():
             for operation in path.values():
                 for code, answer in operation["responses"].items():
@@ -97,7 +97,9 @@ def add_problems(app: FastAPI) -> None:
                         answer["content"] = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
         return found
 
-    app.openapi = openapi  # type: ignore[method-assign]
+
+def add_problems(app: FastAPI) -> None:
+    """Answer every error under /api as ``Problem``."""
 
     @app.exception_handler(ServelabError)
     async def _ours(_: Request, error: ServelabError) -> JSONResponse:

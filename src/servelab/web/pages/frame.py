@@ -10,9 +10,9 @@ from typing import ParamSpec, TypeVar
 from nicegui import background_tasks, ui
 from starlette.requests import Request
 
-from servelab.spec.errors import ServelabError, StoreError
+from servelab.spec.errors import NotFoundError, ServelabError, StoreError
 from servelab.web.context import Context
-from servelab.web.pages.parts import element, text
+from servelab.web.pages.parts import element, empty, text
 from servelab.web.tokens import COOKIE
 
 P = ParamSpec("P")
@@ -79,6 +79,13 @@ def _sign_out_button() -> None:
         return
     with element("form").props('method="post" action="/logout"'):
         ui.button(icon="logout").props('flat round dense type="submit" aria-label="Sign out"')
+
+
+def no_such_study(study_id: str, error: NotFoundError) -> None:
+    """The page of a study that is not there."""
+    with frame("No such study", "/"):
+        empty(f"There is no study {study_id[:80]}", error.remedy or "It may have been removed.")
+        ui.link("All studies", "/")
 
 
 def heading(title: str, level: str = "h1") -> ui.element:

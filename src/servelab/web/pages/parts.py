@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +9,8 @@ from typing import Literal
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
+
+from servelab.spec.study import Study
 
 Tone = Literal["", "good", "bad", "warn", "note"]
 
@@ -49,23 +50,24 @@ def state(name: str) -> Text:
     return text("span", name, f"state {STATES.get(name, '')}")
 
 
+def simulated_sign(study: Study) -> None:
+    """That nothing real was measured, where that is so."""
+    if study.simulated:
+        text("span", "simulated engine: no real measurement", "state warn")
+
+
+def iso(seconds: float) -> str:
+    """A time, seconds since the epoch, as programs read it; in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def when(seconds: float | None) -> Text:
     """A time: told in the browser's zone, with UTC on hover."""
     if seconds is None:
         return text("span", "-", "muted")
-    iso = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-    found = text("time", iso.replace("T", " ").replace("+00:00", " UTC"))
-    found.props(f'datetime="{iso}"')
+    found = text("time", iso(seconds).replace("T", " ").replace("Z", " UTC"))
+    found.props(f'datetime="{iso(seconds)}"')
     return found
-
-
-def age(since: float) -> str:
-    """How long ago, in one unit."""
-    seconds = max(0.0, time.time() - since)
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def facts(rows: Sequence[tuple[str, str]]) -> ui.element:

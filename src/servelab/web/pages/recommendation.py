@@ -16,8 +16,8 @@ from servelab.web.context import Context
 from servelab.web.judging import judged
 from servelab.web.pages.cost import cost_card
 from servelab.web.pages.evidence import evidence, failures
-from servelab.web.pages.frame import frame, heading, in_thread, watch
-from servelab.web.pages.parts import STATES, Tone, element, empty, facts, lines, notice, text
+from servelab.web.pages.frame import frame, heading, in_thread, no_such_study, watch
+from servelab.web.pages.parts import STATES, Tone, element, facts, lines, notice, simulated_sign, text
 from servelab.web.pages.serving import serving
 from servelab.web.pages.study_head import downloads
 
@@ -31,9 +31,7 @@ async def page(context: Context, study_id: str) -> None:
     try:
         record = await in_thread(context.store.get_study, study_id)
     except NotFoundError as error:
-        with frame("No such study", "/"):
-            empty(f"There is no study {study_id[:80]}", error.remedy or "It may have been removed.")
-            ui.link("All studies", "/")
+        no_such_study(study_id, error)
         return
     with frame(f"Recommendation of {record.id}", "/"):
         shown = _Shown(context, record)
@@ -53,8 +51,7 @@ class _Shown:
             heading("Recommendation")
             ui.link(record.id, f"/studies/{record.id}")
             self._state = text("span", record.state, "state")
-            if record.study.engine.name == "simulated":
-                text("span", "simulated engine: no real measurement", "state warn")
+            simulated_sign(record.study)
             element("div", "grow")
             downloads(record.id)
         self._gone = notice("This study has been removed.", "warn")

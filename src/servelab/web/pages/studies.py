@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
 from typing import Any
 
 from nicegui import ui
 
+from servelab.spec.age import age
 from servelab.spec.metrics import format_metric
 from servelab.web.context import Context
 from servelab.web.overview import StudyLine, study_lines
 from servelab.web.pages.actions import act, actions
 from servelab.web.pages.frame import frame, heading, in_thread, watch
-from servelab.web.pages.parts import STATES, age, element, empty
+from servelab.web.pages.parts import STATES, element, empty, iso
 
 COLUMNS: list[dict[str, Any]] = [
     {"name": "id", "label": "Study", "field": "id", "align": "left", "sortable": True},
@@ -108,12 +109,8 @@ def _row(line: StudyLine) -> dict[str, Any]:
         "best": "-" if line.best is None else f"{format_metric(line.objective, line.best)} {line.objective}",
         "model": line.model,
         "created": -line.created_at,
-        "age": age(line.created_at),
-        "iso": _iso(line.created_at),
+        "age": age(time.time() - line.created_at),
+        "iso": iso(line.created_at),
         "actions": actions(line.state),
         "answered": line.state == "complete",
     }
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

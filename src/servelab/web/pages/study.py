@@ -11,8 +11,8 @@ from servelab.spec.errors import NotFoundError, StoreError
 from servelab.spec.trial import StudyRecord
 from servelab.store.views import TrialPoint
 from servelab.web.context import Context
-from servelab.web.pages.frame import frame, heading, in_thread, watch
-from servelab.web.pages.parts import element, empty, notice
+from servelab.web.pages.frame import frame, heading, in_thread, no_such_study, watch
+from servelab.web.pages.parts import element, notice
 from servelab.web.pages.study_answer import Answer
 from servelab.web.pages.study_figures import Figures
 from servelab.web.pages.study_head import Head
@@ -31,9 +31,7 @@ async def page(context: Context, study_id: str) -> None:
     try:
         record = await in_thread(context.store.get_study, study_id)
     except NotFoundError as error:
-        with frame("No such study", "/"):
-            empty(f"There is no study {study_id[:80]}", error.remedy or "It may have been removed.")
-            ui.link("All studies", "/")
+        no_such_study(study_id, error)
         return
     points = await context.live.points(record.id)
     ask_ahead(record.id)

@@ -17,7 +17,7 @@ from servelab.web.now import doings
 from servelab.web.overview import StudyLine, line_of
 from servelab.web.pages.actions import ACTIONS, act, actions
 from servelab.web.pages.frame import heading, in_thread
-from servelab.web.pages.parts import STATES, element, notice, text, when
+from servelab.web.pages.parts import STATES, element, notice, simulated_sign, text, when
 
 
 class Head:
@@ -29,8 +29,7 @@ class Head:
         with element("div", "head"):
             heading(record.id)
             self._state = text("span", record.state, "state")
-            if record.study.engine.name == "simulated":
-                text("span", "simulated engine: no real measurement", "state warn")
+            simulated_sign(record.study)
             element("div", "grow")
             self._buttons = {name: self._button(name) for name in ACTIONS}
             downloads(record.id)

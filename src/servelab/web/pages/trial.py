@@ -13,7 +13,18 @@ from servelab.spec.study import Study
 from servelab.spec.trial import StudyRecord, Trial
 from servelab.web.context import Context
 from servelab.web.pages.frame import frame, heading, in_thread, watch
-from servelab.web.pages.parts import copy_button, element, empty, facts, notice, state, table, text, when
+from servelab.web.pages.parts import (
+    copy_button,
+    element,
+    empty,
+    facts,
+    notice,
+    simulated_sign,
+    state,
+    table,
+    text,
+    when,
+)
 from servelab.web.pages.trial_log import show_log
 from servelab.web.pages.trial_measured import show_measured
 
@@ -98,8 +109,7 @@ def _head(record: StudyRecord, trial: Trial, trials: int) -> None:
         state(trial.state)
         if trial.final and trial.reports:
             text("span", outcome(record.study, trial), "muted")
-        if record.study.engine.name == "simulated":
-            text("span", "simulated engine: no real measurement", "state warn")
+        simulated_sign(record.study)
         element("div", "grow")
         if trial.number:
             ui.link("Previous", f"{address}/trials/{trial.number - 1}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from servelab.spec.workload import WAYS
+from servelab.spec.load import WAYS
 from servelab.web.draft import Draft
 from servelab.web.pages.frame import heading
 from servelab.web.pages.new.fields import Fields, row

@@ -140,7 +140,7 @@ def _planned(study: Study, plan: Plan, pace: Pace | None) -> None:
         for name, value in facts(study, plan, pace):
             text("dt", name)
             text("dd", value)
-    if study.engine.name == "simulated":
+    if study.simulated:
         state("simulated").set_text("The engine is simulated: nothing real is measured.")
     heading("It begins with", "h3")
     for number, planned in enumerate(plan.first):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from nicegui import ui
@@ -52,21 +53,13 @@ def subject(fields: Fields, rebuild: Callable[[], object]) -> None:
         fields.note("model")
         with row():
             engine = draft.get("engine", "name", default="")
-            fields.choice(
-                "Engine",
-                "engine",
-                options=_titled(plugin_names("servelab.engines"), ENGINES, engine),
-                value=engine,
-                then=lambda name: _change_engine(fields, name, rebuild),
-            )
+            engines = _titled(plugin_names("servelab.engines"), ENGINES, engine)
+            then = partial(_change_engine, fields, rebuild)
+            fields.choice("Engine", "engine", options=engines, value=engine, then=then)
             platform = draft.get("platform", "name", default="process")
-            fields.choice(
-                "Where it runs",
-                "platform",
-                options=_titled(plugin_names("servelab.platforms"), PLATFORMS, platform),
-                value=platform,
-                then=lambda name: _change_platform(fields, name, rebuild),
-            )
+            platforms = _titled(plugin_names("servelab.platforms"), PLATFORMS, platform)
+            then = partial(_change_platform, fields, rebuild)
+            fields.choice("Where it runs", "platform", options=platforms, value=platform, then=then)
         with row():
             for name, label, placeholder in OPTIONS.get(platform, ()):
                 fields.text(label, "platform", "options", name, placeholder=placeholder)
@@ -122,7 +115,7 @@ def _titled(names: tuple[str, ...], titles: dict[str, str], chosen: str) -> dict
     return {name: titles.get(name, name) for name in ordered}
 
 
-def _change_engine(fields: Fields, name: str, rebuild: Callable[[], object]) -> None:
+def _change_engine(fields: Fields, rebuild: Callable[[], object], name: str) -> None:
     """Another engine has other arguments; those of the one before come back with it."""
     draft = fields.draft
     before, searched = draft.get("engine", "name", default=""), draft.get("space") is not None
@@ -158,7 +151,7 @@ def usual_space(engine: str) -> dict[str, Any] | None:
     return {"parameters": tunable} if tunable else None
 
 
-def _change_platform(fields: Fields, name: str, rebuild: Callable[[], object]) -> None:
+def _change_platform(fields: Fields, rebuild: Callable[[], object], name: str) -> None:
     """A server that runs already keeps its arguments, so there only loads vary."""
     draft = fields.draft
     before = draft.get("platform", "name", default="process")
