@@ -22,17 +22,15 @@ from servelab.spec.errors import ServelabError
 from servelab.store.store import Store
 from tests.lab.studies import servelab, small
 
-SIMULATED = "{name: simulated, arguments: {max_model_len: 1024, time_scale: 0.1, startup_seconds: 0}}"
 
-
-def study(trials: int = 4, **changes: str):
+def study(trials: int = 4, startup_seconds: int = 0):
+    arguments = f"{{max_model_len: 1024, time_scale: 0.1, startup_seconds: {startup_seconds}}}"
     return small(
-        engine=SIMULATED,
+        engine=f"{{name: simulated, arguments: {arguments}}}",
         space="{parameters: {max_num_seqs: {low: 1, high: 64}}}",
         baseline="{max_num_seqs: 8}",
         load="{concurrency: 2, requests: 20}",
         budget=f"{{trials: {trials}, screening: 0, verification: {{top: 0}}}}",
-        **changes,
     )
 
 
@@ -144,7 +142,7 @@ def test_a_study_that_was_never_started_is_left_alone(store: Store) -> None:
 
 
 def test_a_paused_study_goes_on_though_its_trial_still_runs(store: Store) -> None:
-    record = store.create_study(study(trials=3))
+    record = store.create_study(study(trials=2, startup_seconds=5))  # its process is at work for as long, at least
     start_in_background(store, record.id)
     until(lambda: events(store, record.id)["starting"])
     pause_study(store, record.id)
@@ -158,11 +156,11 @@ def test_a_paused_study_goes_on_though_its_trial_still_runs(store: Store) -> Non
         return store.study_state(record.id) == "complete"
 
     until(looked)
-    measured_once(store, record.id, 3)
+    measured_once(store, record.id, 2)
 
 
 def test_a_study_that_is_told_to_end_is_left_paused(store: Store) -> None:
-    record = store.create_study(study())
+    record = store.create_study(study(startup_seconds=5))
     start_in_background(store, record.id)
     until(lambda: events(store, record.id)["starting"])
     (process,) = processes(record.id)
