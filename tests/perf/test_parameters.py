@@ -56,6 +56,20 @@ def test_a_fit_has_the_coefficients_of_its_model_and_their_units():
         made(decode="linear-prefill")
 
 
+@pytest.mark.parametrize(
+    "covariance",
+    [
+        ((1e-10, 1e-13), (0.0, 1e-14)),  # not symmetric
+        ((1e-10, 0.0), (0.0, -1e-14)),
+        ((1e-10, 2e-12), (2e-12, 1e-14)),  # a correlation of 2
+    ],
+)
+def test_a_matrix_that_is_no_covariance_is_refused(covariance):
+    with pytest.raises(ValidationError, match="symmetric and positive semi-definite"):
+        Fit.of(LinearBatch(0.006973, 0.000027), covariance=covariance)
+    Fit.of(LinearBatch(0.006973, 0.000027), covariance=((1e-10, 1e-12), (1e-12, 1e-14)))  # a correlation of 1
+
+
 def test_draws_follow_the_covariance():
     drawn = made().decode_fit.draws(np.random.default_rng(1), 4000)
     assert np.std([m.alpha for m in drawn]) == pytest.approx(1e-5, rel=0.05)

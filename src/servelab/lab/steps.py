@@ -92,7 +92,7 @@ def _limit_reached(study: Study, searched: Sequence[Trial]) -> str | None:
     budget = study.budget
     planned = planned_trials(study)
     if len(searched) >= planned:
-        return f"all {planned} trials are done"
+        return f"all {planned} trials are done" if planned > 1 else "its one trial is done"
     if budget.wall_time is not None and wall_time(study, searched) >= budget.wall_time:
         return f"the wall time of {budget.wall_time:g} s is used up"
     minutes = accelerator_minutes(study, searched)

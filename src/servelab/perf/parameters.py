@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
@@ -82,6 +83,8 @@ class Fit(Spec):
         size = len(self.values)
         if self.covariance is not None and [len(row) for row in self.covariance] != [size] * size:
             raise ValueError(f"the covariance of {self.model} has to be {size} x {size}")
+        if self.covariance is not None and not _is_covariance(self.covariance):
+            raise ValueError(f"the covariance of {self.model} has to be symmetric and positive semi-definite")
         return self
 
     @classmethod
@@ -297,3 +300,16 @@ def in_milliseconds(value: float, unit: str) -> str:
     if unit == "s" or unit.startswith("s/"):
         return f"{value * 1000:.4g} m{unit}"
     return f"{value:.4g}{'' if unit == '1' else ' ' + unit}" if math.isfinite(value) else "-"
+
+
+def _is_covariance(rows: Sequence[Sequence[float]]) -> bool:
+    """Whether rows are a symmetric positive semi-definite matrix, but for rounding; its units may differ by far."""
+    import numpy as np
+
+    matrix = np.array(rows)
+    variances = np.diag(matrix)
+    if (variances < 0).any():
+        return False
+    scale = np.sqrt(np.where(variances > 0, variances, 1.0))
+    correlation = matrix / np.outer(scale, scale)
+    return bool(np.allclose(correlation, correlation.T, atol=1e-6) and np.linalg.eigvalsh(correlation)[0] > -1e-6)
