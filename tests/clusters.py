@@ -12,6 +12,13 @@ from servelab.kube.kinds import NAMESPACE
 from tests.kubernetes import Assets, Scripted, definitions, kubernetes, node
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave time for the API server to start, which is counted to the first test that needs it."""
+    for item in items:
+        if "api" in getattr(item, "fixturenames", ()) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @pytest.fixture(scope="session")
 def api() -> Iterator[Scripted | Assets]:
     """A running API server."""
@@ -38,6 +45,7 @@ async def cluster(api: Scripted | Assets) -> AsyncIterator[Cluster]:
     """The API server as its administrator, in a namespace of the test's own."""
     namespace = f"t-{uuid.uuid4().hex[:8]}"
     async with connect(kubeconfig=api.kubeconfig(), namespace=namespace) as connected:
+        connected.http.timeout = 240.0  # seconds: the machine may halt for longer than a cluster does
         await connected.create(NAMESPACE, {"metadata": {"name": namespace}})
         yield connected
         await connected.delete(NAMESPACE, namespace)

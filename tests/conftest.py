@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from servelab.catalog.models import get_model
 from servelab.lab.fetch import fetch_model
@@ -14,7 +14,7 @@ from servelab.store.store import Store, open_store
 pytest_plugins = ["tests.clusters"]
 
 # A busy machine is no fault of what is tested.
-settings.register_profile("servelab", deadline=None)
+settings.register_profile("servelab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("servelab")
 
 

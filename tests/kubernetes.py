@@ -104,9 +104,22 @@ class Scripted(Kubernetes):
         return int(re.findall(r"^PORT=(\d+)", (self.directory / "env").read_text(), re.MULTILINE)[0])
 
     def start(self, *components: str) -> None:
-        environment = {**os.environ, **self._ports, **({"NO_CRDS": "1"} if self._loaded else {})}
-        self._run("up.sh", *components, environment=environment)
-        self._loaded = True
+        bare = {**os.environ, **self._ports, "NO_CRDS": "1"}
+        self._run("up.sh", *components, environment=bare)
+        self._wait()
+        if not self._loaded:
+            del bare["NO_CRDS"]
+            self._run("up.sh", environment=bare)
+            self._loaded = True
+
+    def _wait(self) -> None:
+        """Until the API server is ready: the script waits too, but on a busy machine not for long enough."""
+        ask = ["kubectl", "--kubeconfig", self.kubeconfig(), "get", "--raw", "/readyz"]
+        deadline = time.monotonic() + 240
+        while subprocess.run(ask, capture_output=True, timeout=240, check=False).returncode:
+            if time.monotonic() > deadline:
+                pytest.fail(f"kube-apiserver did not start: see {self.directory / 'log'}")
+            time.sleep(0.2)
 
     def start_node(self) -> None:
         """Make this machine a node, with controllers and scheduler."""
@@ -116,19 +129,19 @@ class Scripted(Kubernetes):
     def load_image(self, archive: Path) -> None:
         """Give the node an image from a docker archive."""
         command = ["ctr", "-a", self.directory / "cri" / "containerd.sock", "-n", "k8s.io", "images", "import", archive]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, check=True, capture_output=True, timeout=240)
 
     def make_image(self, archive: Path, name: str, *files: str) -> None:
         """Write a docker archive; each of ``files`` is source=destination."""
         script = [sys.executable, self.folder / "mkimage.py", archive, name, '["/bin/sh"]', *files]
-        subprocess.run(script, check=True, capture_output=True, timeout=60)
+        subprocess.run(script, check=True, capture_output=True, timeout=240)
 
     def stop_node(self) -> None:
         """End the node with its pods, the controllers and the scheduler; the API server is started again."""
         self._run("down.sh", environment=dict(os.environ))
         self.start()
         remove = ["kubectl", "--kubeconfig", self.kubeconfig(), "delete", "node", "localhost", "--ignore-not-found"]
-        subprocess.run(remove, check=True, capture_output=True, timeout=60)
+        subprocess.run(remove, check=True, capture_output=True, timeout=240)
 
     def stop(self) -> None:
         """End everything, and forget it."""
@@ -137,7 +150,7 @@ class Scripted(Kubernetes):
 
     def _run(self, script: str, *arguments: str, environment: dict[str, str]) -> None:
         command = [self.folder / script, self.directory, *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
         if done.returncode:
             pytest.fail(f"{script} failed: {done.stderr[-2000:]}")
 
@@ -217,7 +230,7 @@ class Assets(Kubernetes):
         """End both, and forget them."""
         for process in reversed(self._processes.values()):
             process.kill()
-            process.wait(30)
+            process.wait(120)
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -284,7 +297,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _wait_until_free(port: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

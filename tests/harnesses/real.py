@@ -49,7 +49,7 @@ def engine(port: int) -> Iterator[str]:
     command = [sys.executable, "-m", "servelab.engines.simulated", "m", "--port", str(port)]
     process = subprocess.Popen([*command, "--startup-seconds", "0"], stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
-    end = time.monotonic() + 60
+    end = time.monotonic() + 200
     while time.monotonic() < end:
         with contextlib.suppress(OSError):
             urllib.request.urlopen(f"{url}/health", timeout=2).close()

@@ -30,12 +30,13 @@ def cache(tmp_path, monkeypatch):
 
 def test_an_install_that_was_killed_is_begun_anew(cache):
     code = (
-        "import sys; from servelab.harnesses.external.environments import install;"
-        "from tests.harnesses.test_environments import TINY; install(TINY, lambda t: print(t, flush=True))"
+        "import time; from servelab.harnesses.external.environments import install;"
+        "from tests.harnesses.test_environments import TINY;"
+        "install(TINY, lambda told: time.sleep(600 if told.startswith('package') else 0))"
     )
-    child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)  # halts at its first package
     directory = environment_directory(TINY)
-    end = time.monotonic() + 60
+    end = time.monotonic() + 200
     while not (directory / "constraints.txt").exists() and time.monotonic() < end:
         time.sleep(0.01)
     os.killpg(child.pid, signal.SIGKILL)

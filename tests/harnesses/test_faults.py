@@ -9,7 +9,7 @@ import os
 import re
 import socket
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -31,6 +31,7 @@ from servelab.harnesses.builtin.summary import Tally
 from servelab.spec.goal import RequestSLO
 from servelab.spec.load import LoadPoint
 from servelab.spec.workload import Workload
+from tests.harnesses.again import again
 from tests.harnesses.test_measure import concurrency, measure
 
 
@@ -43,7 +44,7 @@ def literals(of: object) -> Iterator[str]:
 KINDS = re.compile("|".join([*literals(ExchangeError), *literals(AnswerError), r"http_\d{3}"]))
 WORKLOAD = Workload.model_validate({"prompt": 4, "output": 4})
 PROMPTS = Prompts(WORKLOAD, 1, ["word"] * 64, 0, exact=True)
-PATIENCE = 5.0  # seconds
+PATIENCE = 120.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -211,9 +212,9 @@ def test_bytes_that_trickle_are_a_whole_answer():
 
 
 async def test_nobody_there_is_refused():
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        port = one.getsockname()[1]
-    exchange = await Client(f"http://127.0.0.1:{port}", {}).post("/v1/completions", b"{}", PATIENCE)
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))  # nobody listens, and nobody else can
+        exchange = await Client(f"http://127.0.0.1:{one.getsockname()[1]}", {}).post("/v1/completions", b"{}", PATIENCE)
     assert exchange.error == "connect_refused"
 
 
@@ -224,7 +225,8 @@ async def test_a_server_that_never_answers_is_a_timeout():
     assert exchange.end - exchange.sent >= 0.1
 
 
-async def test_a_name_that_nobody_knows_is_named():
+async def test_a_name_that_nobody_knows_is_named(monkeypatch):
+    monkeypatch.setattr(name, "TIMEOUT", 200.0)  # a machine without a network may ask for long
     exchange = await Client("http://nowhere.invalid:80", {}).post("/v1/completions", b"{}", PATIENCE)
     assert exchange.error == "resolve_failed"
     assert "nowhere.invalid" in exchange.detail
@@ -233,11 +235,16 @@ async def test_a_name_that_nobody_knows_is_named():
 
 async def test_a_name_server_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setattr(name, "TIMEOUT", 0.2)
-    monkeypatch.setattr(name, "_look_up", lambda host, port: time.sleep(1.0))
+    asked_long_enough = threading.Event()
+    monkeypatch.setattr(name, "_look_up", lambda host, port: asked_long_enough.wait(120))
     client = Client("http://slow.test:80", {})
-    exchanges = await asyncio.gather(*(client.post("/v1/completions", b"{}", PATIENCE) for _ in range(3)))
+    try:
+        exchanges = await asyncio.gather(*(client.post("/v1/completions", b"{}", PATIENCE) for _ in range(3)))
+    finally:
+        asked_long_enough.set()
     assert [exchange.error for exchange in exchanges] == ["resolve_timeout"] * 3
-    assert "slow.test: no answer (0.2 s)" in exchanges[0].detail
+    told = re.search(r"slow\.test: no answer \(([\d.]+) s\)", exchanges[0].detail)
+    assert float(told[1]) >= 0.2
 
 
 SLOW_RESOLVER = """
@@ -254,6 +261,7 @@ socket.getaddrinfo = slow
 """
 
 
+@again
 async def test_a_slow_name_server_is_in_no_latency(server, tmp_path, monkeypatch):
     """In real processes, whose resolver takes 0.8 s."""
     (tmp_path / "sitecustomize.py").write_text(SLOW_RESOLVER.format(log=str(tmp_path / "asked")))

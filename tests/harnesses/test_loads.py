@@ -23,6 +23,7 @@ from servelab.spec.goal import RequestSLO
 from servelab.spec.load import LoadPoint
 from servelab.spec.report import ClientHealth
 from servelab.spec.workload import Tokens, Workload
+from tests.harnesses.again import again
 from tests.harnesses.test_measure import concurrency, measure, workload
 from tests.harnesses.test_prompts import WORDS
 
@@ -33,6 +34,7 @@ def gaps(seen: list[dict], after: int) -> list[float]:
     return [b["when"] - a["when"] for a, b in pairwise(seen[after:])]
 
 
+@again
 async def test_a_trace_is_replayed_with_its_lengths_and_times(server, tmp_path):
     rows = [(0.0, 20, 3), (0.3, 40, 5), (0.4, 30, 2), (1.2, 10, 4)]
     path = tmp_path / "trace.csv"
@@ -92,6 +94,7 @@ async def test_extra_fields_reach_the_server_and_null_leaves_out(server, tmp_pat
         assert "ignore_eos" not in one["body"]
 
 
+@again
 async def test_a_ramp_speeds_up(server, tmp_path):
     load = LoadPoint(kind="constant", level=60, start=10, requests=70)
     report = await measure(server, QUICK, load, tmp_path)
@@ -101,6 +104,7 @@ async def test_a_ramp_speeds_up(server, tmp_path):
     assert report.client.asked_rate == pytest.approx(35, rel=0.1)
 
 
+@again
 async def test_latency_from_the_actual_send_is_reported_beside(server, tmp_path):
     load = LoadPoint(kind="constant", level=20, requests=40)
     report = await measure(server, "ttft=0.005,at=11,stall=1", load, tmp_path, max_concurrency=2)
@@ -122,6 +126,7 @@ async def test_intervals_enclose_what_they_are_of(server, tmp_path):
     assert report.steady_from is None or 0 <= report.steady_from <= report.duration
 
 
+@again
 async def test_a_rate_beyond_the_server_is_seen_to_rise(server, tmp_path):
     # Two at a time of 0.1 s each are 20 a second: at 40 the queue grows to the end.
     load = LoadPoint(kind="constant", level=40, requests=120)
@@ -132,6 +137,7 @@ async def test_a_rate_beyond_the_server_is_seen_to_rise(server, tmp_path):
     assert any("of 40" in reason for reason in report.client.reasons)
 
 
+@again
 async def test_a_rate_that_is_kept_is_no_fault(server, tmp_path):
     report = await measure(server, QUICK, LoadPoint(kind="gamma", level=40, burstiness=0.5, requests=80), tmp_path)
     assert report.client.achieved_rate == pytest.approx(report.client.asked_rate, rel=0.03)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import subprocess
@@ -25,6 +26,7 @@ from servelab.spec.load import LoadPoint
 from servelab.spec.metrics import metric_names
 from servelab.spec.report import Report
 from servelab.spec.workload import Workload
+from tests.harnesses.again import again
 
 STUB = Path(__file__).with_name("stub.py")
 
@@ -37,7 +39,7 @@ class Server:
 
     def seen(self) -> list[dict]:
         """All generations since the last question."""
-        with urllib.request.urlopen(f"{self.url}/stub", timeout=20) as answer:
+        with urllib.request.urlopen(f"{self.url}/stub", timeout=120) as answer:
             return json.load(answer)
 
 
@@ -55,6 +57,16 @@ def server(process: Server) -> Server:
     """The stub, with nothing seen yet."""
     process.seen()
     return process
+
+
+def workers() -> list[psutil.Process]:
+    """The processes of the load generator that run."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+            if "servelab.harnesses.builtin" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def workload(**changes) -> Workload:
@@ -98,6 +110,7 @@ async def test_what_is_asked_for_is_sent_and_counted(server, tmp_path):
     assert {json.loads(line)["output_tokens"] for line in lines} == {8}
 
 
+@again
 async def test_latencies_are_the_schedules(server, tmp_path):
     report = await measure(server, "ttft=0.1,itl=0.03", concurrency(2, 14), tmp_path)
     found = report.metrics
@@ -109,6 +122,7 @@ async def test_latencies_are_the_schedules(server, tmp_path):
     assert found["output_throughput"] == pytest.approx(8 * found["request_throughput"], rel=0.25)
 
 
+@again
 async def test_a_chunk_of_several_tokens_counts_as_several(server, tmp_path):
     report = await measure(
         server, "ttft=0.02,itl=0.06,per=4", concurrency(2, 14), tmp_path, workload=workload(output=16)
@@ -119,6 +133,7 @@ async def test_a_chunk_of_several_tokens_counts_as_several(server, tmp_path):
     assert {(json.loads(line)["output_tokens"], json.loads(line)["chunks"]) for line in lines} == {(16, 4)}
 
 
+@again
 async def test_a_role_only_chunk_is_no_token(server, tmp_path):
     report = await measure(server, "role=1,ttft=0.15", concurrency(1, 10), tmp_path, workload=workload(api="chat"))
     assert report.errors == {}
@@ -126,6 +141,7 @@ async def test_a_role_only_chunk_is_no_token(server, tmp_path):
     assert {len(one["prompt"].split()) for one in server.seen()[1:]} == {25}, "five tokens are the template's"
 
 
+@again
 async def test_latency_counts_from_the_intended_time_when_the_server_stalls(server, tmp_path):
     load = LoadPoint(kind="constant", level=20, requests=40)
     report = await measure(server, "ttft=0.005,at=11,stall=1", load, tmp_path, max_concurrency=2)
@@ -140,6 +156,7 @@ async def test_latency_counts_from_the_intended_time_when_the_server_stalls(serv
     assert not report.client_bound, "it is the server that was late"
 
 
+@again
 async def test_arrivals_come_at_the_rate_asked_for(server, tmp_path):
     load = LoadPoint(kind="constant", level=40, requests=40, warmup=3)
     report = await measure(server, "ttft=0.005,itl=0.001", load, tmp_path)
@@ -149,6 +166,7 @@ async def test_arrivals_come_at_the_rate_asked_for(server, tmp_path):
     assert report.metrics["request_throughput"] == pytest.approx(40, rel=0.25)
 
 
+@again
 async def test_poisson_arrivals_are_the_seeds(server, tmp_path):
     load = LoadPoint(kind="poisson", level=50, requests=30)
     gaps = []
@@ -161,6 +179,7 @@ async def test_poisson_arrivals_are_the_seeds(server, tmp_path):
     assert difference[0] < difference[1] / 2
 
 
+@again
 async def test_time_ends_a_measurement_too(server, tmp_path):
     began = time.monotonic()
     report = await measure(server, "ttft=0.01", LoadPoint(kind="concurrency", level=2, seconds=0.7), tmp_path)
@@ -169,11 +188,13 @@ async def test_time_ends_a_measurement_too(server, tmp_path):
     assert 0.5 < report.duration < 3
 
 
+@again
 async def test_the_concurrency_asked_for_is_achieved(server, tmp_path):
     report = await measure(server, "ttft=0.05,itl=0.01", concurrency(8, 80, warmup=1), tmp_path)
     assert report.metrics["concurrency"] == pytest.approx(8, abs=0.8)
 
 
+@again
 async def test_as_fast_as_possible_keeps_to_what_it_can_fill(server, tmp_path):
     load = LoadPoint(kind="throughput", level=512, requests=20)
     report = await measure(server, "ttft=0.05", load, tmp_path)
@@ -232,10 +253,11 @@ async def test_a_server_that_is_not_there_cannot_be_measured(tmp_path):
         await measure(Server(9), "x", concurrency(2), tmp_path)
 
 
+@again
 async def test_a_late_answer_is_a_timeout(server, tmp_path):
     # The probe has a longer patience than the requests have.
     with pytest.raises(MeasureError, match=r"requests all failed \(timeout"):
-        await measure(server, "ttft=0.6", concurrency(10), tmp_path, options={"request_timeout": "200ms"})
+        await measure(server, "ttft=2", concurrency(10), tmp_path, options={"request_timeout": "200ms"})
 
 
 async def test_prompts_are_unique_and_the_seeds(server, tmp_path):
@@ -258,6 +280,7 @@ async def test_a_shared_prefix_is_shared(server, tmp_path):
     assert len({tuple(one[50:]) for one in words}) == 24
 
 
+@again
 async def test_the_servers_own_metrics_are_read(server, tmp_path):
     names = {
         "running": "stub:running",
@@ -290,19 +313,19 @@ async def test_the_report_is_a_benchmark_report(server, tmp_path):
 
 
 async def test_cancellation_ends_the_load_at_once(server, tmp_path):
-    load = LoadPoint(kind="concurrency", level=4, seconds=60)
+    load = LoadPoint(kind="concurrency", level=4, seconds=600)
     running = asyncio.ensure_future(measure(server, "itl=0.02", load, tmp_path))
     generators: list[psutil.Process] = []
     while not generators or not server.seen():
         await asyncio.sleep(0.2)
-        generators = [p for p in psutil.Process().children() if "servelab.harnesses.builtin" in p.cmdline()]
+        generators = workers()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     assert not [p for p in generators if p.is_running()]
-    server.seen()
-    await asyncio.sleep(0.5)
-    assert server.seen() == []
+    async with asyncio.timeout(60):
+        while server.seen():  # what was sent before the end may be read after it
+            await asyncio.sleep(0.5)
 
 
 async def test_what_it_cannot_do_is_told(server, tmp_path):

@@ -12,6 +12,7 @@ from servelab.harnesses.base import harness
 from servelab.harnesses.builtin.known import Schedule, parse_schedule
 from servelab.harnesses.builtin.selftest import Case, ServerProcess, biases, slope, summarise
 from servelab.lab import doctor
+from tests.harnesses.again import again
 
 
 def measured(case: Case, directory: Path):
@@ -26,6 +27,7 @@ def test_a_schedule_is_its_path():
     assert parse_schedule("/v1/completions") == Schedule()
 
 
+@again
 def test_the_server_keeps_to_its_schedule_and_builtin_reports_it(tmp_path):
     case = Case(Schedule(ttft=0.05, itl=0.01, role=1), streams=4, requests=12, tokens=16)
     report, truth = measured(case, tmp_path)
@@ -38,6 +40,7 @@ def test_the_server_keeps_to_its_schedule_and_builtin_reports_it(tmp_path):
     assert truth.first_contact > 0
 
 
+@again
 def test_chunks_and_tokens_are_told_apart(tmp_path):
     report, truth = measured(Case(Schedule(ttft=0.02, itl=0.01, per=4), 2, 10, 32), tmp_path)
     assert report.server["tokens_per_chunk"] == 4
@@ -46,6 +49,7 @@ def test_chunks_and_tokens_are_told_apart(tmp_path):
     assert report.metrics["tpot_p50"] == pytest.approx(truth.metrics["tpot_p50"], abs=0.002)
 
 
+@again
 def test_jitter_is_the_seeds(tmp_path):
     case = Case(Schedule(itl=0.01, jitter=0.5, seed=1), 2, 10, 16)
     report, truth = measured(case, tmp_path)
@@ -57,9 +61,9 @@ def test_jitter_is_the_seeds(tmp_path):
 def test_clients_that_do_not_stream_are_answered():
     body = b'{"prompt": "a b", "max_tokens": 3}'
     with ServerProcess() as server:
-        with urllib.request.urlopen(f"{server.url}/v1/completions", body, timeout=10) as answer:
+        with urllib.request.urlopen(f"{server.url}/v1/completions", body, timeout=120) as answer:
             assert b'" word word word"' in answer.read()
-        with urllib.request.urlopen(f"{server.url}/v1/models", timeout=10) as answer:
+        with urllib.request.urlopen(f"{server.url}/v1/models", timeout=120) as answer:
             assert b"known" in answer.read()
 
 

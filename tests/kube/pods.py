@@ -19,6 +19,6 @@ def pod(name: str, *command: str) -> Manifest:
 
 async def started(cluster: Cluster, name: str, *phases: str) -> None:
     """Wait until a pod runs, or is in one of ``phases``."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(240):
         while (await cluster.get(POD, name)).get("status", {}).get("phase") not in (phases or ("Running",)):
             await asyncio.sleep(0.2)

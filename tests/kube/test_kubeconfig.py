@@ -87,6 +87,7 @@ def test_in_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_token_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crediting, "TOKEN_AGE", 3600.0)
     file = tmp_path / "token"
     file.write_text("one\n")
     token = TokenFile(file)
@@ -141,11 +142,11 @@ async def test_a_token_that_ends_is_asked_for_again(tmp_path: Path) -> None:
         ("raise SystemExit(3)", "failed with exit code 3"),
         ("print('hello')", "gave no token"),
         ("print('{}')", "gave no token"),
-        ("time.sleep(60)", "did not answer"),
+        ("time.sleep(600)", "did not answer"),
     ],
 )
 async def test_a_plugin_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, said: str) -> None:
-    monkeypatch.setattr(crediting, "PLUGIN_TIMEOUT", 2.0)
+    monkeypatch.setattr(crediting, "PLUGIN_TIMEOUT", 2.0 if said == "did not answer" else 200.0)
     with pytest.raises(ClusterError, match=said):
         await Plugin(plugin(tmp_path, body), {}).header(fresh=False)
 

@@ -20,7 +20,7 @@ from servelab.spec.errors import ClusterError
 from tests.kube.pods import pod, started
 from tests.kubernetes import Kubernetes
 
-pytestmark = pytest.mark.usefixtures("pods")
+pytestmark = [pytest.mark.usefixtures("pods"), pytest.mark.timeout(900)]
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ async def test_following_a_log_survives_the_api_server(api: Kubernetes, cluster:
     await cluster.apply(
         pod("counts", "sh", "-c", f"for i in $(seq {count}); do echo $i; echo again $i; sleep 0.25; done")
     )
-    await started(cluster, "counts")
+    await started(cluster, "counts", "Running", "Succeeded")
     lines: list[str] = []
     restarting: asyncio.Task[None] | None = None
     async with aclosing(logs(cluster, "counts", follow=True)) as following:
@@ -102,6 +102,8 @@ async def test_following_a_log_survives_the_api_server(api: Kubernetes, cluster:
             if line == "8" and restarting is None:
                 await asyncio.to_thread(api.kill)
                 restarting = asyncio.create_task(asyncio.to_thread(api.start))
+    assert restarting is not None
+    await restarting
     assert lines == [text for i in range(1, count + 1) for text in (str(i), f"again {i}")]
 
 
@@ -185,6 +187,9 @@ async def test_what_a_copy_refuses(box: Cluster, tmp_path: Path, monkeypatch: py
     endless = "busybox --install -s /bin; mkdir /tmp/h; while :; do i=$((i+1)); echo $i >> /tmp/h/log; done"
     await box.apply(pod("writes", "sh", "-c", endless))
     await started(box, "writes")
+    async with asyncio.timeout(120):
+        while (await execute(box, "writes", ["busybox", "test", "-s", "/tmp/h/log"])).code:
+            await asyncio.sleep(0.1)
     with pytest.raises(ClusterError, match=r"1 of 1 files|more than its files had when they were listed"):
         await copy_out(Place(box, "writes", "main", "/tmp/h"), tmp_path)
 

@@ -37,7 +37,7 @@ class Seen:
         self.told.append(f"{change.type} {name}={value}" if name else change.type)
 
     async def until(self, what: str, times: int = 1) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(200):
             while self.told.count(what) < times:
                 await asyncio.sleep(0.02)
 
@@ -162,7 +162,7 @@ async def test_patience_ends(api: Kubernetes, cluster: Cluster) -> None:
 
     try:
         with pytest.raises(UnreachableError):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(200):
                 await follow()
     finally:
         await asyncio.to_thread(api.start)

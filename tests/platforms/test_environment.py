@@ -118,7 +118,7 @@ async def test_a_program_that_may_not_be_run(tmp_path):
 async def test_an_engine_that_was_killed_says_by_what(tmp_path):
     made = launch(command=(sys.executable, "-c", "import os; print('bye', flush=True); os.kill(os.getpid(), 9)"))
     running = await ProcessPlatform({}).start(made, Mark(study="c", trial=0), tmp_path / "deep" / "log", {})
-    ended = await asyncio.wait_for(running.wait_exit(), 20)
+    ended = await asyncio.wait_for(running.wait_exit(), 200)
     assert (ended.code, ended.log_tail) == (-9, "bye")
     await running.stop(1)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from servelab.platforms import marked
 from servelab.platforms.base import Leftover
 from servelab.platforms.marked import is_alive, kill, marked_processes
 from servelab.platforms.process import ProcessPlatform
@@ -27,11 +28,11 @@ from servelab.spec.deployment import Launch, Mark
 
 async def main():
     platform = ProcessPlatform({})
-    command = (sys.executable, "-c", "import time; time.sleep(120)")
+    command = (sys.executable, "-c", "import time; time.sleep(1200)")
     launch = Launch(command=command, address=platform.address())
     running = await platform.start(launch, Mark(study=sys.argv[1], trial=3, attempt=2), Path(sys.argv[2]), {})
     print(running.pid, flush=True)
-    await asyncio.sleep(120)
+    await asyncio.sleep(1200)
 
 asyncio.run(main())
 """
@@ -55,8 +56,8 @@ def owner(study: str, log: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
 
 
 def gone(pid: int) -> bool:
-    """Whether a process ends within a few seconds (it may stay as a zombie where nobody reaps it)."""
-    deadline = time.monotonic() + 10
+    """Whether a process ends (it may stay as a zombie where nobody reaps it)."""
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
             return True
@@ -92,7 +93,7 @@ def test_only_the_dead_owners_engine_of_this_study_is_left_over(tmp_path):
 @pytest.mark.parametrize("mark", [{"SERVELAB_TRIAL": "1"}, {"SERVELAB_OWNER": "1/1"}])
 def test_what_no_platform_started_is_left_alone(mark):
     study = f"stranger-{os.getpid()}"
-    with subprocess.Popen(["sleep", "60"], env={**os.environ, "SERVELAB_STUDY": study, **mark}) as stranger:
+    with subprocess.Popen(["sleep", "600"], env={**os.environ, "SERVELAB_STUDY": study, **mark}) as stranger:
         try:
             assert ProcessPlatform({}).leftovers([study]) == []
         finally:
@@ -103,7 +104,7 @@ def test_an_owner_that_was_not_reaped_is_dead(tmp_path):
     study = f"zombie-{os.getpid()}"
     with owner(study, tmp_path / "log") as (dead, engine):
         os.kill(dead.pid, signal.SIGKILL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while psutil.Process(dead.pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
             time.sleep(0.02)
         found = ProcessPlatform({}).leftovers([study])
@@ -112,14 +113,15 @@ def test_an_owner_that_was_not_reaped_is_dead(tmp_path):
         assert gone(engine)
 
 
-def test_a_process_that_nobody_reaps_is_ended_at_once(tmp_path):
+def test_a_process_that_nobody_reaps_is_ended_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(marked, "KILL_WAIT", 250.0)
     study = f"unreaped-{os.getpid()}"
     with owner(study, tmp_path / "log") as (living, engine):
         found = next(found for found in marked_processes() if found.pid == engine)
         os.kill(living.pid, signal.SIGSTOP)
         began = time.monotonic()
         kill(found)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 200
         assert psutil.Process(engine).status() == psutil.STATUS_ZOMBIE
 
 

@@ -9,6 +9,12 @@ import pytest
 from tests.platforms.docker.engines import Engine, played, real
 
 
+@pytest.fixture(autouse=True)
+def patience_with_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine the rest of a log may take long."""
+    monkeypatch.setattr("servelab.platforms.docker.running.LOG_PATIENCE", 200.0)
+
+
 @pytest.fixture(params=["played", "real"])
 def docker(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """A Docker Engine."""

@@ -49,7 +49,7 @@ def played(images: Sequence[str] = (PYTHON,), gpus: Sequence[str] = ()) -> Itera
     command = [sys.executable, "-m", "tests.platforms.docker.engine", *words, *(f"--gpu={one}" for one in gpus)]
     process = subprocess.Popen(command, cwd=Path(__file__).parents[3])
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 200
         while not _listens(path):
             assert process.poll() is None
             assert time.monotonic() < deadline
@@ -57,7 +57,7 @@ def played(images: Sequence[str] = (PYTHON,), gpus: Sequence[str] = ()) -> Itera
         yield Engine(f"unix://{path}", record, process)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(120)
         shutil.rmtree(directory)
 
 

@@ -48,6 +48,13 @@ async def services(cluster: Cluster) -> list[str]:
     return [item["metadata"]["name"] for item in (await cluster.list(INFERENCE_SERVICE)).items]
 
 
+async def said_ready(cluster: Cluster) -> None:
+    """Wait until the controller says of the trial's service that it is Ready."""
+    async with asyncio.timeout(120):
+        while not (await cluster.get(INFERENCE_SERVICE, object_name(MARK))).get("status"):
+            await asyncio.sleep(0.1)
+
+
 def engine_pod(accelerators: int = 0) -> Manifest:
     """A pod of the trial as OME would make it; no scheduler runs here."""
     labels = {"servelab/study": MARK.study, "servelab/trial": str(MARK.trial), "component": "engine"}
@@ -61,8 +68,9 @@ async def test_a_service_that_is_ready_without_pods_is_given_up(api: Kubernetes,
     service = await begin(tmp_path, told=told, timeouts={"pod": 2})
     try:
         async with controlled(api.kubeconfig(), ome.namespace, without_pods=True):
+            await said_ready(ome)
             with pytest.raises(DiagnosedError) as caught:
-                await service.wait_ready(60)
+                await service.wait_ready(200)
     finally:
         await service.stop(1)
     assert "it says Ready, and there is no pod" in caught.value.failure.message
@@ -76,7 +84,7 @@ async def test_a_model_that_ome_does_not_know_is_told_at_once(api: Kubernetes, o
     try:
         async with controlled(api.kubeconfig(), ome.namespace):
             with pytest.raises(DiagnosedError, match="BaseModelNotFound: model never-heard-of"):
-                await service.wait_ready(60)
+                await service.wait_ready(200)
     finally:
         await service.stop(1)
 
@@ -86,7 +94,7 @@ async def test_a_pod_that_no_node_could_ever_take(ome: Cluster, tmp_path: Path) 
     await ome.create(POD, engine_pod(4))
     try:
         with pytest.raises(DiagnosedError) as caught:
-            await service.wait_ready(60)
+            await service.wait_ready(200)
     finally:
         await service.stop(1)
     assert caught.value.failure.kind == "unsupported"
@@ -104,7 +112,7 @@ async def test_a_pod_that_no_node_takes_now(ome: Cluster, tmp_path: Path) -> Non
         await ome.create(POD, engine_pod(4))
         try:
             with pytest.raises(MachineError, match="waits for a node"):
-                await service.wait_ready(60)
+                await service.wait_ready(200)
         finally:
             await service.stop(1)
     assert (await ome.list(POD)).items == [], "its pod is deleted by force, since nobody else does"
@@ -121,7 +129,7 @@ async def test_what_the_cluster_does_not_know_is_refused_and_leaves_nothing(ome:
 
 async def _until_refused(tmp_path: Path) -> None:
     """Start services until one is refused: the API server takes a moment to know a webhook."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(200):
         while True:
             await (await begin(tmp_path)).stop(1)
 
@@ -203,19 +211,20 @@ async def test_a_service_that_somebody_deletes(ome: Cluster, tmp_path: Path) -> 
     try:
         await ome.delete(INFERENCE_SERVICE, object_name(MARK))
         with pytest.raises(MachineError, match="was deleted by somebody else"):
-            await service.wait_ready(60)
+            await service.wait_ready(200)
     finally:
         await service.stop(1)
         await service.stop(1)
 
 
+@pytest.mark.timeout(900)
 async def test_a_cluster_that_is_away(
     api: Kubernetes, ome: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a service is waited for, a restart of the API server is waited for too."""
-    service = await begin(tmp_path, timeouts={"pod": 120})
+    service = await begin(tmp_path, timeouts={"pod": 800})
     monkeypatch.setattr(running, "LOOK", 0.05)
-    waiting = asyncio.create_task(service.wait_ready(120))
+    waiting = asyncio.create_task(service.wait_ready(800))
     try:
         await asyncio.sleep(0.5)
         await asyncio.to_thread(api.kill)
@@ -223,7 +232,7 @@ async def test_a_cluster_that_is_away(
         assert not waiting.done()
         await asyncio.to_thread(api.start)
         async with controlled(api.kubeconfig(), ome.namespace, without_pods=True):
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(200):
                 while "it says Ready" not in service._told["state"]:
                     await asyncio.sleep(0.1)
         assert not waiting.done()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -56,7 +57,7 @@ async def left(cluster: Cluster, study_id: str) -> list[str]:
 
 async def nothing_left(cluster: Cluster, study_id: str) -> None:
     """Wait until nothing of a study is in the cluster: what a service owned goes in the background."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(200):
         while await left(cluster, study_id):
             await asyncio.sleep(0.2)
 
@@ -96,25 +97,33 @@ async def test_killed_at_any_stage_it_leaves_nothing_and_measures_nothing_twice(
     record = store.create_study(study("ome"))
 
     async def at(stage: str) -> None:
-        """Run the study, and kill it when it is at a stage."""
+        """Run the study, and kill it when it is at a stage; it is halted while it is looked at, to still be there."""
         log = tmp_path / f"{stage}.log"
         process = start("resume", record.id, log=log)
         try:
             async with asyncio.timeout(300):
-                while not await reached(stage):
+                while not await halted(process, stage):
                     assert process.poll() is None, f"ended before {stage}: {log.read_text()}"
                     await asyncio.sleep(0.05)
         finally:
             process.kill()
             process.wait()
 
+    async def halted(process: subprocess.Popen[bytes], stage: str) -> bool:
+        process.send_signal(signal.SIGSTOP)
+        if await reached(stage):
+            return True
+        process.send_signal(signal.SIGCONT)
+        return False
+
     async def reached(stage: str) -> bool:
         events = store.events(0, record.id)
         pods = (await ome.list(POD, labels={STUDY: record.id})).items
+        services = (await ome.list(INFERENCE_SERVICE, labels={STUDY: record.id})).items
         if stage == "applied":
-            return bool((await ome.list(INFERENCE_SERVICE, labels={STUDY: record.id})).items)
+            return bool(services)
         if stage == "running":
-            return any(pod["status"].get("phase") == "Running" for pod in pods)
+            return bool(services) and any(pod["status"].get("phase") == "Running" for pod in pods)
         if stage == "measured":
             return any(event.kind == "measured" for event in events)
         return any(pod["metadata"].get("deletionTimestamp") for pod in pods)
