@@ -29,6 +29,8 @@ from servelab.spec.saturation import conclude, next_probe
 from servelab.spec.study import Study
 from servelab.spec.trial import Measurement, Phase, Trial, TrialState
 
+DYING = 1.0  # seconds: an engine that dies breaks its connections off before its end is seen, which then counts
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -98,9 +100,14 @@ class _Bench:
             self.setup.observe("progress", {"trial": self.trial.number, "phase": phase, "share": share})
 
         self.setup.observe("measuring", {"trial": self.trial.number, "phase": phase, "load": load.label})
-        async with asyncio.timeout(study.budget.timeouts.measure):
-            async with watched(self.deployment.devices) as used:
+        try:
+            async with asyncio.timeout(study.budget.timeouts.measure), watched(self.deployment.devices) as used:
                 report = await self.setup.harness.measure(job, progress)
+        except MeasureError:
+            await asyncio.sleep(DYING)
+            raise
+        if report.errors:
+            await asyncio.sleep(DYING)
         metrics = report.metrics | _per_accelerator(report, accelerator_count(study, self.trial.parameters))
         report = report.model_copy(update={"accelerators": tuple(used), "metrics": metrics})
         return report if phase == "screen" else with_sample_warnings(study, report)
