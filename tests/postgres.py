@@ -14,7 +14,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+
+PATIENCE = 120.0  # seconds for the server to start or end: a busy machine may stand still for a while
+PORTS = 5  # to try: another program may take one before the server does
 
 
 def programs() -> Path:
@@ -42,24 +46,27 @@ def postgresql() -> Iterator[str]:
     directory = Path(tempfile.mkdtemp(prefix="servelab-postgres-"))
     if user is not None:
         shutil.chown(directory, user)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     data = directory / "data"
     environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(directory)}
     run = {"user": user, "env": environment, "cwd": directory}
     initialised = [bin_directory / "initdb", "-D", data, "-U", "lab", "-A", "trust", "-E", "UTF8", "--no-sync"]
     subprocess.run(initialised, check=True, capture_output=True, **run)
     options = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={directory}", "-c", "fsync=off"]
-    server = subprocess.Popen(
-        [bin_directory / "postgres", "-D", data, "-p", str(port), *options], stderr=subprocess.DEVNULL, **run
-    )
+    for _ in range(PORTS):
+        port = _free_port()
+        server = subprocess.Popen(
+            [bin_directory / "postgres", "-D", data, "-p", str(port), *options], stderr=subprocess.DEVNULL, **run
+        )
+        url = f"postgresql://lab@127.0.0.1:{port}/postgres"
+        if _lets_in(server, url, data):
+            break
+    else:
+        raise RuntimeError("PostgreSQL did not start")
     try:
-        _wait(port)
-        yield f"postgresql://lab@127.0.0.1:{port}/postgres"
+        yield url
     finally:
         server.send_signal(signal.SIGINT)
-        server.wait(30)
+        server.wait(PATIENCE)
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -71,11 +78,19 @@ def _exists(user: str) -> bool:
     return True
 
 
-def _wait(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            time.sleep(0.5)  # it listens a moment before it lets anybody in
-            return
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _lets_in(server: subprocess.Popen[bytes], url: str, data: Path) -> bool:
+    """Wait until the server answers; False when it ended, as where another program took its port first."""
+    deadline = time.monotonic() + PATIENCE
+    while server.poll() is None:
+        with contextlib.suppress(psycopg.OperationalError), psycopg.connect(url, connect_timeout=10) as connection:
+            if connection.execute("SHOW data_directory").fetchone() == (str(data),):  # ours, and no other server
+                return True
+        assert time.monotonic() < deadline, "PostgreSQL lets nobody in"
         time.sleep(0.1)
-    raise TimeoutError("PostgreSQL did not start")
+    return False

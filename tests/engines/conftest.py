@@ -24,7 +24,7 @@ class Served:
     def words(self) -> str:
         return self.log.read_text()
 
-    def wait_ready(self, seconds: float = 60) -> None:
+    def wait_ready(self, seconds: float = 120) -> None:
         """Return when ``/health`` is answered with 200."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -43,13 +43,16 @@ def serve(tmp_path: Path, unused_tcp_port_factory: Callable[[], int]) -> Iterato
     """Start ``python -m MODULE ARGUMENTS --port N``; everything is ended after the test, by its pid."""
     started: list[Served] = []
 
-    def start(module: str, *arguments: str, ready: bool = True, port: int | None = None) -> Served:
+    def start(
+        module: str, *arguments: str, ready: bool = True, port: int | None = None, memory: int | None = None
+    ) -> Served:
         port = port or unused_tcp_port_factory()
         log = tmp_path / f"engine-{len(started)}.log"
         with log.open("wb") as sink:
-            process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments, "--port", str(port)], stdout=sink, stderr=sink
-            )
+            command = [sys.executable, "-m", module, *arguments, "--port", str(port)]
+            if memory is not None:  # bytes of address space, from the first instruction
+                command = ["sh", "-c", f'ulimit -v {memory // 1024} && exec "$@"', "sh", *command]
+            process = subprocess.Popen(command, stdout=sink, stderr=sink)
         served = Served(process, f"http://127.0.0.1:{port}", log)
         started.append(served)
         if ready:

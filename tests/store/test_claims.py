@@ -59,7 +59,7 @@ def process(code: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def output(child: subprocess.Popen[str]) -> list[str]:
-    out, complaints = child.communicate(timeout=60)
+    out, complaints = child.communicate(timeout=240)
     assert child.returncode == 0, complaints
     return out.split()
 
@@ -260,7 +260,7 @@ def test_devices_are_leased_once_among_processes(store, url):
 def test_a_reader_that_remembers_the_last_event_misses_none(store, url):
     study = with_trials(store, 60)
     claimers = [process(CLAIM_ALL, url, study, f"w{i}") for i in range(3)]
-    seen, after, deadline = [], 0, time.monotonic() + 60
+    seen, after, deadline = [], 0, time.monotonic() + 240
     while len(seen) < 121 and time.monotonic() < deadline:
         for event in store.events(after, study):
             seen.append(event.id)

@@ -42,7 +42,7 @@ def as_somebody_else(path: Path) -> str:
     """What a user without privileges is told who opens the store and writes an event."""
     user = "nobody" if os.getuid() == 0 else ""
     done = subprocess.run(
-        [sys.executable, "-c", OPEN, str(path), user], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", OPEN, str(path), user], capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -44,7 +44,7 @@ def test_giving_back_what_the_dead_held_does_not_deadlock_with_a_finish(database
         until_somebody_waits(watching)
         finishing.execute("LOCK TABLE events IN EXCLUSIVE MODE")
         finishing.commit()
-    releasing.join(30)
+    releasing.join(120)
     assert [t.state for t in store.trials(record.id)] == ["waiting", "waiting"]
     assert [e.kind for e in store.events(0, record.id)].count("released") == 2
 
@@ -60,7 +60,7 @@ def test_the_right_to_suggest_that_changed_hands_is_not_taken_from_the_living(da
         releasing.start()
         until_somebody_waits(watching)
         other.commit()
-        releasing.join(30)
+        releasing.join(120)
         assert watching.execute("SELECT suggester FROM studies").fetchone() == ("living",)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 
 from servelab.spec.errors import StoreError
+from servelab.store import database
 from servelab.store.store import Store
 from tests.lab.studies import small
 from tests.postgres import postgresql
@@ -29,7 +31,7 @@ def strict():
         rules = "host all guest 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust"
         connection.execute(f"COPY (SELECT unnest(string_to_array('{rules}', E'\\n'))) TO '{file}'")
         connection.execute("SELECT pg_reload_conf()")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while "let you in" not in refused(url.replace("lab@", "guest:wrong@")) and time.monotonic() < deadline:
             time.sleep(0.1)
         yield url
@@ -99,12 +101,13 @@ def test_what_nobody_foresaw_has_a_next_step(strict):
     assert "failed: bad value for connect_timeout" in refused(f"{strict}?connect_timeout=soon")
 
 
-def test_a_server_that_says_nothing():
+def test_a_server_that_says_nothing(monkeypatch):
+    monkeypatch.setattr(database, "CONNECT_TIMEOUT", 250)  # what counts where the URL says nothing
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         told = refused(f"postgresql://lab@127.0.0.1:{silent.getsockname()[1]}/x?connect_timeout=2")
     assert "cannot be reached" in told
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 200
 
 
 def test_a_driver_that_cannot_be_loaded():
@@ -148,5 +151,5 @@ def test_a_damaged_page(tmp_path):
     store._engine.dispose()
     with path.open("r+b") as file:
         file.seek(4096)
-        file.write(os.urandom(4096 * 8))
+        file.write(random.Random(1).randbytes(4096 * 8))
     assert "is damaged" in refused(str(path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from servelab.spec.trial import Trial
+from servelab.store.claims import LEASE
 from servelab.store.views import summarized
 from tests.lab.studies import small
 from tests.store.test_studies import finish
@@ -43,7 +44,7 @@ def test_claims_and_leases_of_all_studies(store):
     assert store.acquire_devices(second, 0, "b/1/1/x", ["b/0", "b/1"], 1)
     claims = store.claims()
     assert {(one.study, one.trial, one.worker) for one in claims} == {(first, 0, "a/1/1/x"), (second, 0, "b/1/1/x")}
-    assert all(one.silent is not None and 0 <= one.silent < 30 for one in claims)
+    assert all(one.silent is not None and 0 <= one.silent <= LEASE for one in claims)
     assert [(one.device, one.study, one.trial) for one in store.leases()] == [("b/0", second, 0)]
     store.release(first, 0, "a/1/1/x")
     store.release_devices(second, 0, "b/1/1/x")
