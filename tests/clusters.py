@@ -41,11 +41,11 @@ def tekton(api: Scripted | Assets) -> Scripted | Assets:
 
 
 @pytest.fixture
-async def cluster(api: Scripted | Assets) -> AsyncIterator[Cluster]:
+async def cluster(api: Scripted | Assets, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
     """The API server as its administrator, in a namespace of the test's own."""
+    monkeypatch.setattr("servelab.kube.cluster.TIMEOUT", 240.0)  # seconds: a busy machine's cluster may be slow
     namespace = f"t-{uuid.uuid4().hex[:8]}"
     async with connect(kubeconfig=api.kubeconfig(), namespace=namespace) as connected:
-        connected.http.timeout = 240.0  # seconds: the machine may halt for longer than a cluster does
         await connected.create(NAMESPACE, {"metadata": {"name": namespace}})
         yield connected
         await connected.delete(NAMESPACE, namespace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,18 @@ async def test_nothing_listens(tmp_path: Path) -> None:
     async with connect(kubeconfig=file) as nowhere:
         with pytest.raises(UnreachableError, match=r"cannot reach https://127\.0\.0\.1:1"):
             await nowhere.list(POD)
+
+
+async def test_a_server_that_is_silent_is_said_to_be_late_not_to_have_a_wrong_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("servelab.kube.cluster.TIMEOUT", 0.5)
+    file = tmp_path / "config"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        file.write_text(_kubeconfig(f"https://127.0.0.1:{silent.getsockname()[1]}"))
+        async with connect(kubeconfig=file) as nowhere:
+            with pytest.raises(UnreachableError, match="did not answer in time"):
+                await nowhere.list(POD)
 
 
 async def test_a_certificate_of_somebody_else(api: Kubernetes, tmp_path: Path) -> None:

@@ -146,7 +146,9 @@ def _status(response: httpx2.Response) -> dict[str, Any]:
 
 def unreachable(server: str, error: BaseException) -> UnreachableError:
     """Say what kept a request from being answered, and what to do about it."""
-    causes = _causes(error)
+    # A handshake that waits for the other side is no failure of TLS: it is how one that timed out began.
+    waiting = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+    causes = [cause for cause in _causes(error) if not isinstance(cause, waiting)]
     text = next((str(cause) for cause in reversed(causes) if str(cause)), type(error).__name__)
     if any(isinstance(cause, ssl.SSLError) for cause in causes) or "CERTIFICATE_VERIFY_FAILED" in text:
         return UnreachableError(
