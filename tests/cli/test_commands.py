@@ -17,6 +17,8 @@ from servelab.cli.main import COMMANDS
 from servelab.store.store import open_store
 from tests.lab.studies import servelab, small, start, text
 
+pytestmark = pytest.mark.timeout(900)
+
 EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/*.yaml"))
 SIMULATED = "{name: simulated, arguments: {max_model_len: 1024, time_scale: 0.05, startup_seconds: 0}}"
 
@@ -150,7 +152,7 @@ def test_a_pipe_that_closes_early_is_no_fault(home):
     writer = subprocess.Popen(command.split(), stdout=reader.stdin, stderr=subprocess.PIPE)
     assert reader.stdin is not None
     reader.stdin.close()
-    _, complaints = writer.communicate(timeout=60)
+    _, complaints = writer.communicate(timeout=240)
     reader.wait()
     assert b"Traceback" not in complaints
 
@@ -158,12 +160,12 @@ def test_a_pipe_that_closes_early_is_no_fault(home):
 def test_pause_and_cancel_from_another_terminal(home, store, study_file, tmp_path):
     study_file.write_text(study_file.read_text().replace("requests: 24", "requests: 100000"))
     process = start("run", str(study_file), log=tmp_path / "log")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not any(e.kind == "claimed" for e in store.events(0)):
+    while not any(e.kind == "claimed" for e in store.events(0)):
+        assert process.poll() is None
         time.sleep(0.1)
     assert "pauses" in servelab("pause").stdout
     assert "cancelled" in servelab("cancel").stdout
-    assert process.wait(60) == 8
+    assert process.wait(240) == 8
 
 
 def test_manifests_parse(home, study_file):

@@ -68,6 +68,7 @@ def fetcher(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fetc
     )
     here = server.server_address[:2]
     monkeypatch.setattr(socket, "create_connection", lambda address, timeout: connect(here, timeout))
+    monkeypatch.setattr("servelab.guides.fetch.TIMEOUT", 120.0)
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
     yield Fetcher(

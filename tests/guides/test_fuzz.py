@@ -148,7 +148,9 @@ def damaged(data: bytearray, rng: random.Random) -> bytearray:
     return data
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(seed=st.integers(0, 10**9), tree=st.sampled_from(TREES))
 def test_any_damage(seed: int, tree: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:
     """A conversion or one line, nothing else."""
@@ -161,7 +163,9 @@ def test_any_damage(seed: int, tree: dict[str, str], tmp_path_factory: pytest.Te
     assert_converted_or_told(folder if len(tree) > 1 else folder / hurt)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     values=st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),

@@ -174,7 +174,8 @@ def keyed(objects: list[dict]) -> dict:
 
 @pytest.mark.skipif(tool.command() is None, reason="neither kustomize nor kubectl is installed")
 @pytest.mark.parametrize("name", [*CASES, *LWS_CASES])
-def test_as_kustomize_itself(name: str, tmp_path: Path) -> None:
+def test_as_kustomize_itself(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tool, "TIMEOUT", 240.0)
     files = {**BASE, **CASES[name]} if name in CASES else {**LWS_BASE, **LWS_CASES[name]}
     top = laid_out(files, tmp_path)
     theirs = tool.run(tool.command() or [], top)

@@ -85,7 +85,7 @@ def everything_safe(directory: Path, root: Path) -> None:
     assert safe.model_fault(params["model"]) is None
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @any_of(
     said=st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, ANYTHING)),
     image=st.none() | ANYTHING,
@@ -169,7 +169,7 @@ def test_nothing_that_is_shown_acts_on_the_terminal(text):
     assert all(char.isprintable() or char == "\n" for char in written.getvalue())
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @any_of(
     hostile=ANYTHING, place=st.sampled_from(["id {}", "namespace {}", "image {}", "--dtype {}", "{} --seed {}", "{}"])
 )

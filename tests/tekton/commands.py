@@ -29,7 +29,7 @@ class Beside:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something there, and wait for it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(90)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(240)
 
     def ask(self, method: str, *arguments: Any, **options: Any) -> Any:
         """Call a method of a cluster."""
@@ -54,12 +54,12 @@ class Beside:
             yield
         finally:
             self._loop.call_soon_threadsafe(stop.set)
-            working.result(30)
+            working.result(240)
 
     def close(self) -> None:
         """End the thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(120)
         self._loop.close()
 
 

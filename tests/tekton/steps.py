@@ -79,7 +79,7 @@ class Run:
             cwd=_filled(step.get("workingDir", str(self.directory)), variables),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
 

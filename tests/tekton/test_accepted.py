@@ -22,7 +22,7 @@ from tests.tekton.commands import Beside
 from tests.tekton.test_render import STUDY
 from tests.tekton.test_shipped import VARIANTS, compiled
 
-pytestmark = [pytest.mark.usefixtures("tekton"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.usefixtures("tekton"), pytest.mark.timeout(900)]
 
 NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
 
@@ -45,6 +45,7 @@ def test_an_estimation_is_submitted(
     beside = Beside(api.kubeconfig(), cluster.namespace)
     command = ["tekton", "estimate", "--submit", "-n", cluster.namespace, "--set", "max-concurrency=8"]
     try:
+        beside.run(_without_generator(beside))
         with pytest.raises(NotFoundError, match="manifests guidellm-load-generator"):
             app(command)
         beside.run(_with_generator(beside))
@@ -57,6 +58,11 @@ def test_an_estimation_is_submitted(
         assert app(["tekton", "cleanup", "fit-1", "-n", cluster.namespace]) in (0, None)
     finally:
         beside.close()
+
+
+async def _without_generator(beside: Beside) -> None:
+    async with connect(kubeconfig=beside.kubeconfig, namespace="pipelines") as there:
+        await there.delete(TASK, "guidellm-load-generator")
 
 
 async def _with_generator(beside: Beside) -> None:

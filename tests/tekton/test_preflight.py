@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from servelab.tekton.needs import USUAL, Needs, needs_of
 from servelab.tekton.preflight import preflight
 from tests.kubernetes import Kubernetes
 
-pytestmark = pytest.mark.usefixtures("tekton")
+pytestmark = [pytest.mark.usefixtures("tekton"), pytest.mark.timeout(900)]
 
 LABEL = "nvidia.com/gpu.product"
 H100 = "NVIDIA-H100-80GB-HBM3"
@@ -77,14 +78,14 @@ async def test_all_is_well(cluster: Cluster) -> None:
 
 
 async def test_a_missing_namespace_is_offered_and_created(api: Kubernetes) -> None:
-    async with connect(kubeconfig=api.kubeconfig(), namespace="not-there-yet") as cluster:
-        await cluster.delete(NAMESPACE, "not-there-yet")
+    name = f"not-there-yet-{uuid.uuid4().hex[:8]}"
+    async with connect(kubeconfig=api.kubeconfig(), namespace=name) as cluster:
         findings = await found(cluster)
         assert findings["namespace"].verdict == "problem"
-        assert "kubectl create namespace not-there-yet" in findings["namespace"].remedy
+        assert f"kubectl create namespace {name}" in findings["namespace"].remedy
         assert "hf-secret" not in findings  # what depends on it is not asked for
         assert (await found(cluster, fix=True))["namespace"].verdict == "ok"
-        assert await cluster.find(NAMESPACE, "not-there-yet") is not None
+        assert await cluster.find(NAMESPACE, name) is not None
 
 
 async def test_secrets_and_claims_that_are_wrong(cluster: Cluster) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 
 from servelab.kube.accepted import require_accepted
 from servelab.kube.cluster import Cluster, connect
-from servelab.kube.kinds import POD, SECRET, Manifest
+from servelab.kube.kinds import POD, SECRET, Kind, Manifest
 from servelab.kube.labels import MANAGED, STUDY, TRIAL, label
+from servelab.kube.watch import Change, watch
 from servelab.spec.errors import ClusterError, DocumentError, NotFoundError
 from servelab.tekton.board import Board
 from servelab.tekton.cleanup import remaining, remove_run
@@ -26,7 +28,7 @@ from tests.kubernetes import Kubernetes
 from tests.tekton.collection import experiment, tasks
 from tests.tekton.controller import Behaviour, controlled
 
-pytestmark = pytest.mark.usefixtures("tekton")
+pytestmark = [pytest.mark.usefixtures("tekton"), pytest.mark.timeout(900)]
 
 
 async def submitted(cluster: Cluster, name: str, **values: str) -> None:
@@ -40,7 +42,7 @@ async def submitted(cluster: Cluster, name: str, **values: str) -> None:
 
 
 async def followed(cluster: Cluster, name: str, told: Callable[[Board], object] = lambda _: None) -> RunStatus:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         return await follow(cluster, Board(name), told)
 
 
@@ -108,7 +110,7 @@ async def test_a_failed_task_ends_the_following_at_once(api: Kubernetes, cluster
         with pytest.raises(ClusterError, match="has not ended"):
             await remove_run(cluster, "bad")
         await cancel(cluster, "bad")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(240):
             while not (status := (await snapshot(cluster, "bad")).status) or not status.final:
                 await asyncio.sleep(0.1)
     assert status.state == "CANCELLED"
@@ -138,7 +140,8 @@ async def test_the_api_server_and_the_client_are_killed_in_the_middle(api: Kuber
         if board.lost:
             lost.append(board.lost)
 
-    async with controlled(api.kubeconfig(), cluster.namespace, run_workload_2=Behaviour(seconds=8)):
+    workload = Behaviour(seconds=None)
+    async with controlled(api.kubeconfig(), cluster.namespace, run_workload_2=workload):
         following = asyncio.create_task(followed(cluster, "tough", told))
         while len((await cluster.list(TASK_RUN)).items) < 3:
             await asyncio.sleep(0.1)
@@ -148,6 +151,7 @@ async def test_the_api_server_and_the_client_are_killed_in_the_middle(api: Kuber
         following.cancel()  # the terminal dies too
         await asyncio.gather(following, return_exceptions=True)
         await asyncio.to_thread(api.start)
+        workload.seconds = 0.0
         async with connect(kubeconfig=api.kubeconfig(), namespace=cluster.namespace) as another:
             status = await followed(another, "tough")
     assert status.state == "SUCCESS"
@@ -189,11 +193,46 @@ async def test_a_run_that_is_not_there_or_goes_away(cluster: Cluster) -> None:
     with pytest.raises(NotFoundError, match="no PipelineRun nothing"):
         await followed(cluster, "nothing")
     await submitted(cluster, "goes")
-    following = asyncio.create_task(followed(cluster, "goes"))
-    await asyncio.sleep(0.5)
+    begun = asyncio.Event()
+    following = asyncio.create_task(followed(cluster, "goes", lambda _: begun.set()))
+    await begun.wait()
     await cluster.delete(PIPELINE_RUN, "goes")
     with pytest.raises(NotFoundError):
         await following
+
+
+async def test_a_run_that_goes_away_before_it_is_watched(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    await submitted(cluster, "brief")
+    find = cluster.find
+
+    async def find_last(kind: Kind, name: str, namespace: str = "") -> Manifest | None:
+        found = await find(kind, name, namespace)
+        if kind == PIPELINE_RUN:
+            await cluster.delete(kind, name)
+        return found
+
+    monkeypatch.setattr(cluster, "find", find_last)
+    with pytest.raises(NotFoundError):
+        await followed(cluster, "brief")
+
+
+async def test_tasks_that_are_told_later_than_the_end_of_their_run(
+    api: Kubernetes, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow_watch(of: Cluster, kind: Kind, **options: Any) -> AsyncGenerator[Change]:
+        async with aclosing(watch(of, kind, **options)) as changes:
+            async for change in changes:
+                yield change
+                if kind == TASK_RUN and change.type == "synced":
+                    await asyncio.Event().wait()  # nothing more is told
+
+    monkeypatch.setattr("servelab.tekton.follow.watch", slow_watch)
+    await submitted(cluster, "late")
+    latest: list[str] = []
+    async with controlled(api.kubeconfig(), cluster.namespace):
+        status = await followed(cluster, "late", lambda board: latest.append(board.latest.task if board.latest else ""))
+    assert set(states(status).values()) == {"Succeeded"}
+    assert set(states(status)) <= set(latest)
 
 
 async def test_engine_pods_are_those_of_the_study_alone(cluster: Cluster) -> None:

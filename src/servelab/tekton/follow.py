@@ -53,12 +53,24 @@ async def follow(cluster: Cluster, board: Board, told: Callable[[Board], object]
     try:
         for watching in watches:
             watching.add_done_callback(lambda one: _pass_on(one, ended))
-        return await ended
+        status = await ended
+        if status.final:
+            await _take_last_tasks(cluster, board, told)
+            return board.status or status
+        return status
     finally:
         for task in watches:
             task.cancel()
         await asyncio.gather(*watches, return_exceptions=True)
         ended.cancel()
+
+
+async def _take_last_tasks(cluster: Cluster, board: Board, told: Callable[[Board], object]) -> None:
+    """Take in how the tasks of a run ended: their watch may be behind the run's."""
+    with contextlib.suppress(ClusterError):
+        for run in (await cluster.list(TASK_RUN, labels={PIPELINE_RUN_LABEL: board.name})).items:
+            board.take_task(Change("modified", run))
+            told(board)
 
 
 def _pass_on(watching: asyncio.Task[None], ended: asyncio.Future[RunStatus]) -> None:
@@ -98,9 +110,12 @@ async def _find_pipeline(cluster: Cluster, board: Board) -> None:
 
 
 async def _watch_run(cluster: Cluster, board: Board, changed: Callable[[], None]) -> None:
+    seen = False
     async with aclosing(watch(cluster, PIPELINE_RUN, fields={"metadata.name": board.name})) as changes:
         async for change in changes:
+            seen = seen or change.type == "added"
             board.take_run(change)
+            board.gone = board.gone or (change.type == "synced" and not seen)  # deleted before the watch began
             changed()
 
 
