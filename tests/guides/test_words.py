@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import yaml
@@ -146,3 +147,78 @@ def test_a_parameter_of_a_profile_has_its_place_in_it(name: str) -> None:
     assert check([asked]) == 2
     assert (asked.factor, asked.key) == ("question_len", "data.shared_prefix.question_len")
     assert Variation("max-concurrency", ("1",)).key == "max-concurrency"
+
+
+STAGE = "containers: [{name: vllm, image: 'a/b:1', args: [%s]}], parallelism: {tensor: 2}, replicas: 3"
+FLAGS = "--max-model-len, '100', --block-size, '32', --gpu-memory-utilization, '0.8'"
+ONE = f"modelArtifacts: {{name: a/b}}\ndecode: {{{STAGE % ''}}}\n"
+ALL = f"modelArtifacts: {{name: a/b}}\ndecode: {{{STAGE % FLAGS}}}\n"
+TWO = ALL + f"prefill: {{{STAGE % FLAGS}}}\n"
+DECODE, PREFILL = "VLLM_MODELSERVICE_DECODE_", "VLLM_MODELSERVICE_PREFILL_"
+
+
+def varied(values: str, words: str, tmp_path: Path, form: Literal["legacy", "declarative"] = "legacy") -> list[str]:
+    """The factors of a guide's experiment."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(values)
+    made = convert(str(path), read_words(words.split()), form=form)
+    found = yaml.safe_load(made.files[1].text)
+    if form == "declarative":
+        return [one["key"] for one in found["design"]["setup"]["factors"]]
+    return [one.removeprefix("LLMDBENCH_") for one in found["setup"]["factors"]]
+
+
+@pytest.mark.parametrize(
+    ("values", "words", "factors"),
+    [
+        (ONE, "varying tp in 1,2", [f"{DECODE}TENSOR_PARALLELISM"]),
+        (ONE, "varying replicas in 1,2", [f"{DECODE}REPLICAS"]),
+        (ONE, "varying cpu in 1,2", ["VLLM_COMMON_CPU_NR"]),
+        (ONE, "varying prefill_replicas in 1,2 varying prefill_tp in 1,2",
+         [f"{PREFILL}REPLICAS", f"{PREFILL}TENSOR_PARALLELISM"]),
+        (ONE, "varying deploy_method in modelservice,standalone varying vllm_common_tensor_parallelism in 1,2",
+         ["DEPLOY_METHODS", "VLLM_COMMON_TENSOR_PARALLELISM"]),
+        (ALL, "varying max_model_len in 1,2", ["VLLM_COMMON_MAX_MODEL_LEN"]),
+        (ALL, "varying block_size in 1,2", ["VLLM_COMMON_BLOCK_SIZE"]),
+        (ALL, "varying gpu_memory_utilization in 0.8,0.9", [f"{DECODE}ACCELERATOR_MEM_UTIL"]),
+        (TWO, "varying prefill_tp in 1,2", [f"{PREFILL}TENSOR_PARALLELISM"]),
+        (TWO, "varying cpu in 1,2", ["VLLM_COMMON_CPU_NR"]),
+        (TWO, "varying plugins in a.yaml,b.yaml", ["VLLM_MODELSERVICE_GAIE_PLUGINS_CONFIGFILE"]),
+        (ONE.replace("args: []", "args: [--data-parallel-size, $(DP_SIZE)]"), "varying decode_dp in 1,2",
+         [f"{DECODE}DATA_PARALLELISM"]),
+        (ONE + "multinode: true\n", "varying workers in 1,2", [f"{DECODE}NUM_WORKERS_PARALLELISM"]),
+    ],
+)  # fmt: skip
+def test_what_varies_is_read(values: str, words: str, factors: list[str], tmp_path: Path) -> None:
+    assert varied(values, words, tmp_path) == factors
+
+
+@pytest.mark.parametrize(
+    ("values", "words", "named"),
+    [
+        (ONE, "varying max_model_len in 1,2", "decode_tensor_parallelism"),
+        (ONE, "varying block_size in 1,2", "decode_replicas"),
+        (ONE, "varying gpu_memory_utilization in 0.8,0.9", "decode_tensor_parallelism"),
+        (ONE, "varying prefill_tp in 1,2", "decode_tensor_parallelism"),
+        (ONE, "varying decode_dp in 1,2", "decode_tensor_parallelism"),
+        (ONE, "varying decode_workers in 1,2", "decode_tensor_parallelism"),
+        (ONE, "varying LLMDBENCH_VLLM_COMMON_TENSOR_PARALLELISM in 1,2", "decode_tensor_parallelism"),
+        (ALL + "prefill: {create: false}\n", "varying prefill_tp in 1,2", "max_model_len"),
+        (TWO, "varying tp in 1,2", "decode_tensor_parallelism or prefill_tensor_parallelism"),
+        (TWO, "varying replicas in 1,2", "decode_replicas or prefill_replicas"),
+        (ONE, "varying tp in 1,2 varying decode_tp in 1,2", "Give each one once"),
+        (ONE.replace("args: []", "args: [--data-parallel-size, $(DP_SIZE)], env: [{name: DP_SIZE, value: '1'}]"),
+         "varying decode_dp in 1,2", "decode_tensor_parallelism"),
+    ],
+)  # fmt: skip
+def test_what_nothing_reads_is_refused(values: str, words: str, named: str, tmp_path: Path) -> None:
+    with pytest.raises(GuideError) as error:
+        varied(values, words, tmp_path)
+    assert named in error.value.remedy
+
+
+def test_the_place_of_what_varies_in_a_declarative_scenario(tmp_path: Path) -> None:
+    assert varied(ONE, "varying tp in 1,2", tmp_path, "declarative") == ["decode.parallelism.tensor"]
+    assert varied(ONE, "varying deploy_method in modelservice", tmp_path, "declarative") == ["deploy_method"]
+    with pytest.raises(GuideError, match="no place"):
+        varied(ALL, "varying gpu_memory_utilization in 0.8,0.9", tmp_path, "declarative")

@@ -9,6 +9,7 @@ from typing import Literal
 
 from servelab.guides import declarative, experiment, legacy
 from servelab.guides.config import GuideConfig
+from servelab.guides.effect import with_effect
 from servelab.guides.experiment import Variation
 from servelab.guides.fetch import Fetcher
 from servelab.guides.guide import read_guide
@@ -92,7 +93,8 @@ def convert(
         made = declarative.scenario(config, load)
         files.append(File(f"config/scenarios/guides/{config.name}.yaml", made, "Scenario", "declarative"))
     if asked.variations or with_experiment:
-        files += _experiments(config.name, asked.variations, load, form)
+        text = "\n".join(line.text for line in legacy.scenario(config, load, explicit or form == "declarative"))
+        files += _experiments(config.name, with_effect(asked.variations, config, text), load, form)
     count = treatments if asked.variations else 0
     found = tuple(replace(file, lines=_from_guide(file.lines, reading.texts)) for file in files)
     sources = _sources(config, found, reading.texts)

@@ -67,10 +67,10 @@ class Variation:
 
     @property
     def key(self) -> str:
-        """Its place in a declarative scenario, or in the workload's profile."""
+        """Its place in a declarative scenario, empty where it has none, or in the workload's profile."""
         found = variable(self.parameter)
         if found:
-            return _path(found) or found
+            return _path(found)
         return scenarios().run_paths.get(self.parameter, self.parameter)
 
 
@@ -131,7 +131,15 @@ def legacy(variations: Sequence[Variation]) -> str:
 
 
 def declarative(name: str, variations: Sequence[Variation], workload: Workload) -> str:
-    """The experiment beside a declarative scenario."""
+    """The experiment beside a declarative scenario.
+
+    Raises:
+        GuideError: something that varies has no place there.
+    """
+    if (lost := next((one for one in variations if not one.key), None)) is not None:
+        raise GuideError(
+            f"{lost.parameter}: a declarative scenario has no place for {lost.factor}", "Convert with --format legacy."
+        )
     setup = [one for one in variations if one.part == "setup"]
     run = [one for one in variations if one.part == "run"]
     counts = [math.prod(len(one.levels) for one in own) for own in (setup, run)]
@@ -175,6 +183,8 @@ def _product(own: Sequence[Variation]) -> Iterator[tuple[str, ...]]:
 
 
 def _path(found: str) -> str:
+    if found == "DEPLOY_METHODS":
+        return "deploy_method"
     for field in scenarios().fields.values():
         for role in ("decode", "prefill"):
             if field.path and field.variable.replace("STAGE", role.upper()) == found:
