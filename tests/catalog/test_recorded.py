@@ -54,7 +54,7 @@ def written(kind: str, rows: list[tuple[int, int, int]]) -> str:
 
 
 @pytest.mark.parametrize("kind", ["mooncake", "azure", "burstgpt", "columns"])
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(ROWS)
 def test_every_format_reads_as_it_was_written(tmp_path, kind, rows):
     path = tmp_path / "trace"

@@ -75,7 +75,7 @@ def test_docker_run_is_what_dockers_command_line_accepts(generated, document, en
     (tmp_path / ".cache/huggingface").mkdir(parents=True)
     with played(images=("example.org/engine:1",)) as docker:
         environment = {"DOCKER_HOST": docker.host, "HOME": str(tmp_path), "PATH": "/usr/local/bin:/usr/bin:/bin"}
-        subprocess.run(["sh", str(path)], env=environment | {"HF_TOKEN": "t"}, check=True, timeout=60)
+        subprocess.run(["sh", str(path)], env=environment | {"HF_TOKEN": "t"}, check=True, timeout=300)
         (made,) = docker.created()
     assert "A=b c" in made["Env"]
     assert "HF_TOKEN=t" in made["Env"]

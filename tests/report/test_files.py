@@ -115,7 +115,7 @@ def test_full_disk_and_read_only_disk(tuned, tmp_path, options, reason):
     command += [sys.executable, SMALL_DISK, str(data)]
     if subprocess.run([*command[:4], "true"], capture_output=True, check=False).returncode:
         pytest.skip("this kernel gives no user namespaces")
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     message, remedy, *left = done.stdout.splitlines()

@@ -99,7 +99,9 @@ def test_an_exhausted_space_ends_the_search(name):
 
 
 @pytest.mark.parametrize("name", SEARCHING)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(space=spaces(), seed=st.integers(0, 3))
 def test_any_space_is_honoured(name, space, seed):
     task = problem(space=space, baseline={}, seed=seed)

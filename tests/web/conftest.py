@@ -7,9 +7,13 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.web.served import Served
+
+# A busy machine is no fault of what is tested.
+PATIENCE = 120_000  # ms
+expect.set_options(timeout=PATIENCE)
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]  # as a headless root needs them
 
@@ -30,6 +34,7 @@ def browser() -> Iterator[Browser]:
         pytest.fail("chromium is missing: run scripts/browser")
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        found.on("context", lambda context: context.set_default_timeout(PATIENCE))
         yield found
         found.close()
 

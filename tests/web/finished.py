@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.web.served import Served
 
-ENDED = 240.0  # seconds that a small study may take on a busy machine
+ENDED = 600.0  # seconds that a small study may take on a busy machine
 FINAL = {"complete", "failed", "cancelled"}
 
 _BASE = """
@@ -28,7 +28,7 @@ TUNED = (
 load: {concurrency: [8, 32], requests: 24, warmup: 2}
 space: {parameters: {max_num_seqs: [2, 64]}}
 objectives: [minimize itl_p50]
-constraints: [ttft_p50 <= 5s]
+constraints: [ttft_p50 <= 100s]
 budget: {trials: 3, repeats: 4, verification: {top: 1, rounds: 3}}
 """
 )

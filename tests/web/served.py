@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,7 +19,8 @@ from typing import Any
 
 from servelab.store.store import Store
 
-STARTED = 60.0  # seconds
+STARTED = 180.0  # seconds; a machine may stand still for half a minute
+PORTS = range(20_000, 30_000)  # below those that the system gives to whoever connects, or takes any
 
 
 @dataclass
@@ -54,7 +57,7 @@ class Served:
         end = time.monotonic() + STARTED
         while time.monotonic() < end and self.process is not None and self.process.poll() is None:
             try:
-                urllib.request.urlopen(f"{self.url}/healthz", timeout=2).close()
+                _OPENER.open(f"{self.url}/healthz", timeout=10).close()
                 return
             except OSError:
                 time.sleep(0.1)
@@ -68,12 +71,12 @@ class Served:
         """End it at once, as a power cut does."""
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(120)
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(120)
 
     def ask(self, path: str, body: Any = None, method: str | None = None, **headers: str) -> Answer:
         """Ask REST; ``body`` is sent as JSON."""
@@ -82,7 +85,7 @@ class Served:
         sent = {**names, **{name.replace("_", "-"): value for name, value in headers.items()}}
         request = urllib.request.Request(self.url + path, data, sent, method=method)
         try:
-            with _OPENER.open(request, timeout=60) as answer:
+            with _OPENER.open(request, timeout=120) as answer:
                 return Answer(answer.status, answer.read(), dict(answer.headers))
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.read(), dict(error.headers))
@@ -110,6 +113,9 @@ _OPENER = urllib.request.build_opener(_Stay, urllib.request.ProxyHandler({}))
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port that nobody has, and that nobody is given until it is used, or used again after a restart."""
+    for port in random.Random().sample(PORTS, 100):
+        with contextlib.suppress(OSError), socket.socket() as found:
+            found.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")

@@ -40,7 +40,7 @@ bounded = settings(
 @pytest.fixture(scope="module")
 def study(served: Served) -> Iterator[str]:
     """A study that has run, so that there is something to answer with."""
-    found = create(served, TUNED.replace("repeats: 2", "repeats: 1").replace("rounds: 3", "rounds: 1"))
+    found = create(served, TUNED.replace("repeats: 4", "repeats: 1").replace("rounds: 3", "rounds: 1"))
     create(served, HELD, start=False)
     finish(served, found)
     return found
@@ -59,7 +59,7 @@ def holds(served: Served, operation: APIOperation, mode: GenerationMode, **path:
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case: schemathesis.Case) -> None:
         case.path_parameters.update(path)
-        while (answer := case.call(timeout=60)).status_code == 429:
+        while (answer := case.call(timeout=120)).status_code == 429:
             time.sleep(float(answer.headers["retry-after"][0]))
         case.validate_response(answer, excluded_checks=LEFT_OUT)
 

@@ -12,10 +12,11 @@ from playwright.sync_api import Locator, Page, expect
 from servelab.catalog.study import load_study
 from servelab.lab.quickstart import quickstart_study
 from servelab.store.store import Store
+from tests.web.seen import copied, resize, still
 from tests.web.served import Served
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-SLOW = 30_000
+SLOW = 120_000
 
 
 @pytest.fixture
@@ -44,8 +45,7 @@ def told(page: Page, text: str) -> None:
 def copies(page: Page, name: str) -> None:
     """Copying works as on a page that came over plain HTTP from another machine."""
     page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true})")
-    page.get_by_role("button", name=name).click()
-    expect(page.get_by_role("button", name=name)).to_contain_text("Copied")
+    copied(page, page.get_by_role("button", name=name))
 
 
 def choose(page: Page, label: str, option: str) -> None:
@@ -95,6 +95,7 @@ def test_every_part_of_the_form_reaches_the_study(form: Page) -> None:
     expect(form.get_by_label("Value", exact=True)).to_have_count(2)
     form.get_by_label("Value", exact=True).last.fill("750")
     form.get_by_role("button", name="Usual", exact=True).click()
+    expect(field(form, "Trials")).to_have_value("20")  # this part was made anew, too
     form.get_by_role("button", name="Trials: more").click()
     choose(form, "Workload", "chatsweep")
     expect(field(form, "Prompt: mean")).to_have_value("70")
@@ -203,6 +204,7 @@ def test_a_designed_experiment_is_cloned_whole(served: Served, page: Page) -> No
 def test_what_was_typed_outlives_a_restart_of_the_server(served: Served, form: Page) -> None:
     field(form, "Name of the study").fill("half-written")
     told(form, "name: half-written")
+    form.wait_for_function("() => Object.values(sessionStorage).some((kept) => kept.includes('half-written'))")
     served.kill()
     served.start()
     expect(form.get_by_text("As you left it.")).to_be_visible(timeout=2 * SLOW)
@@ -225,14 +227,15 @@ def test_nobody_is_shut_out(served: Served, page: Page, theme: str) -> None:
     ready(page)
     field(page, "Prompt: mean").fill("")
     expect(page.get_by_text("1 thing to mend first")).to_be_visible(timeout=SLOW)
+    still(page)
     for tab in ("Form", "Plain words", "YAML"):
         page.get_by_role("tab", name=tab).click()
         expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
         found = Axe().run(page, context={"exclude": [[".q-loading-bar"]]}).response["violations"]
         grave = [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")]
         assert grave == []
-    page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    resize(page, 390, 844)
+    page.wait_for_function("() => document.documentElement.scrollWidth <= 390")
 
 
 def test_plain_words_lead_to_a_study_in_the_form(form: Page) -> None:

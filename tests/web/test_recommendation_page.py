@@ -8,9 +8,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.web.finished import COLLECTED, HELD, TOO_LARGE, TOO_STRICT, TUNED, create, finish
+from tests.web.seen import copied
 from tests.web.served import Served
 
-PATIENCE = 30_000
+PATIENCE = 120_000
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +42,7 @@ def test_every_form_is_copied_and_downloaded(served: Served, page: Page, studies
     page.goto(f"{served.url}/studies/{study}/recommendation")
     page.get_by_role("tab", name="Environment").click()
     panel = page.locator(".q-tab-panel")
-    panel.get_by_role("button", name="Copy Environment file").click()
-    expect(panel.get_by_text("Copied")).to_be_visible(timeout=PATIENCE)
+    copied(page, panel.get_by_role("button", name="Copy Environment file"))
     assert page.evaluate("navigator.clipboard.readText()") == forms["env"]["text"]
     with page.expect_download() as started:
         panel.get_by_role("link", name="Download serve.env").click()
@@ -85,7 +85,7 @@ def test_it_follows_a_study_that_runs(served: Served, page: Page) -> None:
     page.goto(f"{served.url}/studies/{study}/recommendation")
     expect(page.get_by_role("heading", name="Nothing could be measured")).to_be_visible(timeout=PATIENCE)
     assert served.ask(f"/api/v1/studies/{study}/resume", {}).status == 200
-    expect(page.locator(".head .state").first).to_have_text("complete", timeout=240_000)
+    expect(page.locator(".head .state").first).to_have_text("complete", timeout=400_000)
     verdict = served.ask(f"/api/v1/studies/{study}/report").data["verdict"]
     expect(page.get_by_text(verdict["sentence"])).to_be_visible(timeout=PATIENCE)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 import zipfile
 from collections.abc import Iterator
 
@@ -33,6 +34,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str
         while served.ask(f"/api/v1/studies/{study}").data["state"] not in ("complete", "failed"):
             for process in psutil.process_iter(["cmdline"]):
                 seen += process.info["cmdline"] or []
+            time.sleep(0.05)
         assert finish(served, study)[study]["state"] == "complete"
         yield served, study, seen
         served.stop()
@@ -92,8 +94,8 @@ def test_what_looks_like_a_page_in_data_is_text(served: Served, page: Page) -> N
     served.store.set_study_state(study, "paused", f"failed with {trick}")
     for path in ("/", f"/studies/{study}", f"/new?from={study}", f"/studies/{study}/recommendation"):
         page.goto(served.url + path)
-        expect(page.locator("h1").first).to_be_visible(timeout=30_000)
+        expect(page.locator("h1").first).to_be_visible(timeout=120_000)
         page.wait_for_load_state("networkidle")
         assert page.evaluate("() => window.hacked") is None, path
     page.goto(served.url)
-    expect(page.get_by_text("failed with <img src=x")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("failed with <img src=x")).to_be_visible(timeout=120_000)

@@ -6,8 +6,12 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
+import pytest
+
+from servelab.web import shared as module
 from servelab.web.shared import Shared
 
 T = TypeVar("T")
@@ -35,12 +39,21 @@ def test_many_who_ask_at_once_cost_one_answer():
     assert len(asked) == 1
 
 
-def test_an_answer_rests_in_proportion_to_what_it_cost():
+def test_an_answer_rests_in_proportion_to_what_it_cost(monkeypatch: pytest.MonkeyPatch):
+    now = 1000.0
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
+
+    def after(seconds: float, value: str) -> str:
+        nonlocal now
+        now += seconds
+        return value
+
     async def ask() -> tuple[str, str, str | None]:
         shared: Shared[str] = Shared(share=0.1, shortest=0)
-        await shared.get("key", 1, lambda: (time.sleep(0.05), "first")[1])
-        soon = await shared.get("key", 2, lambda: "second")  # 0.05 s at a tenth of the time: 0.5 s of rest
-        await asyncio.sleep(0.7)
+        await shared.get("key", 1, lambda: after(0.05, "first"))  # at a tenth of the time: 0.5 s of rest
+        after(0.4, "")
+        soon = await shared.get("key", 2, lambda: "second")
+        after(0.2, "")
         assert shared.at_hand("key", 2) is None
         return soon, await shared.get("key", 2, lambda: "second"), shared.at_hand("key", 2)
 

@@ -77,15 +77,15 @@ def test_workers_and_leftovers(served: Served, page: Page) -> None:
     try:
         page.goto(f"{served.url}/system")
         expect(page.locator("tr", has_text=f"process {os.getpid()}")).to_contain_text(study)
-        expect(page.locator(".check", has_text="simulated").first).to_be_visible(timeout=30_000)
+        expect(page.locator(".check", has_text="simulated").first).to_be_visible(timeout=120_000)
         end = page.get_by_role("button", name="End them", exact=True)
-        expect(end).to_be_enabled(timeout=30_000)
+        expect(end).to_be_enabled(timeout=120_000)
         end.click()
         page.get_by_role("button", name="Keep them").click()
         assert left.poll() is None
         end.click()
         page.get_by_role("button", name="End them now").click()
-        expect(page.get_by_text("Nothing that crashed studies")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("Nothing that crashed studies")).to_be_visible(timeout=120_000)
         left.wait(20)
     finally:
         left.kill()

@@ -24,7 +24,7 @@ def send(
     """Send a request line, these headers and a body; ``read`` so many bytes of the answer, or all."""
     named = [] if host is None else [f"Host: {host}"]
     head = "\r\n".join((f"{line} HTTP/1.1", *named, *headers, "Connection: close", "", ""))
-    with socket.create_connection((connect, port), 60) as sock:
+    with socket.create_connection((connect, port), 120) as sock:
         sock.sendall(head.encode("latin-1") + body)
         answer = HTTPResponse(sock)
         answer.begin()

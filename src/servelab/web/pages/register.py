@@ -14,7 +14,8 @@ from servelab.web.pages import compare, convert, predict, recommendation, studie
 from servelab.web.pages.new import page as new
 
 STATIC = File(__file__).parent.parent / "static"
-TIMEOUT = 20.0  # seconds that a page may take to be made
+TIMEOUT = 60.0  # seconds that a page may take to be made
+RECONNECT = 15.0  # seconds that a browser may be away, and then finds its page as it was
 
 
 def add_pages(app: FastAPI, context: Context) -> None:
@@ -64,5 +65,5 @@ def add_pages(app: FastAPI, context: Context) -> None:
         language="en-US",
         tailwind=False,
         show_welcome_message=False,
-        reconnect_timeout=5.0,
+        reconnect_timeout=RECONNECT,
     )

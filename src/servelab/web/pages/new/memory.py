@@ -18,7 +18,7 @@ class Memory:
     async def recall(self) -> str | None:
         """What was written here before; None where nothing was."""
         try:
-            found = await ui.run_javascript(f"return sessionStorage.getItem({self._key})", timeout=5)
+            found = await ui.run_javascript(f"return sessionStorage.getItem({self._key})", timeout=60)
         except TimeoutError:  # the browser has gone
             return None
         return found if isinstance(found, str) and 0 < len(found) <= LONGEST else None
