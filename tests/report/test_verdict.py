@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from servelab.report.recommend import recommendation
 from servelab.report.verdict import conclude
 from servelab.spec.report import ClientHealth
 
@@ -128,6 +129,36 @@ def test_two_rounds_settle_nothing(study):
     assert (found.kind, found.trial) == ("unverified", 1)
     assert found.gain.low is None
     assert "at least 3 rounds" in found.sentence
+
+
+@pytest.mark.parametrize("goal", ["maximize output_throughput", "minimize ttft_p95"])
+def test_two_rounds_do_not_put_forward_what_measured_worse_than_the_default(study, goal):
+    made = study([(1000, 0.3), (800, 0.4)], searched=[(1000, 0.3), (1300, 0.2)], rounds=2, objectives=[goal])
+    found = verdict_of(made)
+    assert (found.kind, found.trial, found.gain) == ("unverified", 0, None)
+    assert "the default (trial 0) is the best so far" in found.sentence
+    assert "at least 3 rounds" in found.sentence
+    assert recommendation(made.record(), made.trials).trial == 0
+
+
+def test_a_default_in_doubt_is_not_outdone_by_what_measured_worse(generated):
+    made = generated(noise=0.01)
+    made.baseline(report={"client": ClientHealth()})
+    made.add(A, 800, 0.3)
+    found = verdict_of(made)
+    assert (found.kind, found.trial) == ("unverified", 0)
+    assert any("not known" in caution for caution in found.cautions)
+
+
+def test_keeping_a_default_whose_re_tests_are_in_doubt_is_not_settled(generated):
+    made = generated(noise=0.01)
+    made.baseline()
+    made.add(A, 1000, 0.3)
+    made.verify({0: (1000, 0.3)}, report={"client": ClientHealth()})
+    made.verify({1: (900, 0.3)})
+    found = verdict_of(made)
+    assert (found.kind, found.trial) == ("unverified", 0)
+    assert found.sentence.startswith("Not settled, since whether the load generator kept up is not known")
 
 
 @pytest.mark.parametrize(

@@ -119,13 +119,16 @@ def no_gain(study: Study, default: Standing, ranked: Sequence[Standing], max_ris
     return f"{said} The best other one, trial {nearest.trial}, measured {found}."
 
 
-def too_few_rounds(study: Study, chosen: Standing, needed: int) -> str:
-    """Measured again, but not often enough for an interval."""
-    gain = f", {gain_text(study.objectives[0], chosen.gain)} than the default" if chosen.gain else ""
+def too_few_rounds(study: Study, leader: Standing, nearest: Standing, needed: int) -> str:
+    """Measured again, but not often enough for an interval; ``nearest`` is the best but the default."""
+    objective = study.objectives[0]
+    name = f"the default (trial {leader.trial})" if leader.is_default else _serve(leader)
+    gain = f", {gain_text(objective, leader.gain)} than the default" if leader.gain else ""
+    other = f" Trial {nearest.trial} measured {gain_text(objective, nearest.gain)}." if nearest.gain else ""
     return (
-        f"Not settled: {_serve(chosen)} is the best so far with "
-        f"{metric_text(study.objectives[0].metric, chosen.value)}{gain}. "
-        f"Verify it in at least {needed} rounds (budget.verification.rounds)."
+        f"Not settled: {name} is the best so far with {metric_text(objective.metric, leader.value)}{gain}."
+        f"{other if leader.is_default else ''} "
+        f"Verify in at least {needed} rounds (budget.verification.rounds)."
     )
 
 

@@ -11,6 +11,7 @@ from servelab.report.nearest import Nearest, least_violating, nearest_bounds, re
 from servelab.report.standing import Gain, Standing, doubts, standings
 from servelab.spec.assess import assess_reports, objective_value
 from servelab.spec.base import Spec
+from servelab.spec.goal import Objective
 from servelab.spec.study import Study
 from servelab.spec.trial import StudyRecord, Trial
 
@@ -95,18 +96,29 @@ def _verified(study: Study, trials: Sequence[Trial], field: Sequence[Standing]) 
     if better:
         return _name(study, "winner", better[0], default)
     if kept and all(standing.gain is None or standing.gain.low is None for standing in kept):
-        return Verdict(
-            kind="unverified",
-            trial=kept[0].trial,
-            gain=kept[0].gain,
-            sentence=sentences.too_few_rounds(study, kept[0], MIN_ROUNDS),
-        )
-    return Verdict(kind="no_gain", trial=default.trial, sentence=sentences.no_gain(study, default, ranked, MAX_RISK))
+        leader = next((standing for standing in kept if _ahead(study, standing, default)), default)
+        sentence = sentences.too_few_rounds(study, leader, kept[0], MIN_ROUNDS)
+        return Verdict(kind="unverified", trial=leader.trial, gain=leader.gain, sentence=sentence)
+    sentence = sentences.no_gain(study, default, ranked, MAX_RISK)
+    if default.doubts:
+        return Verdict(kind="unverified", trial=default.trial, sentence=sentences.in_doubt(sentence, [default]))
+    return Verdict(kind="no_gain", trial=default.trial, sentence=sentence)
+
+
+def _ahead(study: Study, standing: Standing, default: Standing) -> bool:
+    """Whether it measured better than the default, however uncertain that is."""
+    if standing.gain is not None:
+        return standing.gain.value > 0
+    return _merit(study.objectives[0], standing.value) < _merit(study.objectives[0], default.value)
+
+
+def _merit(objective: Objective, value: float | None) -> float:
+    """Smaller is better."""
+    return (-1.0 if objective.direction == "maximize" else 1.0) * (value or 0.0)
 
 
 def _rank(study: Study) -> Callable[[Standing], tuple[bool, float]]:
-    sign = -1.0 if study.objectives[0].direction == "maximize" else 1.0
-    return lambda standing: (standing.risk > CAUTION_RISK, sign * (standing.value or 0.0))
+    return lambda standing: (standing.risk > CAUTION_RISK, _merit(study.objectives[0], standing.value))
 
 
 def _name(study: Study, kind: VerdictKind, chosen: Standing, default: Standing | None) -> Verdict:
@@ -142,10 +154,11 @@ def _unverified(record: StudyRecord, trials: Sequence[Trial]) -> Verdict:
     if not feasible:
         return _infeasible(study, trials, retested=False)
     trusted = {number: reports for number, reports in feasible.items() if not doubts(reports)}
-    objective, pool = study.objectives[0], trusted or feasible
-    sign = -1.0 if objective.direction == "maximize" else 1.0
-    chosen = min(pool, key=lambda number: (sign * (objective_value(objective, pool[number]) or 0.0), number))
     default = next((trial.number for trial in trials if trial.kind == "baseline"), None)
+    # A default in doubt stays in: nothing that measured worse than it may be put forward.
+    pool = {number: reports for number, reports in feasible.items() if number in trusted or number == default}
+    objective, pool = study.objectives[0], pool if trusted else feasible
+    chosen = min(pool, key=lambda number: (_merit(objective, objective_value(objective, pool[number])), number))
     over = record.state == "complete" and study.budget.verification.top > 0
     if chosen == default and len(feasible) == 1 and over and trusted:
         return Verdict(kind="no_gain", trial=default, sentence=sentences.only_default(study))

@@ -14,7 +14,7 @@ from servelab.web.pages.new.fields import Fields, row
 from servelab.web.pages.parts import element, text
 
 EXTENTS: dict[str, tuple[dict[str, Any], str]] = {
-    "Quick look": ({"trials": 3, "verification": {"top": 1, "rounds": 2}}, "a few trials, to see how it goes"),
+    "Quick look": ({"trials": 3, "verification": {"top": 1, "rounds": 3}}, "a few trials, to see how it goes"),
     "Usual": ({"trials": 20, "verification": {"top": 2, "rounds": 3}}, "enough for four or five arguments"),
     "Thorough": ({"trials": 50, "verification": {"top": 3, "rounds": 5}}, "for many arguments and small differences"),
 }
