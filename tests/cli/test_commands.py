@@ -64,6 +64,7 @@ def test_a_study_from_its_document_to_its_recommendation(home, study_file):
     overview = json.loads(servelab("status", "small", "--json").stdout)
     assert overview["counts"] == {"complete": 3}
     assert overview["verifications"] == {"complete": 6}
+    assert "3 of 3 trials have ended, 6 of 6 to verify the best (100%)" in servelab("status", "small").stdout
     assert "finished" in servelab("status", "small", "-f").stdout
     assert "SIMULATED" in servelab("logs", "small").stdout
     assert "max-num-seqs" in servelab("recommend", "small").stdout

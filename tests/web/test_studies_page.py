@@ -6,6 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from servelab.spec.trial import Timings, Trial
 from tests.web.served import Served
 
 STUDY = (Path(__file__).parent.parent.parent / "examples" / "simulated.yaml").read_text()
@@ -41,6 +42,24 @@ def test_studies_come_and_go_without_reloading(served: Served, page: Page) -> No
     page.get_by_role("button", name=f"Cancel {first}").click()
     page.get_by_role("button", name="Cancel it").click()
     expect(page.locator("tr", has_text=first).locator(".state")).to_have_text("cancelled")
+
+
+def test_a_verification_counts_when_it_has_ended(served: Served, page: Page) -> None:
+    study = create(served)
+    default = Trial(number=0, parameters={}, kind="baseline")
+    again = [Trial(number=n, parameters={}, kind="verification", verifies=0, round=n - 1) for n in range(1, 5)]
+    served.store.add_trials(study, [default, *again])
+    for _ in range(2):  # the default and its first re-test end
+        trial = served.store.claim(study, "test")
+        assert trial is not None
+        served.store.finish_trial(study, trial.number, "test", state="complete", timings=Timings(), outcome={})
+    page.goto(served.url)
+    expect(page.locator("tr", has_text=study)).to_contain_text("1 of 1, 1 of 4 measured again")
+    expect(page.get_by_role("progressbar", name=study)).to_have_attribute("aria-valuenow", "40")
+    page.goto(f"{served.url}/studies/{study}")
+    expect(page.get_by_text("1 of 1 trials have ended, 1 of 4 for verification")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("progressbar", name=study)).to_have_attribute("aria-valuenow", "40")
+    assert served.ask(f"/api/v1/studies/{study}", method="DELETE").status == 204
 
 
 def test_on_a_phone_a_study_is_a_card(served: Served, page: Page) -> None:

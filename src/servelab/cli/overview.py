@@ -40,13 +40,18 @@ def _short(row: Any) -> dict[str, Any]:
 
 
 def study_overview(store: Store, name: str, json: bool) -> None:
-    """One study: its counts and the best so far."""
+    """One study: how far it is, its counts and the best so far."""
+    from servelab.lab.extent import extent
+
     row = store.find_study(name)
     summary = store.summary(row.id)
     if json:
         print_json({**_short(row), **summary.as_dict()})
         return
     console.print(f"[bold]{row.id}[/]  {row.state}  {escape(row.message)}")
+    reached = extent(store.get_study(row.id), summary)
+    then = f", {reached.verified} of {reached.to_verify} to verify the best" if reached.to_verify else ""
+    console.print(f"  {reached.searched} of {reached.to_search} trials have ended{then} ({reached.share:.0%})")
     console.print("  " + ", ".join(f"{count} {state}" for state, count in summary.counts.items()))
     if summary.verifications:
         console.print("  verification: " + ", ".join(f"{n} {state}" for state, n in summary.verifications.items()))

@@ -13,7 +13,7 @@ from servelab.lab.fetch import model_path
 from servelab.lab.prior import prior_source
 from servelab.lab.screening import shortened
 from servelab.lab.setup import seen
-from servelab.lab.steps import has_baseline, planned_trials
+from servelab.lab.steps import has_baseline, planned_retests, planned_trials
 from servelab.lab.suggest import Suggestions
 from servelab.platforms.base import platform
 from servelab.spec.base import Parameters, Spec
@@ -64,8 +64,7 @@ def make_plan(study: Study) -> Plan:
         DeployError: the engine cannot be started with the first configurations.
     """
     trials = planned_trials(study)
-    verification = study.budget.verification
-    retests = (verification.top + 1) * verification.rounds if study.objectives and verification.top else 0
+    retests = planned_retests(study)
     load = study.load
     levels = most_probes(load) if load.saturation else load.sweep or len(load.points)
     if load.estimate:

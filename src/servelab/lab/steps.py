@@ -109,6 +109,12 @@ def planned_trials(study: Study) -> int:
     return min(whole, study.budget.trials) if "trials" in study.budget.model_fields_set else whole
 
 
+def planned_retests(study: Study) -> int:
+    """Trials of the verification, at most: the default and the best few, round by round."""
+    verification = study.budget.verification
+    return (verification.top + 1) * verification.rounds if study.objectives and verification.top else 0
+
+
 def wall_time(study: Study, trials: Sequence[Trial]) -> float:
     """Seconds of work so far: the trials' own time, shared among those that run at once."""
     return sum(trial.timings.total for trial in trials) / study.budget.parallel

@@ -6,14 +6,18 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from servelab.lab.steps import planned_trials
+from servelab.lab.extent import extent
 from servelab.spec.trial import StudyRecord, StudyState
 from servelab.store.rows import Summary
 from servelab.store.store import Store
 
 
 class StudyLine(BaseModel):
-    """What a list of studies shows of one. Times are seconds since the epoch, ``best`` is in SI units."""
+    """What a list of studies shows of one. Times are seconds since the epoch, ``best`` is in SI units.
+
+    ``done`` of ``planned`` trials of the search have ended, ``verified`` of ``to_verify`` of the verification;
+    ``share``: of both together.
+    """
 
     id: str
     name: str
@@ -27,6 +31,9 @@ class StudyLine(BaseModel):
     best_trial: int | None
     done: int
     planned: int
+    verified: int
+    to_verify: int
+    share: float
     trials: Mapping[str, int]
     verifications: Mapping[str, int]
     created_at: float
@@ -46,8 +53,7 @@ def study_line(store: Store, record: StudyRecord) -> StudyLine:
 def line_of(record: StudyRecord, summary: Summary) -> StudyLine:
     """One study in numbers that are known already."""
     study = record.study
-    open_ones = sum(summary.counts.get(state, 0) for state in ("waiting", "running"))
-    tried = sum(summary.counts.values())
+    reached = extent(record, summary)
     return StudyLine(
         id=record.id,
         name=study.name,
@@ -59,8 +65,11 @@ def line_of(record: StudyRecord, summary: Summary) -> StudyLine:
         objective=summary.objective,
         best=summary.best,
         best_trial=summary.best_trial,
-        done=tried - open_ones,
-        planned=max(tried, planned_trials(study)),
+        done=reached.searched,
+        planned=reached.to_search,
+        verified=reached.verified,
+        to_verify=reached.to_verify,
+        share=reached.share,
         trials=summary.counts,
         verifications=summary.verifications,
         created_at=record.created_at,

@@ -96,15 +96,14 @@ async def page(context: Context) -> None:
 
 
 def _row(line: StudyLine) -> dict[str, Any]:
-    verified = sum(line.verifications.values())
-    again = f", {verified} measured again" if verified else ""
+    again = f", {line.verified:,} of {line.to_verify:,} measured again" if line.verifications else ""
     return {
         "id": line.id,
         "message": line.message,
         "simulated": line.simulated,
         "state": line.state,
         "tone": STATES.get(line.state, ""),
-        "share": line.done / line.planned if line.planned else 0.0,
+        "share": line.share,
         "progress": f"{line.done:,} of {line.planned:,}{again}",
         "best": "-" if line.best is None else f"{format_metric(line.objective, line.best)} {line.objective}",
         "model": line.model,

@@ -55,9 +55,8 @@ class Head:
         now = await in_thread(doings, self._context.store, record.id, record.state, points)
         self._state.set_text(record.state)
         self._state.classes(replace=f"state {STATES.get(record.state, '')}")
-        share = line.done / line.planned if line.planned else 0.0
-        self._share.style(f"width: {100 * share:.1f}%")
-        self._bar.props(f"aria-valuemin=0 aria-valuemax=100 aria-valuenow={100 * share:.0f}")
+        self._share.style(f"width: {100 * line.share:.1f}%")
+        self._bar.props(f"aria-valuemin=0 aria-valuemax=100 aria-valuenow={100 * line.share:.0f}")
         self._progress.set_text(_progress(line))
         self._now.set_text("  ·  ".join(now))
         self._message.set_text(record.message)
@@ -78,8 +77,8 @@ def _progress(line: StudyLine) -> str:
     """How far it is, in a sentence."""
     parts = [f"{line.done:,} of {line.planned:,} trials have ended"]
     parts += [f"{line.trials[state]:,} {word}" for state, word in _ENDED if line.trials.get(state)]
-    again = sum(line.verifications.values())
-    parts += [f"{again} for verification"] if again else []
+    if line.verifications:
+        parts.append(f"{line.verified:,} of {line.to_verify:,} for verification")
     best = f"; best so far: {format_metric(line.objective, line.best)} {line.objective} (trial {line.best_trial})"
     return ", ".join(parts) + (best if line.best is not None else "") + "."
 
