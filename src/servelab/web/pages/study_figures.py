@@ -50,11 +50,12 @@ class Figures:
             figure.show(found.get(name))
 
     def _draw(self, points: Sequence[TrialPoint]) -> Mapping[str, Drawing]:
-        colours = palette(self._dark)
-        if self._record.study.objectives:
-            return draw(self._record.study, points, colours)
+        study, colours = self._record.study, palette(self._dark)
+        if study.objectives:
+            return draw(study, points, colours)
         numbers = [point.number for point in points if point.finished_at is not None][:CURVES]
-        return load_charts(self._context.store.trials(self._record.id, with_reports=True, numbers=numbers), colours)
+        trials = self._context.store.trials(self._record.id, with_reports=True, numbers=numbers)
+        return load_charts(study, trials, colours)
 
 
 def _ended(points: Sequence[TrialPoint]) -> int:
