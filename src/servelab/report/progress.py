@@ -92,7 +92,8 @@ def best_so_far(found: Digest) -> Plot | None:
     title = f"How {objective.metric} went over the trials"
     svg = draw("progress", title, 3.3, paint)
     note = "Each point is one trial of the search."
-    if kinds["keeps"]:
+    first = min((number for number, _ in _points(objective, kinds["keeps"])), default=None)
+    if first is not None and first < max(trial.number for trials in kinds.values() for trial in trials):
         note = f"Line: the best so far{' of those that keep every SLO' if found.study.constraints else ''}. {note}"
     return Plot("progress", title, note, svg)
 
@@ -155,7 +156,7 @@ def trade_off(found: Digest) -> Plot | None:
     title = f"{objective.metric} against {other.metric}"
     bound = f" The shaded side breaks {other}." if isinstance(other, Constraint) else ""
     front = f"Thin line: the Pareto front{' of what keeps every SLO' if found.study.constraints else ''}."
-    front = front if pairs["keeps"] else ""
+    front = front if len(pareto_front(other, objective, pairs["keeps"])) > 1 else ""
     note = f"{front}{bound}".strip()
     return Plot("trade-off", title, note, draw("trade-off", title, 3.3, paint))
 

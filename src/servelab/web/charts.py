@@ -116,10 +116,10 @@ def bound_line(colours: Palette, constraint: Constraint, on: str = "xAxis") -> O
 
 
 def bound_text(constraint: Constraint, values: Sequence[float]) -> str:
-    """That a bound is drawn dashed, or lies beyond the values (in the shown unit) that are drawn."""
+    """That a bound is drawn dashed; beyond the values (in the shown unit), only where the axis happens to reach it."""
     bound = shown(constraint.metric, constraint.bound)
     if values and not min(values) <= bound <= max(values):
-        return f"The bound {constraint} lies beyond what is drawn."
+        return f"Dashed, where the axis reaches it: {constraint}."
     return f"Dashed: {constraint}."
 
 

@@ -45,17 +45,24 @@ def progress_chart(study: Study, kinds: Sorted, colours: Palette) -> Drawing | N
     option["yAxis"] = [option["yAxis"], hidden]
     option["tooltip"] |= HOVER
     of = " of those that keep every SLO" if study.constraints else ""
-    caption = f"Line: the best so far{of}. Each point is a trial of the search; ticks at the bottom failed."
+    line_text = f"Line: the best so far{of}. " if _shows(line) else ""
+    ticks = "; ticks at the bottom failed" if failed else ""
+    caption = f"{line_text}Each point is a trial of the search{ticks}."
     untold = (
         f" {len(ended) - valued:,} without a value that can be trusted are not drawn." if len(ended) > valued else ""
     )
     return Drawing(option, caption + told(drawn + len(failed), valued) + untold)
 
 
+def _shows(line: Sequence[Sequence[float]]) -> bool:
+    """Whether there is a line: a point alone is none."""
+    return bool(line) and line[0][0] != line[-1][0]
+
+
 def _best_line(line: list[list[float]], default: Option | None, colours: Palette) -> Option:
     found: Option = {
         "type": "line",
-        "name": "best so far",
+        **({"name": "best so far"} if _shows(line) else {}),  # without a name it is not in the legend
         "step": "end",
         "symbol": "none",
         "silent": True,
@@ -125,7 +132,7 @@ def _pairs(
 def _front(front: list[tuple[float, float]], other: Objective | Constraint, colours: Palette) -> Option:
     found: Option = {
         "type": "line",
-        "name": "Pareto front",
+        **({"name": "Pareto front"} if len(front) > 1 else {}),
         "symbol": "none",
         "silent": True,
         "lineStyle": {"color": colours.muted, "width": 1.2},
