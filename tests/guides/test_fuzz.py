@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from servelab.guides.convert import convert
-from servelab.guides.parse import GuideError
+from servelab.guides.parse import GuideError, parse
+from servelab.guides.tree import Node
 
 VALUES = """
 modelArtifacts: {name: a/b, size: 1Gi}
@@ -47,16 +51,29 @@ BROKEN = {
     "only a comment": b"# values\n",
     "an object of Python": b"!!python/object/apply:os.system ['true']\n",
     "binary": bytes(range(256)),
+    "a name twice": b"modelArtifacts: {name: a/b}\ndecode: {replicas: 1}\nmodelArtifacts: {name: c/d}\n",
+    "a name that is a list": b"decode:\n  ? [1, 2]\n  : 3\n",
+    "many arguments": b"decode:\n  containers:\n  - args:\n" + b"    - --a\n" * 60_000,
 }
 
 
 def assert_converted_or_told(path: Path) -> None:
+    """Every value is in the scenario or in its comments, or one line says what is wrong."""
+    told, files = "", []
     try:
-        said = convert(str(path), form="both", explicit=True, use_tool=False).files[0].text
+        files = [file.text for file in convert(str(path), form="both", explicit=True, use_tool=False).files]
     except GuideError as error:
-        said = error.message
-        assert "\n" not in said
-    assert said
+        told = error.message
+    assert files or told
+    assert "\n" not in told
+    values = parse(path.read_text("utf-8-sig"), str(path)) if files and path.is_file() else []
+    for name, leaf in (leaf for one in values[:1] for leaf in one.leaves()):
+        assert all(word in text for word in said_of(leaf) for text in files), name
+
+
+def said_of(leaf: Node) -> list[str]:
+    """The words of a value that has to be told, whatever quotes and escapes it stands between."""
+    return [] if leaf.null else re.findall(r"[A-Za-z0-9]+", leaf.text)
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -66,6 +83,7 @@ def test_told_in_one_line(name: str, tmp_path: Path) -> None:
     with pytest.raises(GuideError) as error:
         convert(str(path))
     assert "values.yaml" in error.value.message
+    assert name == "nothing" or re.search(r"values\.yaml:\d+: |neither values", error.value.message)
     assert "\n" not in error.value.message
     assert len(error.value.message) < 500
     assert error.value.remedy
@@ -186,5 +204,76 @@ def test_wrong_types_everywhere(values: object, where: str, tmp_path_factory: py
     import yaml
 
     path = tmp_path_factory.mktemp("types") / "values.yaml"
-    path.write_text(yaml.safe_dump({"decode": {"replicas": 1}, where: values}, allow_unicode=True))
+    given = {"decode": {"replicas": 1}, where: unique(values, count(70_001))}
+    path.write_text(yaml.safe_dump(given, allow_unicode=True))
     assert_converted_or_told(path)
+
+
+def unique(values: object, numbers: Iterator[int]) -> object:
+    """The same with no number or text that is also elsewhere, so that none is found by chance."""
+    if isinstance(values, dict):
+        return {name: unique(value, numbers) for name, value in values.items()}
+    if isinstance(values, list):
+        return [unique(value, numbers) for value in values]
+    if isinstance(values, str):
+        return f"{values} {next(numbers)}"
+    return values if values is None or isinstance(values, bool) else next(numbers)
+
+
+CONTAINER = "decode:\n  containers: [{name: vllm, %s}]\n"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ("decode:\n  containers: x", ":3: decode.containers is 'x', and must be a list"),
+        ("decode:\n  volumes: 7", ":3: decode.volumes is '7', and must be a list"),
+        ("decode:\n  volumes: [7]", ":3: decode.volumes[0] is '7', and must be a mapping of fields"),
+        ("decode:\n  parallelism: 4", ":3: decode.parallelism is '4', and must be a mapping of fields"),
+        (
+            "decode:\n  parallelism: {tensor: [4]}",
+            ":3: decode.parallelism.tensor is a list",
+        ),
+        ("decode:\n  replicas: two", ":3: decode.replicas is 'two', and must be a whole number"),
+        ("decode:\n  podAnnotations: [x, y]", ":3: decode.podAnnotations is a list, and must be a mapping of fields"),
+        (
+            "decode:\n  podAnnotations: {a: {b: c}}",
+            ":3: decode.podAnnotations.a is a mapping",
+        ),
+        (CONTAINER % "resources: 5", ":3: decode.containers[0].resources is '5', and must be a mapping of fields"),
+        (CONTAINER % "resources: {limits: {cpu: [1]}}", ":3: decode.containers[0].resources.limits.cpu is a list"),
+        (CONTAINER % "env: {FOO: bar}", ":3: decode.containers[0].env is a mapping, and must be a list"),
+        (CONTAINER % "args: [{a: b}]", ":3: decode.containers[0].args[0] is a mapping, and must be a single value"),
+        ("decode: 5", ":2: decode is '5', and must be a mapping of fields"),
+        ("routing: x", ":2: routing is 'x', and must be a mapping of fields"),
+        ("accelerator: [x]", ":2: accelerator is a list, and must be a mapping of fields"),
+        ("modelArtifacts: {name: c/d}", ":2: 'modelArtifacts' is there twice, first in line 1"),
+    ],
+)
+def test_a_value_of_a_wrong_kind_is_refused_with_its_line(values: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_text(f"modelArtifacts: {{name: a/b}}\n{values}\n")
+    with pytest.raises(GuideError) as error:
+        convert(str(path))
+    assert said in error.value.message
+
+
+def test_a_manifest_and_a_pool_of_a_wrong_kind_are_refused_too(tmp_path: Path) -> None:
+    path = tmp_path / "d.yaml"
+    path.write_text(DEPLOYMENT.replace("replicas: 2", "replicas: two"))
+    with pytest.raises(GuideError, match=r"d.yaml:5: spec.replicas is 'two'"):
+        convert(str(path))
+    pool = tmp_path / "guides" / "x" / "gaie-x" / "values.yaml"
+    pool.parent.mkdir(parents=True)
+    pool.write_text("inferenceExtension:\n  pluginsCustomConfig: 5\n")
+    values = tmp_path / "guides" / "x" / "ms-x" / "values.yaml"
+    values.parent.mkdir()
+    values.write_text(VALUES)
+    with pytest.raises(GuideError, match=r"values.yaml:2: inferenceExtension.pluginsCustomConfig is '5'"):
+        convert(str(values))
+
+
+def test_a_level_of_resources_that_is_a_single_value_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_text("modelArtifacts: {name: a/b}\n" + CONTAINER % "resources: {other: 71}")
+    assert "decode.containers[0].resources.other: 71" in convert(str(path)).files[0].text

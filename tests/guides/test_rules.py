@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from servelab.guides.convert import Conversion, convert
+from servelab.guides.parse import GuideError
 from tests.guides.evaluate import Evaluated, evaluate
 
 
@@ -97,11 +98,11 @@ def test_what_stages_do_not_share_is_told(tmp_path: Path) -> None:
 
 
 def test_oddities_stay_and_are_told(tmp_path: Path) -> None:
-    fields = "image: a/b, args: [--tensor-parallel-size, 4], resources: {requests: {memory: 400G}}"
+    fields = "image: a/b, args: [e/f, --tensor-parallel-size, 4, --model, g/h], resources: {requests: {memory: 400G}}"
     values = stage(fields, "parallelism: {tensor: 2}") + "accelerator: {type: strange}\nprefill: {create: false}\n"
     made, scenario, _ = converted(values.replace("name: a/b", "name: a/b, uri: hf://c/d"), tmp_path)
     told = "\n".join(made.warnings)
-    assert all(one in told for one in ("400G", "hf://c/d", "strange", "--tensor-parallel-size 4"))
+    assert all(one in told for one in ("400G", "hf://c/d", "strange", "--tensor-parallel-size 4", "e/f", "g/h"))
     assert scenario.variables["VLLM_MODELSERVICE_DECODE_CPU_MEM"] == "400G"
     assert scenario.variables["VLLM_COMMON_ACCELERATOR_RESOURCE"] == "strange"
     assert scenario.flags("DECODE")["--tensor-parallel-size"] == "4"
@@ -185,3 +186,25 @@ def test_the_role_of_a_group_of_pods(tmp_path: Path) -> None:
     assert scenario.variables["VLLM_MODELSERVICE_PREFILL_REPLICAS"] == "3"
     assert scenario.variables["VLLM_MODELSERVICE_PREFILL_NUM_WORKERS_PARALLELISM"] == "2"
     assert scenario.variables["VLLM_MODELSERVICE_DECODE_REPLICAS"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("file", "variant", "fits"),
+    [
+        ("guides/x/ms-x/values_cpu.yaml", "cpu", True),
+        ("guides/x/ms-x/values_cpu.yaml", "CPU", True),
+        ("guides/x/ms-x/values_cpu.yaml", "amd", False),
+        ("guides/x/ms-x/values_cpu.yaml", "default", False),
+        ("guides/x/ms-x/values.yaml", "default", True),
+        ("n.yaml", "amd", False),
+    ],
+)
+def test_a_file_of_another_variant_is_refused(file: str, variant: str, fits: bool, tmp_path: Path) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(stage("args: [--x]"))
+    if fits:
+        assert convert(str(path), variant=variant).runnable
+        return
+    with pytest.raises(GuideError, match=f"{path.name}: this is not of the variant '{variant}'"):
+        convert(str(path), variant=variant)

@@ -44,8 +44,6 @@ def read_text(path: Path) -> str:
     try:
         return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
     except OSError as error:
-        raise DocumentError(
-            (f"cannot read {path}: {error.strerror or error}",), "See examples/ for studies to start from."
-        ) from error
+        raise DocumentError((f"cannot read {path}: {error.strerror or error}",), "Check the path.") from error
     except UnicodeDecodeError as error:
         raise DocumentError((f"{path} is not UTF-8 text (byte {error.start})",)) from error

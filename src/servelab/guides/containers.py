@@ -61,12 +61,13 @@ def other_resources(container: Node, path: str) -> Iterator[tuple[str, Node]]:
     }
     given = container.get("resources")
     for level, fields in given.map.items() if given else ():
+        if level not in ("limits", "requests"):
+            yield from fields.leaves(f"{path}.resources.{level}")
+            continue
         for name, value in fields.map.items():
-            own = said.get(name) if level in ("limits", "requests") else None
+            own = said.get(name)
             if own is None or own.text != value.text:
                 yield from value.leaves(f"{path}.resources.{level}.{name}")
-        for index, value in enumerate(fields.items):
-            yield from value.leaves(f"{path}.resources.{level}[{index}]")
 
 
 def other_probes(container: Node, path: str) -> Iterator[tuple[str, Node]]:

@@ -47,6 +47,11 @@ def read_guide(place: Place, path: str, variant: str = "", name: str = "", use_t
         GuideError: it cannot be reached or read, is no guide, or has several variants and none was chosen.
     """
     guide = _read(place, path, variant, use_tool)
+    if variant and not _is_variant(guide, variant, path):
+        raise GuideError(
+            f"{place.shown(path) or place.title}: this is not of the variant {variant!r}",
+            "Give the guide's directory, whose variants are listed, or leave --variant out.",
+        )
     config = replace(guide.config, title=place.title)
     return replace(guide, config=replace(config, name=slug(name or config.name)))
 
@@ -106,6 +111,13 @@ def _environment(helmfile: Helmfile, variant: str) -> str:
     if _plain(variant) not in same:
         raise VariantError(f"this guide has no variant {variant!r}", helmfile.environments)
     return same[_plain(variant)]
+
+
+def _is_variant(guide: Guide, variant: str, path: str) -> bool:
+    """Whether what was read is the variant that was asked for: a template is rendered for any."""
+    own = {guide.variant or guide.config.variant or DEFAULT, guide.config.variant or DEFAULT}
+    parts = {*own, *(part for one in own for part in one.split("/")), *path.split("/")[-1:]}
+    return path.endswith(".gotmpl") or _plain(variant) in {_plain(one) for one in parts}
 
 
 def _plain(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from servelab.guides.command import read_command, replaced
 from servelab.guides.config import ROLES, GuideConfig, Role, Sidecar, Stage, Unmapped
 from servelab.guides.containers import PROBES, elements, named, other_probes, other_resources, probes, resources
+from servelab.guides.kinds import MODEL_VALUES, check
 from servelab.guides.tree import Node
 
 MAPPED = {
@@ -34,7 +35,12 @@ def is_values(node: Node) -> bool:
 
 
 def with_values(config: GuideConfig, values: Node) -> GuideConfig:
-    """The guide with what the chart's values say."""
+    """The guide with what the chart's values say.
+
+    Raises:
+        GuideError: one of them is of a wrong kind.
+    """
+    check(values, MODEL_VALUES)
     uri = values.get("modelArtifacts", "uri")
     decode, prefill = (_stage(role, values.get(role)) for role in ROLES)
     served = next((one.model for one in (decode, prefill) if one and one.model), None)
@@ -134,6 +140,8 @@ def _rest_of_stage(role: str, stage: Node) -> Iterator[tuple[str, Node]]:
         path = f"{role}.containers[{index}]"
         if container is chosen:
             yield from _others(path, container, MAPPED_CONTAINER)
+            if (name := container.get("name")) is not None and name.text != "vllm":
+                yield f"{path}.name", name
             yield from other_resources(container, path)
             yield from other_probes(container, path)
             yield from replaced(container, path)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from servelab.guides.config import GuideConfig, Scheduler, Unmapped
+from servelab.guides.kinds import POOL_VALUES, check
 from servelab.guides.tree import Node
 
 MAPPED = ("image", "pluginsConfigFile", "pluginsCustomConfig", "flags")
@@ -18,7 +19,12 @@ def is_values(node: Node) -> bool:
 
 
 def with_scheduler(config: GuideConfig, values: Node) -> GuideConfig:
-    """The guide with what the inference extension's values say."""
+    """The guide with what the inference extension's values say.
+
+    Raises:
+        GuideError: one of them is of a wrong kind.
+    """
+    check(values, POOL_VALUES)
     extension = values.get("inferenceExtension") or Node({})
     port = values.get("inferencePool", "targetPortNumber") or values.get("inferencePool", "targetPorts", 0, "number")
     provider = values.get("provider", "name")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from servelab.guides.command import read_command, replaced
 from servelab.guides.config import GuideConfig, Role, Sidecar, Stage, Unmapped
 from servelab.guides.containers import elements, other_probes, other_resources, probes, resources
+from servelab.guides.kinds import WORKLOAD, check
 from servelab.guides.tree import Node, Scalar, scalar_of
 
 LWS = "LeaderWorkerSet"
@@ -27,9 +28,15 @@ FROM_ENVIRONMENT = {"tensor": "TP_SIZE", "data_local": "DP_SIZE_LOCAL"}
 
 
 def with_manifests(config: GuideConfig, objects: Sequence[Node]) -> GuideConfig:
-    """The guide with what its objects say."""
+    """The guide with what its objects say.
+
+    Raises:
+        GuideError: a value of what runs vLLM is of a wrong kind.
+    """
     for one in objects:
         kind = one.map["kind"].text if "kind" in one.map else ""
+        if kind in WORKLOADS:
+            check(one, WORKLOAD)
         pod = _pod(one) if kind in WORKLOADS else None
         container = _server(pod) if pod else None
         if pod is None or container is None:

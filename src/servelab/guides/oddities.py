@@ -19,7 +19,7 @@ def oddities(config: GuideConfig) -> Iterator[str]:
     deployed = [stage for stage in config.stages if stage.create is None or stage.create.true]
     yield from _shared(deployed)
     for stage in deployed:
-        yield from _of_stage(stage)
+        yield from _of_stage(stage, config.model_id)
     kind, named = config.accelerator, any(stage.accelerators is not None for stage in deployed)
     if kind is not None and not named and kind.text not in (*scenarios().accelerators, "cpu"):
         yield f"accelerator.type {kind.text} is none whose resource is known; the scenario's ACCELERATOR_RESOURCE is it"
@@ -41,7 +41,7 @@ def _shared(stages: list[Stage]) -> Iterator[str]:
             yield f"the stages differ in {what} ({' and '.join(said)}); a scenario has one for both"
 
 
-def _of_stage(stage: Stage) -> Iterator[str]:
+def _of_stage(stage: Stage, model: str) -> Iterator[str]:
     for what, amount in (("memory", stage.memory), ("shared memory", stage.shared_memory)):
         if amount is not None and _DECIMAL.fullmatch(amount.text):
             yield f"{stage.role}: {what} {amount.text} is in powers of ten, and {amount.text}i would be in those of two"
@@ -49,6 +49,10 @@ def _of_stage(stage: Stage) -> Iterator[str]:
         return
     if stage.command.unread:
         yield f"{stage.role}: its script starts no `vllm serve`; it is copied as it is"
+    served = stage.command.flag("--model")
+    for named in (stage.command.model, served.value if served else None):
+        if named and "$" not in named and not named.startswith("/model-cache/") and named != model:
+            yield f"{stage.role}: its command serves {named}; the scenario serves {model}"
     flag, own = stage.command.flag("--tensor-parallel-size"), stage.parallelism.get("tensor")
     if flag and own and flag.value and flag.value.isdecimal() and flag.value != own.text:
         yield f"{stage.role}: --tensor-parallel-size {flag.value} and parallelism {own.text} differ"

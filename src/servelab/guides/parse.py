@@ -12,7 +12,7 @@ from servelab.spec.errors import ServelabError
 
 MOST_BYTES = 1 << 20
 MOST_DEPTH = 64
-MOST_VALUES = 100_000  # in one file; more than any guide, and read within a second
+MOST_VALUES = 20_000  # in one file; more than any guide, and converted within a second
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -32,7 +32,8 @@ def decoded(data: bytes, file: str) -> str:
         GuideError: it is too large, or no UTF-8.
     """
     if len(data) > MOST_BYTES:
-        raise GuideError(f"{file}: larger than {MOST_BYTES:,} bytes", "Give the guide's own files.")
+        line = data.count(b"\n", 0, MOST_BYTES) + 1
+        raise GuideError(f"{file}:{line}: larger than {MOST_BYTES:,} bytes", "Give the guide's own files.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -153,7 +154,8 @@ class _Builder:
         parent = self._open[-1]
         parent.weight += weight
         if parent.weight > MOST_VALUES:
-            raise GuideError(f"{self._file}: more than {MOST_VALUES:,} values", "Give the guide's own files.")
+            where = f"{self._file}:{node.span.last if node.span else self._first}"
+            raise GuideError(f"{where}: more than {MOST_VALUES:,} values", "Give the guide's own files.")
         if not parent.mapping:
             parent.items.append(node)
         elif parent.key is None:
@@ -197,16 +199,29 @@ def _scalar(event: yaml.ScalarEvent) -> Scalar:
 
 
 def _fields(pairs: list[tuple[Node, Node]]) -> dict[str, Node]:
-    """A mapping's fields; those that a merge key (<<) brings are weaker than its own."""
+    """A mapping's fields; those that a merge key (<<) brings are weaker than its own.
+
+    Raises:
+        GuideError: one is there twice, or has no name.
+    """
     merged: dict[str, Node] = {}
     own: dict[str, Node] = {}
+    first: dict[str, int] = {}
     for key, value in pairs:
         if key.scalar is not None and key.scalar.tag == MERGE:
             for source in reversed(value.items or (value,)):
                 merged |= source.map
+        elif key.scalar is None:
+            raise _told(key, "a name is a mapping or a list")
+        elif key.text in own:
+            raise _told(key, f"{key.text!r} is there twice, first in line {first[key.text]}")
         else:
-            own[key.text] = value
+            own[key.text], first[key.text] = value, key.span.first if key.span else 0
     return {**merged, **own}
+
+
+def _told(node: Node, what: str) -> GuideError:
+    return GuideError(f"{node.span.file}:{node.span.first}: {what}" if node.span else what, "Mend the YAML.")
 
 
 def _section(text: str, line: int) -> str:

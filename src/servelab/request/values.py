@@ -61,7 +61,7 @@ def read_values(text: str, source: str = "values.yaml") -> Values:
     Raises:
         DocumentError: it is not YAML, or lacks a part of the structure; with its place.
     """
-    document = parse_document(text, source)
+    document = parse_document(text, source, "values file")
     stack = _mapping(document, "stack")
     container = _container(document)
     inits = _sequence(_mapping(document, *DECODE.split(".")).get("initContainers"))

@@ -82,7 +82,7 @@ class Document:
         return path
 
 
-def parse_document(text: str, source: str = "study.yaml") -> Document:
+def parse_document(text: str, source: str = "study.yaml", what: str = "study") -> Document:
     """Parse YAML or JSON text into plain data with positions.
 
     Raises:
@@ -98,8 +98,8 @@ def parse_document(text: str, source: str = "study.yaml") -> Document:
     except (YAMLError, ValueError, RecursionError) as error:
         raise DocumentError((Fault(f"this is not YAML: {str(error).splitlines()[0]}", (), source),)) from None
     if not isinstance(tree, CommentedMap):
-        told = Fault(f"a study is a mapping of fields, this is {_kind(tree)}", (), source)
-        raise DocumentError((told,), "See docs/study.md.")
+        told = Fault(f"a {what} is a mapping of fields, this is {_kind(tree)}", (), source)
+        raise DocumentError((told,), "See docs/study.md." if what == "study" else "")
     positions: dict[Path, tuple[int, int]] = {}
     try:
         data = _plain(tree, (), positions)
