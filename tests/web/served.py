@@ -32,6 +32,7 @@ class Served:
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    module: str = "servelab"
 
     @property
     def url(self) -> str:
@@ -43,7 +44,7 @@ class Served:
 
     def start(self) -> Served:
         self.port = self.port or free_port()
-        command = [sys.executable, "-m", "servelab", "serve", "--port", str(self.port), *self.arguments]
+        command = [sys.executable, "-m", self.module, "serve", "--port", str(self.port), *self.arguments]
         environment = {**os.environ, "SERVELAB_HOME": str(self.home), "PYTHONPATH": "src"}
         environment.pop("SERVELAB_STORE", None)
         environment |= self.environment

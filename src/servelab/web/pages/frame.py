@@ -93,10 +93,14 @@ def heading(title: str, level: str = "h1") -> ui.element:
     return text(level, title)
 
 
-def watch(context: Context, study: str | None, refresh: Callable[[], Awaitable[object]], every: float = 0.5) -> None:
-    """Call ``refresh`` when something happens, at most every so many seconds, as long as the page is open."""
+def watch(
+    context: Context, study: str | None, after: int, refresh: Callable[[], Awaitable[object]], every: float = 0.5
+) -> None:
+    """Call ``refresh`` when something happens, at most every so many seconds, as long as the page is open.
+
+    ``after`` is the newest event from before the page first read the store: what happens meanwhile is not missed.
+    """
     client = ui.context.client
-    after = context.live.last
 
     async def follow() -> None:
         async for _ in context.live.follow(after, study):

@@ -28,6 +28,7 @@ SHOWN = ("Model", "Engine", "Workload", "Load", "Objective", "SLO", "Machine", "
 
 async def page(context: Context, study_id: str) -> None:
     """The page of one study's recommendation."""
+    begun = context.live.last
     try:
         record = await in_thread(context.store.get_study, study_id)
     except NotFoundError as error:
@@ -36,7 +37,7 @@ async def page(context: Context, study_id: str) -> None:
     with frame(f"Recommendation of {record.id}", "/"):
         shown = _Shown(context, record)
         await shown.refresh()
-        watch(context, record.id, shown.refresh, every=2.0)
+        watch(context, record.id, begun, shown.refresh, every=2.0)
         ui.timer(LATE, shown.refresh)
 
 

@@ -47,7 +47,7 @@ CARD = f"""<div class="study-card card stack tight"><div class="head"><div class
 
 async def page(context: Context) -> None:
     """The first page."""
-    store = context.store
+    store, begun = context.store, context.live.last
     lines = await in_thread(study_lines, store)
     with frame("Studies", "/"):
         with element("div", "head studies-head"):
@@ -91,7 +91,7 @@ async def page(context: Context) -> None:
         for control in (search, states):
             control.on_value_change(lambda: show(lines))
         show(lines)
-        watch(context, None, refresh)
+        watch(context, None, begun, refresh)
         ui.timer(20, lambda: show(lines))  # ages
 
 

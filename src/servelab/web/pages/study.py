@@ -28,6 +28,7 @@ MOST_LINES = 50  # rows sent at once; with more, the table reads what it shows
 
 async def page(context: Context, study_id: str) -> None:
     """The page of one study."""
+    begun = context.live.last
     try:
         record = await in_thread(context.store.get_study, study_id)
     except NotFoundError as error:
@@ -38,7 +39,7 @@ async def page(context: Context, study_id: str) -> None:
     with frame(record.id, "/"):
         shown = _Shown(context, record, points)
         await shown.begin(points)
-        watch(context, record.id, shown.refresh, every=EVERY)
+        watch(context, record.id, begun, shown.refresh, every=EVERY)
         background_tasks.create(shown.catch_up())  # while the browser loads what the page needs
         # Timers begin to wait for the browser, and whatever the page awaits after that comes too late for its answer.
         ui.timer(LATE, shown.catch_up, immediate=False)

@@ -37,6 +37,7 @@ QUIET = 5.0  # seconds between looks at accelerators and workers when nothing ha
 
 async def page(context: Context) -> None:
     """What there is, at once; what has to be examined, as it comes."""
+    begun = context.live.last
     found = await in_thread(system, context.store)
     with frame("System", "/system"):
         heading("System")
@@ -46,7 +47,7 @@ async def page(context: Context) -> None:
                 _load_generator()
                 _places(found)
             with element("div", "stack"):
-                _busy(context, found)
+                _busy(context, found, begun)
                 _leftovers(context)
                 _versions(found)
 
@@ -161,8 +162,8 @@ async def _sure(found: list[Leftover]) -> bool:
     return bool(answer)
 
 
-def _busy(context: Context, found: System) -> None:
-    """Accelerators and workers, as they change."""
+def _busy(context: Context, found: System, begun: int) -> None:
+    """Accelerators and workers, as they change after the event ``begun``."""
     none = "None found by NVML or rocm-smi: engines run on the CPU, or are simulated."
     devices = _listed("Accelerators", DEVICES, none)
     idle = "No trial is running. While a study is at work, this shows who measures what, and where."
@@ -177,7 +178,7 @@ def _busy(context: Context, found: System) -> None:
             show(*await in_thread(lambda: (list(accelerators(context.store)), list(workers(context.store)))))
 
     show(found.accelerators, found.workers)
-    watch(context, None, refresh, every=1.0)
+    watch(context, None, begun, refresh, every=1.0)
     ui.timer(QUIET, refresh)
 
 

@@ -38,6 +38,7 @@ STAGES = (
 
 async def page(context: Context, study_id: str, number: int) -> None:
     """The page of one trial."""
+    begun = context.live.last
     try:
         record = await in_thread(context.store.get_study, study_id)
         trial = await in_thread(context.store.trial, record.id, number)
@@ -51,7 +52,7 @@ async def page(context: Context, study_id: str, number: int) -> None:
         shown = _Shown(context, record, trial, len(await context.live.points(record.id)))
         await shown.fill(trial)
         if not trial.final:
-            watch(context, record.id, shown.refresh, every=1.0)
+            watch(context, record.id, begun, shown.refresh, every=1.0)
 
 
 class _Shown:
@@ -62,11 +63,17 @@ class _Shown:
         self._context = context
         self._record = record
         self._seen = _progress(trial)
+        self._gone = notice("This study has been removed.", "warn")
+        self._gone.set_visibility(False)
         self._body = element("div", "stack wide")
 
     async def refresh(self) -> None:
         """Show it anew when it has changed."""
-        trial = await in_thread(self._context.store.trial, self._record.id, int(self._seen[0]))
+        try:
+            trial = await in_thread(self._context.store.trial, self._record.id, int(self._seen[0]))
+        except NotFoundError:
+            self._gone.set_visibility(True)
+            return
         if _progress(trial) != self._seen:
             self._seen = _progress(trial)
             await self.fill(trial)
