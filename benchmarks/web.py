@@ -1,7 +1,8 @@
 """The page server with 10,000 trials in a study: ``python -m benchmarks.web --out docs/benchmarks/web.md``.
 
-A real server over a real store, a real Chromium, and real clients of its events. The trials are made up, of the size
-that real ones have: each with a report of 57 metrics, five latency distributions and intervals.
+And with 200 studies in its list. A real server over a real store, a real Chromium, and real clients of its events. The
+trials are made up, of the size that real ones have: each with a report of 57 metrics, five latency distributions and
+intervals.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -37,6 +39,8 @@ WATCHED = 40.0  # seconds of one trial a second
 CLIENTS = 50  # of the events
 PAGES = 3  # real browser pages beside them
 NEWS = 20  # trials that end while all of them wait
+LISTED = 200  # studies in a list
+LISTS = (0, 1, 4)  # pages with it that are open
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 READY = """() => {
   const row = document.querySelector('.trials .ag-center-cols-container .ag-row[row-index="0"]');
@@ -58,6 +62,15 @@ NOTE = """() => {
   const look = () => {
     const found = document.querySelector('.progress')?.textContent.match(/^([\\d,]+) of/);
     if (found) window.seen[found[1].replaceAll(',', '')] ??= Date.now() / 1000;
+  };
+  new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
+}"""
+
+NOTE_LIST = """() => {
+  window.seen = {};
+  const look = () => {
+    const found = document.querySelector('.q-table').textContent.match(/change (\\d+)/);
+    if (found) window.seen[found[1]] ??= Date.now() / 1000;
   };
   new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
 }"""
@@ -151,12 +164,12 @@ async def compared(browser: Browser, url: str) -> list[float]:
     return found
 
 
-async def share(server: Server, store: Store, study: str, seconds: float) -> float:
-    """The share of one core that the server uses while a trial ends each second."""
+async def share(server: Server, happen: Callable[[], object], seconds: float) -> float:
+    """The share of one core that the server uses while something happens each second."""
     before, began = server.seconds, time.monotonic()
     for _ in range(int(seconds)):
         due = time.monotonic() + 1.0
-        await asyncio.to_thread(one_more, store, study)
+        await asyncio.to_thread(happen)
         await asyncio.sleep(max(0.0, due - time.monotonic()))
     return (server.seconds - before) / (time.monotonic() - began)
 
@@ -236,7 +249,10 @@ async def measure(home: Path) -> list[str]:
         assert path is not None, "chromium is missing: run scripts/browser"
         browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
         with served(home) as server:
-            return await _lines(server, browser, store, study)
+            lines = await _lines(server, browser, store, study)
+        lines += await _listed(browser, home / "listed")
+        await browser.close()
+        return lines
 
 
 async def _lines(server: Server, browser: Browser, store: Store, study: str) -> list[str]:
@@ -250,12 +266,13 @@ async def _lines(server: Server, browser: Browser, store: Store, study: str) -> 
         f"| a jump to the last row of the table, s | {_three(scrolled)} |",
     ]
     print("\n".join(lines), flush=True)
-    alone = await share(server, store, study, WATCHED / 2)
+    happen = partial(one_more, store, study)
+    alone = await share(server, happen, WATCHED / 2)
     page = await (await browser.new_context()).new_page()
     await page.goto(address)
     await page.wait_for_function(READY.replace("CHARTS", "4"), polling="raf", timeout=60_000)
     await asyncio.sleep(3)
-    watched = await share(server, store, study, WATCHED)
+    watched = await share(server, happen, WATCHED)
     await page.close()
     shares = [
         *("", "A trial ends each second:", "", "| pages open | processor, share of one core |", "|---|---:|"),
@@ -271,8 +288,54 @@ async def _lines(server: Server, browser: Browser, store: Store, study: str) -> 
         browsers.row(f"{PAGES} pages in Chromium, until it is drawn"),
     ]
     print("\n".join(delays), flush=True)
-    await browser.close()
     return [*lines, *shares, *delays]
+
+
+async def _listed(browser: Browser, home: Path) -> list[str]:
+    """What it costs to keep lists of studies up to date, and how soon they are."""
+    home.mkdir(exist_ok=True)
+    store = Store(str(home / "servelab.db"))
+    for _ in range(LISTED - len(store.list_studies())):
+        store.create_study(load_study(STUDY))
+    newest = store.find_study().id
+    changed: list[float] = []
+
+    def happen() -> None:
+        store.set_study_state(newest, "paused", f"change {len(changed)}")
+        changed.append(time.time())
+
+    lines = ["", f"Something happens to one of {LISTED} studies each second:", ""]
+    lines += ["| lists open | processor, share of one core |", "|---|---:|"]
+    pages: list[Page] = []
+    with served(home) as server:
+        for count in LISTS:
+            while len(pages) < count:
+                pages.append(await _list_page(browser, server.url))
+            await asyncio.sleep(3)
+            changed.clear()
+            for page in pages:
+                await page.evaluate("() => { window.seen = {}; }")
+            lines.append(f"| {count or 'none'} | {await share(server, happen, WATCHED / 2):.1%} |")
+            print(lines[-1], flush=True)
+        await asyncio.sleep(3)
+        seen = [await page.evaluate("() => window.seen") for page in pages]
+    # Two that come close together are drawn at once, as the later of them.
+    drawn = [{int(number): float(at) for number, at in one.items()} for one in seen]
+    known = [min(at for later, at in one.items() if later >= number) for one in drawn for number in range(len(changed))]
+    delays = Delays([at - happened for at, happened in zip(known, changed * len(pages), strict=True)])
+    lines += ["", "From the commit of a change:", "", "| who | arrivals | p50, ms | p99, ms | most, ms |"]
+    lines += ["|---|---:|---:|---:|---:|", delays.row(f"{len(pages)} lists in Chromium, until it is drawn")]
+    print("\n".join(lines), flush=True)
+    return lines
+
+
+async def _list_page(browser: Browser, url: str) -> Page:
+    page = await (await browser.new_context()).new_page()
+    await page.goto(url, wait_until="commit")
+    await page.wait_for_function("() => document.querySelector('.q-table td a')", timeout=60_000)
+    await asyncio.sleep(3)
+    await page.evaluate(NOTE_LIST)
+    return page
 
 
 def _three(values: Sequence[float]) -> str:
@@ -295,7 +358,8 @@ def main() -> None:
     text = [
         "# The page",
         "",
-        f"`servelab serve` over a store with a study of {TRIALS:,} trials, each with its report, that still runs.",
+        f"`servelab serve` over a store with a study of {TRIALS:,} trials, each with its report, that still runs, and",
+        f"over one of {LISTED} studies.",
         f"Server, store, browser (Chromium, 1280 by 900) and clients share one machine of {os.cpu_count()} cores.",
         "Usable means: the table shows its rows and all four charts are drawn. Written by",
         f"`make bench-web`; the machine's noise is in it: its load average was {busy:.1f} when it began.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from fastapi import Request
@@ -10,6 +11,7 @@ from fastapi import Request
 from servelab.store.store import Store
 from servelab.web.dialogs import Dialogs
 from servelab.web.live import Live
+from servelab.web.overview import Overview
 from servelab.web.settings import Settings
 from servelab.web.shared import Shared
 from servelab.web.tokens import Tokens
@@ -25,6 +27,11 @@ class Context:
     tokens: Tokens
     shared: Shared[Any] = field(default_factory=lambda: Shared(share=0.008, shortest=2.0))
     dialogs: Dialogs = field(default_factory=Dialogs)
+
+    @cached_property
+    def overview(self) -> Overview:
+        """The lines of all studies."""
+        return Overview(self.store, self.live)
 
 
 def context_of(request: Request) -> Context:

@@ -80,7 +80,7 @@ class Live:
         try:
             while not self._ended:
                 try:
-                    found = await self._since(after)
+                    found = await self.since(after)
                 except StoreError:  # it is away for a while
                     await asyncio.sleep(1)
                     continue
@@ -96,7 +96,12 @@ class Live:
         finally:
             self.followers -= 1
 
-    async def _since(self, after: int) -> Sequence[Event]:
+    async def since(self, after: int) -> Sequence[Event]:
+        """Events after an id that are known, in order: the first of them, where there are many.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
         if after >= self._last:
             return ()
         if self._recent and self._recent[0].id <= after + 1:

@@ -10,9 +10,9 @@ from nicegui import ui
 from servelab.spec.age import age
 from servelab.spec.metrics import format_metric
 from servelab.web.context import Context
-from servelab.web.overview import StudyLine, study_lines
+from servelab.web.overview import StudyLine
 from servelab.web.pages.actions import act, actions
-from servelab.web.pages.frame import frame, heading, in_thread, watch
+from servelab.web.pages.frame import frame, heading, watch
 from servelab.web.pages.parts import STATES, element, empty, iso
 
 COLUMNS: list[dict[str, Any]] = [
@@ -48,7 +48,7 @@ CARD = f"""<div class="study-card card stack tight"><div class="head"><div class
 async def page(context: Context) -> None:
     """The first page."""
     store, begun = context.store, context.live.last
-    lines = await in_thread(study_lines, store)
+    lines = await context.overview.lines()
     with frame("Studies", "/"):
         with element("div", "head studies-head"):
             heading("Studies").classes("grow")
@@ -80,7 +80,7 @@ async def page(context: Context) -> None:
 
         async def refresh() -> None:
             nonlocal lines
-            lines = await in_thread(study_lines, store)
+            lines = await context.overview.lines()
             show(lines)
 
         async def wish(event: Any) -> None:
