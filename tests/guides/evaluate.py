@@ -46,20 +46,24 @@ class Evaluated:
 
     def flags(self, role: str) -> dict[str, str | bool]:
         """The flags of vLLM in a stage's command."""
-        text = self.arguments(role)
-        calls = [one for one in commands(text) if [word.value for word in one.words[:2]] == ["vllm", "serve"]]
-        if not calls:
-            return {}
-        found: dict[str, str | bool] = {}
-        last = ""
-        for word in calls[0].words[3:]:
-            if re.match(r"--?[A-Za-z]", word.value):
-                name, sign, value = word.value.partition("=")
-                last = name.replace("_", "-")
-                found[last] = value if sign else True
-            elif last:
-                found[last] = word.value if found[last] is True else f"{found[last]} {word.value}"
-        return found
+        return flags_of(self.arguments(role))
+
+
+def flags_of(script: str) -> dict[str, str | bool]:
+    """The flags of vLLM in a script; none where it does not start it."""
+    calls = [one for one in commands(script) if [word.value for word in one.words[:2]] == ["vllm", "serve"]]
+    if not calls:
+        return {}
+    found: dict[str, str | bool] = {}
+    last = ""
+    for word in calls[0].words[3:]:
+        if re.match(r"--?[A-Za-z]", word.value):
+            name, sign, value = word.value.partition("=")
+            last = name.replace("_", "-")
+            found[last] = value if sign else True
+        elif last:
+            found[last] = word.value if found[last] is True else f"{found[last]} {word.value}"
+    return found
 
 
 def evaluate(text: str, directory: Path) -> Evaluated:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from servelab.guides.convert import convert
-from tests.guides.evaluate import Evaluated, evaluate
+from tests.guides.evaluate import Evaluated, evaluate, flags_of
 
 NASTY = [
     "$(POD_IP)",
@@ -165,3 +165,8 @@ def test_a_reader_of_yaml_gets_everything_back(guide: dict[str, Any], tmp_path_f
         assert volumes == stage["volumes"]
         assert found.get("additionalVolumeMounts", []) == container["volumeMounts"]
         assert found["extraContainerConfig"] == {"securityContext": container["securityContext"]}
+        flags = flags_of(found["vllm"]["customCommand"])
+        for name, value in expected_flags(container["args"]).items():
+            assert flags[name] == value
+    image = scenario["common"]["images"]["vllm"]
+    assert f"{image['repository']}:{image['tag']}" == guide["decode"]["containers"][0]["image"]
