@@ -19,7 +19,7 @@ import pytest
 from servelab.cli.main import app
 from servelab.kube.cluster import Cluster, connect
 from servelab.kube.kinds import CLAIM, NAMESPACE, POD
-from servelab.spec.errors import ServelabError
+from servelab.spec.errors import NotFoundError, ServelabError
 from servelab.tekton.kinds import PIPELINE_RUN, TASK_RUN
 from servelab.tekton.source import CONFIG
 from servelab.tekton.values import read_mapping
@@ -96,8 +96,8 @@ def test_from_submission_to_cleanup(beside: Beside, tmp_path: Path, capsys: Capt
         "ConfigMap",
     }
     assert beside.ask("list", TASK_RUN).items == []
-    assert call("cleanup", "first", where=beside) == 0
-    assert "nothing was left" in capsys.readouterr().out
+    with pytest.raises(NotFoundError, match=f"there is no run first in {beside.namespace}, and nothing of one"):
+        call("cleanup", "first", where=beside)
 
 
 def test_a_failure_is_explained_and_mended(beside: Beside, tmp_path: Path, capsys: Captured) -> None:

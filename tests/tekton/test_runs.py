@@ -11,8 +11,8 @@ import pytest
 
 from servelab.kube.accepted import require_accepted
 from servelab.kube.cluster import Cluster, connect
-from servelab.kube.kinds import POD, SECRET, Kind, Manifest
-from servelab.kube.labels import MANAGED, STUDY, TRIAL, label
+from servelab.kube.kinds import CLAIM, POD, SECRET, Kind, Manifest
+from servelab.kube.labels import MANAGED, OURS, STUDY, TRIAL, label, marked
 from servelab.kube.watch import Change, watch
 from servelab.spec.errors import ClusterError, DocumentError, NotFoundError
 from servelab.tekton.board import Board
@@ -24,7 +24,7 @@ from servelab.tekton.kinds import PIPELINE, PIPELINE_RUN, TASK, TASK_RUN
 from servelab.tekton.source import CONFIG, read_source
 from servelab.tekton.status import RunStatus
 from servelab.tekton.submit import CollisionError, apply_definitions, deploy, dry_run, require_free
-from tests.kubernetes import Kubernetes
+from tests.kubernetes import Kubernetes, definitions
 from tests.tekton.collection import experiment, tasks
 from tests.tekton.controller import Behaviour, controlled
 
@@ -99,6 +99,35 @@ async def test_cleaning_up_leaves_other_runs_and_their_tasks(api: Kubernetes, cl
     assert await remaining(cluster, {MANAGED: None}) == []
 
 
+async def test_cleaning_up_leaves_what_other_studies_have_in_the_namespace(api: Kubernetes, cluster: Cluster) -> None:
+    assert definitions("ome")
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    service = await cluster.kind_of({"apiVersion": "ome.io/v1beta1", "kind": "InferenceService"})
+    config = {"engine": {"minReplicas": 1, "maxReplicas": 1}}
+    await cluster.create(CLAIM, marked({"metadata": {"name": "servelab-results"}, "spec": spec}))
+    await cluster.create(service, marked({"metadata": {"name": "theirs-1"}, "spec": config}, "theirs", "1"))
+
+    async def others() -> set[str]:
+        return {item["metadata"]["name"] for _, item in await remaining(cluster, {MANAGED: OURS}) if untouched(item)}
+
+    def untouched(item: Manifest) -> bool:
+        return "deletionTimestamp" not in item["metadata"]
+
+    with pytest.raises(NotFoundError, match="no run typo-run in"):
+        await remove_run(cluster, "typo-run")
+    assert await others() == {"servelab-results", "theirs-1"}
+    await submitted(cluster, "ours")
+    async with controlled(api.kubeconfig(), cluster.namespace):
+        await followed(cluster, "ours")
+    with pytest.raises(NotFoundError):
+        await remove_run(cluster, "typo-run")
+    assert len((await cluster.list(TASK)).items) == 3
+    await require_free(cluster, "ours", replace=True)
+    assert await others() == {"servelab-results", "theirs-1"}
+    assert await remaining(cluster, {STUDY: "ours"}) == []
+    assert (await cluster.list(TASK)).items == []
+
+
 async def test_a_failed_task_ends_the_following_at_once(api: Kubernetes, cluster: Cluster) -> None:
     await submitted(cluster, "bad")
     behaviours = {"deploy_model_2": Behaviour(fails=True), "deploy_model_4": Behaviour(seconds=None)}
@@ -107,8 +136,9 @@ async def test_a_failed_task_ends_the_following_at_once(api: Kubernetes, cluster
         assert status.state == "RUNNING"  # others still run, Tekton waits for them
         assert [task.task for task in status.failed] == ["deploy-model-2"]
         assert (status.failed[0].trial, status.failed[0].message) == ("2", '"step-run" exited with code 1')
-        with pytest.raises(ClusterError, match="has not ended"):
+        with pytest.raises(ClusterError, match="has not ended") as refusal:
             await remove_run(cluster, "bad")
+        assert refusal.value.remedy == f"Cancel it first: servelab tekton cancel bad -n {cluster.namespace}"
         await cancel(cluster, "bad")
         async with asyncio.timeout(240):
             while not (status := (await snapshot(cluster, "bad")).status) or not status.final:

@@ -10,9 +10,9 @@ from servelab.kube.cluster import Cluster
 from servelab.kube.errors import ForbiddenError, MissingError, RefusedError
 from servelab.kube.kinds import SECRET, Kind, Manifest
 from servelab.kube.labels import MANAGED, OURS, STUDY, label
-from servelab.spec.errors import ClusterError
+from servelab.spec.errors import ClusterError, NotFoundError
 from servelab.tekton.board import Board
-from servelab.tekton.kinds import GROUP, PIPELINE_RUN, TASK_RUN
+from servelab.tekton.kinds import GROUP, PIPELINE_RUN, STEP_ACTION, TASK, TASK_RUN
 from servelab.tekton.labels import PIPELINE_RUN_LABEL
 from servelab.tekton.status import FINAL, run_state
 
@@ -43,11 +43,13 @@ async def remove_run(cluster: Cluster, name: str) -> list[Removed]:
     removed them.
 
     Raises:
+        NotFoundError: there is no such run, and nothing of one.
         ClusterError: it still runs, or something does not go away.
     """
     run = await cluster.find(PIPELINE_RUN, name)
     if run is not None and run_state(run) not in FINAL:
-        raise ClusterError(f"run {name} has not ended", f"Cancel it first: servelab tekton cancel {name}")
+        remedy = f"Cancel it first: servelab tekton cancel {name} -n {cluster.namespace}"
+        raise ClusterError(f"run {name} has not ended", remedy)
     board = Board(name, run)
 
     async def of_run() -> Found:
@@ -55,11 +57,21 @@ async def remove_run(cluster: Cluster, name: str) -> list[Removed]:
         labelled = await remaining(cluster, {STUDY: board.study})
         return [*labelled, *((TASK_RUN, one) for one in runs), *await _engines(cluster, board)]
 
-    removed = await _remove(cluster, of_run)
+    if run is None and not await of_run():
+        raise NotFoundError(
+            f"there is no run {name} in {cluster.namespace}, and nothing of one",
+            f"See which there are: servelab tekton status -n {cluster.namespace}",
+        )
     others = (await cluster.list(PIPELINE_RUN, labels={MANAGED: OURS})).items
-    if all(other["metadata"].get("deletionTimestamp") or other["metadata"]["name"] == name for other in others):
-        removed += await _remove(cluster, lambda: remaining(cluster, {MANAGED: OURS}))
-    return removed
+    last = all(other["metadata"].get("deletionTimestamp") or other["metadata"]["name"] == name for other in others)
+    # The run goes after what it shared: while it is there, a clean-up that was killed can be called again.
+    shared = await _remove(cluster, lambda: _definitions(cluster)) if last else []
+    return [*shared, *await _remove(cluster, of_run)]
+
+
+async def _definitions(cluster: Cluster) -> Found:
+    """Our StepActions and Tasks, which all runs share. What else is ours in the namespace belongs to other studies."""
+    return [(kind, item) for kind in (TASK, STEP_ACTION) for item in await _listed(cluster, kind, {MANAGED: OURS})]
 
 
 async def _engines(cluster: Cluster, board: Board) -> Found:

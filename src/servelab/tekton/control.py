@@ -16,6 +16,7 @@ async def cancel(cluster: Cluster, name: str, *, now: bool = False) -> None:
     """
     run = await cluster.get(PIPELINE_RUN, name)
     if run_state(run) in FINAL:
-        raise ClusterError(f"run {name} has ended already ({run_state(run)})", f"See: servelab tekton status {name}")
+        remedy = f"See: servelab tekton status {name} -n {cluster.namespace}"
+        raise ClusterError(f"run {name} has ended already ({run_state(run)})", remedy)
     status = "Cancelled" if now else "CancelledRunFinally"
     await cluster.merge(PIPELINE_RUN, name, {"spec": {"status": status}})
