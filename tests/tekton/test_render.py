@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
 
 from servelab.catalog.study import load_study
 from servelab.spec.errors import DocumentError
+from servelab.tekton import shipped
 from servelab.tekton.check.check import check_objects
 from servelab.tekton.check.known import known_of
 from servelab.tekton.render import render_study
 from servelab.tekton.scripts.override import override
+from servelab.tekton.values import read_mapping
 from tests.tekton.test_shipped import given
 
 STUDY = """
@@ -135,12 +138,45 @@ def test_the_run_has_time_for_every_treatment():
         ),
         ("{concurrency: [1, 8], requests: 50}", "{ramp: {low: 1, high: 2}, seconds: 9}", "load: the pipeline knows"),
         ("environment:", "environment_from: [HF_TOKEN]\n  environment:", "HF_TOKEN would have to come from a secret"),
+        (
+            "workload: chatbot",
+            "workload: {prompt: 9, output: 9, api: chat}\nharness: inference-perf",
+            "workload.api: inference-perf posts completions",
+        ),
+        ("cpus: 8", "accelerator: a100-80gb", "a100-80gb, but the values let the engine run on NVIDIA-H100-80GB-HBM3"),
+        (
+            "cpus: 8",
+            "accelerators: 4",
+            "engine.resources.accelerators: 4, but with tensor_parallel_size 2 it takes 2",
+        ),
+        ("max_model_len: 4096", "pipeline_parallel_size: 2", "engine: 4 ranks with tensor_parallel_size 2"),
+        ("enforce_eager: true", "data_parallel_size: 2", "engine: 2 ranks with tensor_parallel_size 1"),
+        ("workload: chatbot", "workload: chatbot\nbudget: {repeats: 3}", "measures each level once, not 3 times"),
+        ("environment:", "executable: /opt/vllm\n  environment:", "engine.executable: /opt/vllm is of this machine"),
+        ("workload: chatbot", "workload: chatbot\nharness: {name: guidellm, options: {a: 1}}", "harness.options: a"),
+        ("Qwen3-0.6B}", "Qwen3-0.6B, path: /models/q}", "model.path: /models/q is of this machine"),
+        ("Qwen3-0.6B}", "Qwen3-0.6B, served_name: q}", "the chart serves the model as Qwen/Qwen3-0.6B"),
     ],
 )
 def test_what_the_pipeline_cannot_do_is_said(before, after, said):
     with pytest.raises(DocumentError) as caught:
         rendered(STUDY.replace(before, after).replace("version: 0.11.0\n", "version: 0.11.0\n"))
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("resources", ["accelerators: 2", "accelerator: h100", "accelerator: h100-80gb"])
+def test_resources_that_the_pipeline_gives_anyway_are_taken(resources):
+    text = STUDY.replace("cpus: 8", resources).partition("- {enforce")[0]
+    assert given(tasks(rendered(text))["deploy-t0"], "overrides")[0] == "decode.parallelism.tensor=2"
+
+
+@pytest.mark.parametrize(("label", "fits"), [("NVIDIA-A100-SXM4-80GB", True), ("NVIDIA-A100-SXM4-40GB", False)])
+def test_an_accelerator_is_held_against_the_values(label, fits):
+    values = read_mapping(shipped.text("data-collection", "values.yaml"), "values.yaml")
+    values["stack"]["model"]["helmValues"]["decode"]["acceleratorTypes"]["labelValues"] = [label]
+    text = STUDY.replace("cpus: 8", "accelerator: a100-80gb")
+    with contextlib.nullcontext() if fits else pytest.raises(DocumentError, match=f"run on {label}"):
+        rendered(text, values=values)
 
 
 def test_a_space_is_searched_elsewhere():
@@ -178,6 +214,29 @@ def test_inference_perf_gets_a_stage_for_each_level():
     profile = json.loads(given(task, "profileTemplate"))
     assert [stage["concurrency_level"] for stage in profile["load"]["stages"]] == [1, 8]
     assert (profile["load"]["type"], profile["data"]["type"]) == ("concurrent", "shared_prefix")
+
+
+def test_inference_perf_warms_up_at_the_highest_level():
+    text = STUDY.replace("workload: chatbot", "workload: chatbot\nharness: inference-perf")
+    stage = json.loads(given(tasks(rendered(text))["workload-t0"], "warmup"))
+    assert stage == {"num_requests": 8, "concurrency_level": 8}
+    cold = rendered(text.replace("requests: 50}", "requests: 50, warmup: 0}"))
+    assert "warmup" not in {one["name"] for one in tasks(cold)["workload-t0"]["params"]}
+
+
+@pytest.mark.parametrize("api", ["chat", "completions"])
+def test_the_api_reaches_guidellm(api):
+    text = STUDY.replace("workload: chatbot", f"workload: {{prompt: 9, output: 9, api: {api}}}")
+    assert given(tasks(rendered(text))["workload-t0"], "api") == api
+
+
+def test_revision_and_tokenizer_reach_the_tasks():
+    made = tasks(rendered(STUDY.replace("Qwen3-0.6B}", "Qwen3-0.6B, revision: '1.0', tokenizer: org/other}")))
+    assert given(made["download-model"], "revision") == "1.0"
+    assert given(made["workload-t1"], "tokenizer") == "org/other"
+    plain = tasks(rendered())
+    names = {one["name"] for name in ("download-model", "workload-t1") for one in plain[name]["params"]}
+    assert not {"revision", "tokenizer"} & names
 
 
 def test_a_dry_run_deploys_and_loads_nothing():

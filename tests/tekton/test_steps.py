@@ -185,6 +185,7 @@ def test_the_profile_of_guidellm(tmp_path):
     assert spec["backend"]["target"] == "http://10.0.0.7:8000"
     assert spec["profile"] == {"kind": "sweep", "sweep_size": 12, "warmup": {"value": 2, "mode": "requests"}}
     assert spec["constraints"] == [{"kind": "max_requests", "count": 52}]
+    assert spec["backend"]["request_format"] == "/v1/completions"
     (data,) = spec["data"]
     assert data["prompt_tokens"] == 70
     assert (data["prompt_tokens_stdev"], data["prompt_tokens_min"], data["prompt_tokens_max"]) == (35, 2, 200)
@@ -192,6 +193,19 @@ def test_the_profile_of_guidellm(tmp_path):
     done = run.step("run-workload")
     assert done.returncode == 1
     assert "run the Task install-guidellm first" in done.stderr
+
+
+@pytest.mark.parametrize("task", ["run-workload-guidellm", "guidellm-load-generator"])
+@pytest.mark.parametrize(("api", "path"), [("chat", "/v1/chat/completions"), ("completions", "/v1/completions")])
+def test_guidellm_posts_to_the_api_that_is_asked_for(tmp_path, task, api, path):
+    given = {**WORKLOAD, "results_dir": ".", "url": "http://h:1", "rate-type": "synchronous"}
+    run = Run(tmp_path, task, {**given, "api": api})
+    (tmp_path / "shared/url").write_text("http://h:1")
+    done = run.step("create-profile")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["spec"]["backend"]["request_format"] == path
+    wrong = Run(tmp_path, task, {**given, "api": "responses"}).step("create-profile")
+    assert (wrong.returncode, "there are completions and chat" in wrong.stderr) == (1, True)
 
 
 def test_kinds_of_load():
@@ -216,6 +230,32 @@ def test_the_profile_of_inference_perf(tmp_path):
     assert found["server"] == {"type": "vllm", "model_name": "m", "base_url": "http://h:1"}
     assert found["load"] == {"stages": [{"rate": 3, "duration": 5}]}
     assert found["data"] == {"output_len": 7}
+
+
+def test_inference_perf_warms_up_apart_from_what_counts(tmp_path):
+    """With a stand-in for inference-perf that says which configuration it was given."""
+    data = {"type": "shared_prefix", "shared_prefix": {"seed": 7}}
+    template = {"load": {"stages": [{"rate": 1, "duration": 5}], "base_seed": 7}, "data": data}
+    warmup = {"num_requests": 8, "concurrency_level": 8}
+    params = {"model": "m", "modelLabel": "l", "results_dir": "r", "profileTemplate": json.dumps(template)}
+    said = {}
+    for name, stage in (("warm", json.dumps(warmup)), ("cold", "")):
+        run = Run(tmp_path / name, "run-workload-inference-perf", {**params, "url": "http://h:1", "warmup": stage})
+        (run.workspace("data") / "r").mkdir()
+        harness = run.workspace("data") / "harness/inference-perf-0.7.0"
+        (harness / "bin").mkdir(parents=True)
+        (harness / ".complete").touch()
+        (harness / "bin/inference-perf").write_text("import sys\nprint(open(sys.argv[2]).read())\n")
+        said[name] = run.all_steps().partition("warming up\n")
+    first, end = json.JSONDecoder().raw_decode(said["warm"][2])
+    second = json.loads(said["warm"][2][end:])
+    assert first["load"] == {"stages": [warmup], "base_seed": 8}
+    assert first["data"]["shared_prefix"]["seed"] == 8
+    assert first["server"] == second["server"]
+    assert second["load"] == template["load"]
+    kept = [one["storage"]["local_storage"]["path"] for one in (first, second)]
+    assert kept == [f"{tmp_path}/warm/shared/warmup", f"{tmp_path}/warm/workspaces/data/r/./results"]
+    assert said["cold"][1] == ""
 
 
 def test_a_model_is_deployed_with_its_overrides(tmp_path):
@@ -279,6 +319,14 @@ def test_what_is_in_the_cache_is_not_fetched_again(tmp_path):
     done.parent.mkdir(parents=True)
     done.touch()
     assert "org/m is in the cache" in run.all_steps()
+    another = Run(tmp_path, "download-model", {"model": "org/m", "revision": "v2", "debug": "true"}).all_steps()
+    assert "in the cache is org/m at main; it is replaced" in another
+    assert "downloading org/m at v2" in another
+    done.write_text("v2")
+    assert (
+        "downloading org/m at main" in Run(tmp_path, "download-model", {"model": "org/m", "debug": "true"}).all_steps()
+    )
+    assert "is in the cache" in Run(tmp_path, "download-model", {"model": "org/m", "revision": "v2"}).all_steps()
     assert Run(tmp_path, "download-model", {"model": "../m"}).step("download").returncode == 1
 
 
@@ -398,7 +446,8 @@ def test_the_load_generator_leaves_report_and_log(tmp_path):
     run = load_generator(tmp_path, **{"rate-type": "throughput", "max-concurrency": "16"})
     assert run.step("create-profile").returncode == 0
     spec = json.loads((tmp_path / "shared/profile.json").read_text())["spec"]
-    assert spec["backend"] == {"kind": "openai_http", "target": "http://s:8000", "model": "m"}
+    backend = {"kind": "openai_http", "target": "http://s:8000", "request_format": "/v1/completions", "model": "m"}
+    assert spec["backend"] == backend
     assert spec["profile"] == {"kind": "throughput", "max_concurrency": 16}
     assert spec["constraints"] == [{"kind": "max_duration", "seconds": 30.0}]
     assert spec["data"] == [{"kind": "synthetic_text", "prompt_tokens": 128, "output_tokens": 128}]

@@ -9,6 +9,7 @@ from typing import Any
 from servelab.kube.kinds import Manifest
 from servelab.tekton.treatments import explicit
 
+from servelab.tekton.values import at
 MODEL_SIZE, DATA_SIZE = "300Gi", "20Gi"
 
 _SIZES = {"model-cache": MODEL_SIZE, "data": DATA_SIZE}
@@ -65,24 +66,18 @@ def needs_of(
 
 
 def _engine(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = _at(values, "stack", "model", "helmValues", "decode", "acceleratorTypes")
+    found = at(values, "stack", "model", "helmValues", "decode", "acceleratorTypes")
     return found if isinstance(found, Mapping) else {}
 
 
 def _accelerators(values: Mapping[str, Any]) -> int:
     """Of the largest treatment: one engine's pod takes as many as its tensor parallelism; on CPUs, none."""
-    if _at(values, "stack", "model", "helmValues", "accelerator", "type") == "cpu":
+    if at(values, "stack", "model", "helmValues", "accelerator", "type") == "cpu":
         return 0
     listed = [treatment.get("tensorParallelism", 1) for treatment in explicit(values)]
-    sizes = listed or _at(values, "stack", "treatments", "tensorParallelism")
+    sizes = listed or at(values, "stack", "treatments", "tensorParallelism")
     numbers = [size for size in sizes if isinstance(size, int)] if isinstance(sizes, list) else []
     return max(numbers, default=0)
-
-
-def _at(values: Any, *path: str) -> Any:
-    for name in path:
-        values = values.get(name) if isinstance(values, Mapping) else None
-    return values
 
 
 def _resolved(pipeline: Manifest) -> tuple[str, ...]:

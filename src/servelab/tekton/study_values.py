@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from servelab.harnesses.external import inference_perf
-from servelab.harnesses.external.lengths import CLOSED
+from servelab.harnesses.external.lengths import CLOSED, warmup
 from servelab.spec.base import Parameters
 from servelab.spec.errors import DocumentError
 from servelab.spec.load import Load
 from servelab.spec.study import Study
 from servelab.spec.workload import Tokens, Workload
 from servelab.tekton.chart import STARTED, argument_rules, engine_rules
-
-HARNESSES = ("guidellm", "inference-perf", "nop")
-BUILTIN = "builtin"
-"""The default of a study, which has no image: guidellm takes its place."""
+from servelab.tekton.refused import BUILTIN, HARNESSES, faults
 
 LIMITS = ("max_model_len", "max_num_batched_tokens", "max_num_seqs")
 """vLLM's arguments that the original pipeline knows by name."""
@@ -28,10 +25,11 @@ def study_values(study: Study, base: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         DocumentError: the study has something that the pipeline cannot do.
     """
-    faults = list(_faults(study))
-    if faults:
-        raise DocumentError(tuple(faults), "servelab run can do it on one machine.")
+    refused = tuple(dict.fromkeys(faults(study, base)))
+    if refused:
+        raise DocumentError(refused, "servelab run can do it on one machine.")
     stack = dict(base["stack"])
+    named = {"revision": study.model.revision, "tokenizer": study.model.tokenizer}
     for name in LIMITS:
         stack.pop(name.upper(), None)
     fixed = study.engine.arguments
@@ -40,6 +38,7 @@ def study_values(study: Study, base: Mapping[str, Any]) -> dict[str, Any]:
         for number, parameters in enumerate(study.design or ({},))
     ]
     stack |= {
+        "model": {**(stack.get("model") or {}), **{name: value for name, value in named.items() if value}},
         "engine": study.engine.name,
         "treatments": {"explicit": treatments},
         "overrides": [*engine_rules(study.engine), *stack.get("overrides", ())],
@@ -49,7 +48,7 @@ def study_values(study: Study, base: Mapping[str, Any]) -> dict[str, Any]:
     harness = HARNESSES[0] if study.harness.name == BUILTIN else study.harness.name
     workload = {**base.get("workload", {}), "harness": harness, "timeout": f"{_seconds(study):.0f}s"}
     if harness == "inference-perf":
-        workload["profileTemplate"] = inference_perf_profile(study)
+        workload |= {"profileTemplate": inference_perf_profile(study), "warmupStage": inference_perf_warmup(study)}
     return {
         **base,
         "experiment": {"name": study.name, "description": study.description or f"servelab study {study.name}"},
@@ -83,6 +82,12 @@ def inference_perf_profile(study: Study) -> dict[str, Any]:
     }
 
 
+def inference_perf_warmup(study: Study) -> dict[str, Any] | None:
+    """The stage that is sent first and not counted: that of the highest level, which opens every stream."""
+    highest = max(study.load.points, key=lambda point: point.level)
+    return inference_perf.stage(highest, warmup(highest), None) if highest.warmup else None
+
+
 def profile(workload: Workload, load: Load) -> dict[str, Any]:
     """The workload and its load, by the names that the run-workload Tasks have."""
     prefix = workload.prefix
@@ -91,34 +96,14 @@ def profile(workload: Workload, load: Load) -> dict[str, Any]:
     data |= _lengths("prompt_tokens", workload.prompt) | _lengths("output_tokens", workload.output)
     kind, rate = _rate(load)
     limits = {"max_requests": load.requests or "", "max_seconds": load.seconds or "", "warmup": load.warmup}
-    return {"rate_type": kind, "rate": rate, "random_seed": workload.seed, **limits, "data": data}
-
-
-def _faults(study: Study) -> Iterator[str]:
-    workload, load = study.workload, study.load
-    if study.space is not None:
-        yield "space: a pipeline runs explicit configurations; write factors or treatments"
-    if study.platform.name == "endpoint":
-        yield "platform: the pipeline deploys the engine itself, it does not measure a server that runs already"
-    if study.engine.name not in STARTED:
-        yield f"engine: the pipeline deploys {' or '.join(STARTED)}, not {study.engine.name}"
-    if study.engine.environment_from:
-        names = ", ".join(study.engine.environment_from)
-        yield f"engine.environment_from: {names} would have to come from a secret; name it in the values of the chart"
-    if study.harness.name not in (*HARNESSES, BUILTIN):
-        known = f"{', '.join(HARNESSES[:-1])} or {HARNESSES[-1]}"
-        yield f"harness: the pipeline loads with {known}, not {study.harness.name}"
-    if workload.turns > 1 or workload.dataset or workload.trace or workload.extra:
-        yield "workload: the pipeline sends synthetic prompts of one turn, without further fields"
-    for name in ("prompt", "output"):
-        if getattr(workload, name).distribution not in ("normal", "fixed"):
-            yield f"workload.{name}: lengths vary normally or not at all in the pipeline"
-    if load.ramp or load.replay or load.saturation or load.estimate or (load.rate and load.arrival == "gamma"):
-        yield "load: the pipeline knows concurrency, constant and Poisson rates, synchronous, throughput and sweep"
-    elif study.harness.name == "inference-perf" and (load.sweep or load.throughput):
-        yield "load: inference-perf takes concurrencies and rates; guidellm takes sweep and throughput as well"
-    elif study.harness.name == "inference-perf" and not load.rate and load.requests is None:
-        yield "load: inference-perf holds a concurrency for a count of requests, not for a time; give load.requests"
+    return {
+        "api": workload.api,
+        "rate_type": kind,
+        "rate": rate,
+        "random_seed": workload.seed,
+        **limits,
+        "data": data,
+    }
 
 
 def _lengths(name: str, tokens: Tokens) -> dict[str, Any]:

@@ -35,6 +35,13 @@ def read_mapping(text: str, source: str) -> dict[str, Any]:
     return data
 
 
+def at(values: Any, *path: str) -> Any:
+    """What lies at a path of names; None where it leads nowhere."""
+    for name in path:
+        values = values.get(name) if isinstance(values, Mapping) else None
+    return values
+
+
 def with_run(values: Mapping[str, Any], run: Mapping[str, Any], source: str) -> dict[str, Any]:
     """The values with the parameters ``stack`` and ``workload`` of a PipelineRun merged into them.
 

@@ -3,7 +3,7 @@
 
 Counts and lengths are in tokens. ``RATE`` means what the kind of load takes: requests per second, streams in
 flight (several with commas), or for a sweep the number of its levels. Warm-up requests are sent first, not counted.
-The server's address is ``TARGET``, or stands in the file ``URL_FILE``.
+The server's address is ``TARGET``, or stands in the file ``URL_FILE``; ``API`` is completions (the default) or chat.
 """
 
 import json
@@ -12,6 +12,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+PATHS = {"completions": "/v1/completions", "chat": "/v1/chat/completions"}
 
 
 def profile(kind: str, rates: list[float]) -> dict[str, Any]:
@@ -65,7 +67,10 @@ def scenario(variables: Mapping[str, str]) -> dict[str, Any]:
     if float(variables.get("MAX_SECONDS") or 0):
         constraints.append({"kind": "max_duration", "seconds": float(variables["MAX_SECONDS"])})
     target = variables.get("TARGET") or Path(variables["URL_FILE"]).read_text(encoding="utf-8").strip()
-    backend = {"kind": "openai_http", "target": target}
+    api = variables.get("API") or "completions"
+    if api not in PATHS:
+        raise ValueError(f"no api {api!r}; there are {' and '.join(PATHS)}")
+    backend = {"kind": "openai_http", "target": target, "request_format": PATHS[api]}
     if variables.get("MODEL"):
         backend["model"] = variables["MODEL"]
     spec: dict[str, Any] = {
