@@ -123,3 +123,18 @@ def _flow(data: object) -> str:
     import json
 
     return json.dumps(data)
+
+
+@pytest.mark.parametrize(("count", "parts"), [(150, 0), (200, 2), (500, 3)])
+def test_a_run_that_outgrows_an_object_of_the_cluster_is_refused(count: int, parts: int) -> None:
+    """An API server takes the Pipeline of 200 treatments, but not what Tekton makes of its run."""
+    text = (
+        f"{STUDY.partition('treatments:')[0]}factors: {{max_num_seqs: [{', '.join(map(str, range(1, count + 1)))}]}}\n"
+    )
+    many = study_experiment(text, "s")
+    if not parts:
+        assert len(compile_experiment(many).pipeline["spec"]["finally"]) == 2 * count
+        return
+    with pytest.raises(DocumentError, match="the run is too large for a cluster") as refusal:
+        compile_experiment(many)
+    assert f"Split the experiment into {parts} with" in refusal.value.remedy

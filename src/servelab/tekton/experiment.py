@@ -23,6 +23,7 @@ from servelab.tekton.check.known import known_of
 from servelab.tekton.compile import compile_template, require_valid
 from servelab.tekton.definitions import named_tasks, with_shipped
 from servelab.tekton.needs import Needs, needs_of
+from servelab.tekton.size import require_storable
 from servelab.tekton.treatments import engine_of, explicit, with_study
 from servelab.tekton.values import read_mapping, with_run
 
@@ -114,7 +115,7 @@ def compile_experiment(experiment: Experiment, definitions: Sequence[Manifest] =
     ``definitions`` come before our own of the same names.
 
     Raises:
-        DocumentError: a file is not what it should be, or Tekton would refuse the pipeline.
+        DocumentError: a file is not what it should be, Tekton would refuse the pipeline, or it is too large.
     """
     run = read_mapping(experiment.run, RUN)
     name = experiment.name
@@ -134,6 +135,7 @@ def compile_experiment(experiment: Experiment, definitions: Sequence[Manifest] =
     spec = {**run["spec"], "pipelineRef": {"name": name}, "taskRunSpecs": _task_run_specs(run, pipeline)}
     annotated = {"annotations": {"servelab/pipeline": own}}
     labelled = {**run, "metadata": {**run["metadata"], **annotated}, "spec": spec}
+    require_storable(pipeline, labelled)
     return Compiled(
         run=marked(labelled, name),
         pipeline=marked(pipeline, name),
