@@ -19,8 +19,9 @@ from servelab.tekton.accelerators import accelerator_nodes
 from servelab.tekton.collision import next_free
 from servelab.tekton.installation import CONFIG, DEPLOYMENT
 from servelab.tekton.kinds import PIPELINE_RUN
-from servelab.tekton.needs import USUAL, Needs, needs_of
+from servelab.tekton.needs import Needs, needs_of, usual_needs
 from servelab.tekton.preflight import preflight
+from servelab.tekton.prerequisites import SERVICE_ACCOUNT
 from tests.kubernetes import Kubernetes
 
 pytestmark = [pytest.mark.usefixtures("tekton"), pytest.mark.timeout(900)]
@@ -29,8 +30,8 @@ LABEL = "nvidia.com/gpu.product"
 H100 = "NVIDIA-H100-80GB-HBM3"
 
 
-async def found(cluster: Cluster, needs: Needs = USUAL, **options: Any) -> dict[str, Finding]:
-    return {finding.check: finding async for finding in preflight(cluster, needs, **options)}
+async def found(cluster: Cluster, needs: Needs | None = None, **options: Any) -> dict[str, Finding]:
+    return {finding.check: finding async for finding in preflight(cluster, needs or usual_needs(), **options)}
 
 
 async def claim(cluster: Cluster, name: str, size: str, phase: str = "Bound", **spec: Any) -> None:
@@ -67,11 +68,19 @@ async def test_all_is_well(cluster: Cluster) -> None:
     await secret(cluster, "s3-secret", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     await claim(cluster, "model-pvc", "300Gi")
     await claim(cluster, "data-pvc", "1Ti")
-    findings = await found(cluster, replace(USUAL, run="mine"))
+    await cluster.create(SERVICE_ACCOUNT, {"metadata": {"name": "helm-installer"}})
+    mine = f"gpu-{cluster.namespace}"
+    await node(cluster, mine, 1)
+    try:
+        findings = await found(cluster, replace(usual_needs(), run="mine"))
+    finally:
+        await cluster.delete(NODE, mine)
     assert {check for check, finding in findings.items() if finding.verdict == "problem"} == set()
     assert findings["hf-secret"].text == "secret found, with HF_TOKEN"
     assert findings["data-pvc"].text == "claim bound (1Ti)"
     assert findings["experiment id"].text == "'mine' is free"
+    assert findings["helm-installer"].text == "service account found"
+    assert findings["accelerators"].verdict == "ok"
     assert "v1.20" in findings["cluster"].text or "Kubernetes v1" in findings["cluster"].text
     assert findings["Tekton"].verdict == "note"  # its definitions are here, its controller is not
     assert "business" not in str(findings)
@@ -94,11 +103,15 @@ async def test_secrets_and_claims_that_are_wrong(cluster: Cluster) -> None:
     await claim(cluster, "data-pvc", "20Gi", phase="Pending", storageClassName="slow")
     findings = await found(cluster)
     assert findings["hf-secret"].text == "the secret lacks HF_TOKEN; it has token"
+    assert findings["s3-secret"].verdict == "note"  # uploading is optional
     assert "there is no secret s3-secret" in findings["s3-secret"].text
     assert "--from-file=AWS_SECRET_ACCESS_KEY" in findings["s3-secret"].remedy
     assert findings["model-pvc"].text == "the claim has 200Gi, and 300Gi is needed"
     assert findings["data-pvc"].text == "the claim is Pending, not Bound; its storage class is slow"
-    assert all(findings[name].verdict == "problem" for name in ("hf-secret", "s3-secret", "model-pvc", "data-pvc"))
+    assert all(findings[name].verdict == "problem" for name in ("hf-secret", "model-pvc", "data-pvc"))
+    assert findings["helm-installer"].verdict == "problem"
+    assert "servelab tekton manifests roles" in findings["helm-installer"].remedy
+    assert (await found(cluster, Needs(secrets={"s3-secret": ("KEY",)})))["s3-secret"].verdict == "problem"
 
 
 async def test_a_claim_that_waits_for_its_pod_is_no_problem(cluster: Cluster) -> None:
@@ -127,7 +140,7 @@ async def test_a_user_without_rights_is_told_which(api: Kubernetes, cluster: Clu
 
 
 async def test_accelerators_that_pods_hold_are_not_free(cluster: Cluster) -> None:
-    needs = replace(USUAL, accelerators=4, products=(H100,))
+    needs = replace(usual_needs(), accelerators=4, products=(H100,))
     mine = f"gpu-{cluster.namespace}"
     try:
         await node(cluster, f"{mine}-a", 8)
@@ -203,7 +216,7 @@ async def test_what_is_taken_and_what_is_to_be_applied(cluster: Cluster) -> None
         await cluster.create(PIPELINE_RUN, marked({"metadata": {"name": name}, "spec": spec}, name))
     steps = [{"name": "say", "image": "busybox", "script": "true"}]
     task = {"apiVersion": "tekton.dev/v1", "kind": "Task", "metadata": {"name": "greet"}, "spec": {"steps": steps}}
-    needs = replace(USUAL, run="mine", definitions=(task,))
+    needs = replace(usual_needs(), run="mine", definitions=(task,))
     findings = await found(cluster, needs)
     assert "1 of 1 StepActions and Tasks are not there yet" in findings["definitions"].text
     assert findings["experiment id"].remedy.splitlines()[0] == "[1] use another id: --id mine-v3"
@@ -259,6 +272,12 @@ def test_doctor_tells_by_its_exit_code(
     assert told["namespace"]["verdict"] == "problem"
     assert app(["doctor", "--cluster", "-n", "default"]) == 1
     assert "kind: PersistentVolumeClaim" in capsys.readouterr().out
+    assert app(["doctor", "--cluster", "-n", "default", "--json"]) == 1
+    checks = {finding["check"] for finding in json.loads(capsys.readouterr().out)}
+    documented = {"definitions", "cluster resolver", "helm-installer", "accelerators", "rights", "Tekton"}
+    assert checks >= documented | {"hf-secret", "s3-secret", "model-pvc", "data-pvc"}
+    assert app(["doctor", "--cluster", "-n", "default", "--accelerators", "0", "--json"]) == 1
+    assert "accelerators" not in {finding["check"] for finding in json.loads(capsys.readouterr().out)}
     file = tmp_path / "config"
     file.write_text(
         "{current-context: x, clusters: [{name: x, cluster: {server: 'https://127.0.0.1:1'}}],"

@@ -35,7 +35,9 @@ class ClusterCheck:
     namespace: Annotated[str, cyclopts.Parameter(name=["--namespace", "-n"], help="Default: the context's.")] = ""
     context: Annotated[str, cyclopts.Parameter(help="A kubeconfig's context; default: the current one.")] = ""
     id: Annotated[str, cyclopts.Parameter(help="An experiment id that is to be free.")] = ""
-    accelerators: Annotated[int, cyclopts.Parameter(help="How many one engine takes.")] = 0
+    accelerators: Annotated[
+        int | None, cyclopts.Parameter(help="How many one engine takes; a cluster is asked for 1, unless 0 is said.")
+    ] = None
     product: Annotated[tuple[str, ...], cyclopts.Parameter(help="Which, as in nvidia.com/gpu.product.")] = ()
     fix: Annotated[bool, cyclopts.Parameter(negative="", help="Create the namespace when it is missing.")] = False
 
@@ -71,15 +73,19 @@ def _check_platform(on: ClusterCheck) -> Iterator[Finding]:
     from servelab.platforms.base import platform
 
     options = {"context": on.context, "namespace": on.namespace}
-    return platform(on.platform, {name: value for name, value in options.items() if value}).examine(on.accelerators)
+    return platform(on.platform, {name: value for name, value in options.items() if value}).examine(
+        on.accelerators or 0
+    )
 
 
 async def _check_cluster(on: ClusterCheck, tell: Callable[[Finding], None]) -> None:
     from servelab.kube.cluster import connect
-    from servelab.tekton.needs import USUAL
+    from servelab.tekton.needs import usual_needs
     from servelab.tekton.preflight import preflight
 
-    needs = replace(USUAL, run=on.id, accelerators=on.accelerators, products=on.product)
+    needs = replace(usual_needs(), run=on.id, products=on.product)
+    if on.accelerators is not None:
+        needs = replace(needs, accelerators=on.accelerators)
     async with connect(on.context, namespace=on.namespace) as cluster:
         async for finding in preflight(cluster, needs, fix=on.fix):
             tell(finding)

@@ -18,9 +18,9 @@ from servelab.cli.tekton_submit import take_steps
 from servelab.kube.cluster import Cluster, connect
 from servelab.kube.errors import ForbiddenError
 from servelab.spec.errors import DocumentError, NotFoundError
-from servelab.tekton.estimate import GENERATOR, GENERATOR_HOME, Estimation, render_estimation
+from servelab.tekton.estimate import Estimation, render_estimation
 from servelab.tekton.kinds import PIPELINE_RUN, TASK
-from servelab.tekton.shipped import joined
+from servelab.tekton.shipped import GENERATOR, GENERATOR_HOME, joined
 
 
 def estimate(

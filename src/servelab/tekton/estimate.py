@@ -21,7 +21,8 @@ NAMESPACE = "wva-training"
 RUN, PIPELINE = "pipelinerun.example.yaml", "pipeline.yaml"
 SECRET = "99-hf-secret.example.yaml"  # noqa: S105 - the name of a file
 APPLIED = ("task-calculate-params.yaml", PIPELINE)
-GENERATOR, GENERATOR_HOME = "guidellm-load-generator", "pipelines"
+BATCH = ("max-concurrency", "batch-size")
+"""Parameters that are to be the same: requests at a time in the throughput benchmark."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from servelab.kube.kinds import Manifest
+from servelab.tekton import shipped
 from servelab.tekton.treatments import explicit
-
 from servelab.tekton.values import at
+
 MODEL_SIZE, DATA_SIZE = "300Gi", "20Gi"
+UPLOAD_SECRET = "s3-secret"  # noqa: S105 - its name
+PRODUCT_LABEL = "nvidia.com/gpu.product"
 
 _SIZES = {"model-cache": MODEL_SIZE, "data": DATA_SIZE}
 _CLUSTER = "cluster"
@@ -22,21 +25,29 @@ class Needs:
 
     run: str = ""
     secrets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    optional: tuple[str, ...] = ()
+    """Secrets that only some runs need."""
     claims: Mapping[str, str] = field(default_factory=dict)
     service_account: str = ""
     accelerators: int = 0
-    product_label: str = "nvidia.com/gpu.product"
+    product_label: str = PRODUCT_LABEL
     products: tuple[str, ...] = ()
     definitions: tuple[Manifest, ...] = ()
     resolved_in: tuple[str, ...] = ()
     """Namespaces from which the cluster resolver is to fetch Tasks."""
 
 
-USUAL = Needs(
-    secrets={"hf-secret": ("HF_TOKEN",), "s3-secret": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")},
-    claims={"model-pvc": MODEL_SIZE, "data-pvc": DATA_SIZE},
-)
-"""Of a data collection of which nothing else is known."""
+def usual_needs() -> Needs:
+    """Of pipelines of which nothing else is known: data collection with any of our Tasks, and estimation."""
+    return Needs(
+        secrets={"hf-secret": ("HF_TOKEN",), UPLOAD_SECRET: ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")},
+        optional=(UPLOAD_SECRET,),
+        claims={"model-pvc": MODEL_SIZE, "data-pvc": DATA_SIZE},
+        service_account="helm-installer",
+        accelerators=1,
+        definitions=shipped.definitions(),
+        resolved_in=(shipped.GENERATOR_HOME,),
+    )
 
 
 def needs_of(
@@ -58,7 +69,7 @@ def needs_of(
         claims=claims,
         service_account=(spec.get("taskRunTemplate") or {}).get("serviceAccountName", ""),
         accelerators=_accelerators(values or {}),
-        product_label=engine.get("labelKey") or USUAL.product_label,
+        product_label=engine.get("labelKey") or PRODUCT_LABEL,
         products=tuple(str(value) for value in engine.get("labelValues") or ()),
         definitions=tuple(definitions),
         resolved_in=_resolved(pipeline),

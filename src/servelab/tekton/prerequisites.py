@@ -20,19 +20,23 @@ SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
 async def prerequisites(cluster: Cluster, needs: Needs) -> AsyncIterator[Finding]:
     """Check each secret, claim and the service account that a run names."""
     for name, keys in needs.secrets.items():
-        yield await _secret(cluster, name, keys)
+        yield await _secret(cluster, name, keys, optional=name in needs.optional)
     for name, size in needs.claims.items():
         yield await _claim(cluster, name, size)
     if needs.service_account:
         yield await _service_account(cluster, needs.service_account)
 
 
-async def _secret(cluster: Cluster, name: str, keys: Sequence[str]) -> Finding:
+async def _secret(cluster: Cluster, name: str, keys: Sequence[str], *, optional: bool) -> Finding:
     remedy = remedies.secret(name, keys, cluster.namespace)
     try:
         found = await cluster.find(SECRET, name)
     except ForbiddenError:
         return Finding(name, "note", "secrets may not be read here, so whether it is there is not known", remedy)
+    if found is None and optional:
+        return Finding(
+            name, "note", f"there is no secret {name} in {cluster.namespace}; only uploading needs it", remedy
+        )
     if found is None:
         return Finding(name, "problem", f"there is no secret {name} in {cluster.namespace}", remedy)
     has = sorted(found.get("data") or {})  # the names of the keys; the values are dropped here

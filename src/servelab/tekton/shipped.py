@@ -14,6 +14,8 @@ from servelab.spec.errors import NotFoundError
 GROUPS = ("step-actions", "tasks", "load-generator", "data-collection", "estimation")
 NAMED = ("step-actions", "tasks", "load-generator")
 ROLES = "roles"
+GENERATOR, GENERATOR_HOME = "guidellm-load-generator", "pipelines"
+"""The Task that loads a server, and the namespace from which pipelines fetch it."""
 
 
 def text(group: str, name: str) -> str:
