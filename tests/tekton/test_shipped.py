@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from servelab.spec.errors import DocumentError
 from servelab.tekton import shipped
 from servelab.tekton.check.check import check_objects
 from servelab.tekton.check.known import known_of
@@ -240,3 +241,10 @@ def test_the_estimation_follows_its_namespace_and_parameters():
     params = {param["name"]: param["value"] for param in made.run["spec"]["params"]}
     assert (params["max-concurrency"], params["batch-size"], params["target-url"]) == ("128", "128", "http://x:1")
     assert render_estimation().files["namespace.yaml"]["metadata"]["name"] == "wva-training"
+
+
+@pytest.mark.parametrize("size", ["1", "0", "abc", "-4", "2.5", "", "99999999999"])
+@pytest.mark.parametrize("name", ["max-concurrency", "batch-size"])
+def test_a_batch_through_which_no_line_goes_is_refused(name, size):
+    with pytest.raises(DocumentError, match="has to be a whole number of 2 or more"):
+        render_estimation("bench", [f"{name}={size}"])

@@ -104,6 +104,10 @@ def _given(parameters: Iterable[str]) -> dict[str, str]:
     same = given.get("max-concurrency", given.get("batch-size"))
     if same is not None:
         given = {"max-concurrency": same, "batch-size": same, **given}
+        wrong = [name for name in BATCH if not _is_batch(given[name])]
+        if wrong:
+            faults = tuple(f"{name} is `{given[name]}`, and has to be a whole number of 2 or more" for name in wrong)
+            raise DocumentError(faults, "The line goes through one request at a time and this many at a time.")
     if given.get("max-concurrency") != given.get("batch-size"):
         message = (
             f"max-concurrency is {given['max-concurrency']} and batch-size {given['batch-size']}: the formula takes "
@@ -111,3 +115,7 @@ def _given(parameters: Iterable[str]) -> dict[str, str]:
         )
         raise DocumentError((message,), "Give one of them, or both the same.")
     return given
+
+
+def _is_batch(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10 and int(text) > 1
