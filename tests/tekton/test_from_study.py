@@ -18,6 +18,7 @@ from servelab.tekton.experiment import STUDY_FILE, VALUES, compile_experiment
 from servelab.tekton.from_study import study_experiment
 from servelab.tekton.revise import chosen_option, revised
 from servelab.tekton.study import study_of
+from servelab.tekton.treatments import explicit
 from servelab.tekton.values import read_mapping
 
 STUDY = """
@@ -86,6 +87,16 @@ def test_a_fix_changes_the_study_and_what_is_submitted() -> None:
         if parameter["name"] == "overrides" and task["name"] == "deploy-t0"
     ]
     assert 'decode.containers[name="vllm"].args=--max-num-seqs=128' in overrides[0]
+
+
+def test_what_a_fix_makes_alike_is_tried_once() -> None:
+    halved = Change("max_num_seqs", 256, 128)
+    factors = study_experiment(f"{STUDY.partition('treatments:')[0]}factors: {{max_num_seqs: [256, 128]}}\n", "s")
+    changed = factors.changed([halved])
+    assert list(study_of(changed).factors["max_num_seqs"]) == [128]
+    assert len(explicit(read_mapping(changed.values, VALUES))) == 1
+    listed = STUDY.partition("treatments:")[0] + "treatments: [{max_num_seqs: 256}, {max_num_seqs: 128}]\n"
+    assert study_of(study_experiment(listed, "s").changed([halved])).treatments == ({"max_num_seqs": 128},)
 
 
 def test_image_and_memory_change_as_well() -> None:

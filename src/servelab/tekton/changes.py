@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,8 +113,9 @@ def changed_study(text: str, change: Change) -> str:
         for treatment in treatments:
             if treatment[name] == change.before:
                 treatment[name] = change.after
+        tree["treatments"][:] = _distinct(tree["treatments"])
     elif name in factors:
-        factors[name] = [change.after if level == change.before else level for level in factors[name]]
+        factors[name] = _distinct(change.after if level == change.before else level for level in factors[name])
     else:
         arguments = _engine(tree).setdefault("arguments", CommentedMap())
         if change.after is None:
@@ -149,8 +150,16 @@ def _replace_size(treatments: dict[str, Any], change: Change) -> None:
     sizes = treatments.get("tensorParallelism")
     if not isinstance(sizes, list):
         raise DocumentError(("the values have no stack.treatments.tensorParallelism",), _REMEDY)
-    after = [change.after if size == change.before else size for size in sizes]
-    sizes[:] = list(dict.fromkeys(after))
+    sizes[:] = _distinct(change.after if size == change.before else size for size in sizes)
+
+
+def _distinct(items: Iterable[Any]) -> list[Any]:
+    """Each once: what became like another by a change would only be deployed and measured twice."""
+    found: list[Any] = []
+    for item in items:
+        if not any(item == one and type(item) is type(one) for one in found):
+            found.append(item)
+    return found
 
 
 def _set_argument(container: dict[str, Any], change: Change) -> None:
