@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from servelab.catalog.engines import engine_arguments
+from servelab.tekton.chart import STARTED
 from servelab.tekton.diagnosis import diagnose, rules
 from servelab.tekton.evidence import Evidence
 
@@ -181,6 +183,15 @@ def test_a_fix_that_changes_nothing_is_not_offered() -> None:
     alone = {"tensor_parallel_size": 1, "max_num_seqs": 1}
     pending = Evidence("pod", "engine-0", "Unschedulable", "0/3 nodes are available: 3 Insufficient nvidia.com/gpu.")
     assert [one.title for one in diagnose([pending], "d", "1", alone).options] == ["Submit again as it is"]
+
+
+def test_what_fixes_set_is_an_argument_of_each_engine() -> None:
+    known = rules()
+    of_the_pod = {"memory", "startup_probes", "image"}
+    named = {name for fix in known.fixes.values() for name in fix.set} - of_the_pod
+    for engine in STARTED:
+        own = known.names.get(engine, {})
+        assert {own.get(name, name) for name in named} <= engine_arguments(engine).keys(), engine
 
 
 def test_every_rule_names_fixes_that_exist() -> None:

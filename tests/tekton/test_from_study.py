@@ -99,6 +99,30 @@ def test_what_a_fix_makes_alike_is_tried_once() -> None:
     assert study_of(study_experiment(listed, "s").changed([halved])).treatments == ({"max_num_seqs": 128},)
 
 
+def test_a_fix_for_sglang_changes_what_sglang_knows() -> None:
+    engine = "engine:\n  name: sglang\n  arguments: {context_length: 8192, max_running_requests: 256}\n"
+    text = f"{STUDY[: STUDY.index('engine:')]}{engine}{STUDY[STUDY.index('workload:') :]}"
+    text = text.replace("tensor_parallel_size: 2, max_num_seqs: 256", "tp_size: 2")
+    text = text.replace("tensor_parallel_size: 4, enable_prefix_caching", "tp_size: 4, enable_mixed_chunk")
+    one = study_experiment(text, "s")
+    lost = Evidence("log", "engine/vllm", "", "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate", 1)
+    found = diagnose([lost], "deploy-t0", "t0", one.parameters("t0"), one.engine)
+    assert [option.text for option in found.options] == [
+        "[Increase TP] TP=2 -> 4 (doubles accelerator memory)",
+        "[Reduce context] context_length=8192 -> 4096 (the KV cache of a request becomes half as large)",
+        "[Reduce batch] max_running_requests=256 -> 128 (half as many requests at once)",
+        "[Reduce context and batch] context_length=8192 -> 4096, max_running_requests=256 -> 128",
+    ]
+    wider, _ = revised(one, "t0", chosen_option(found, 1), {}, {"chat"})
+    assert [one["tp_size"] for one in read_mapping(wider.study, STUDY_FILE)["treatments"]] == [4, 4]
+    shorter, _ = revised(one, "t0", chosen_option(found, 4), {}, {"chat"})
+    known = shorter.parameters("t0")
+    assert (known["context_length"], known["max_running_requests"]) == (4096, 128)
+    (deploy,) = (t for t in compile_experiment(shorter).pipeline["spec"]["tasks"] if t["name"] == "deploy-t0")
+    (rules,) = (parameter["value"] for parameter in deploy["params"] if parameter["name"] == "overrides")
+    assert 'decode.containers[name="vllm"].args=--context-length=4096' in rules
+
+
 def test_image_and_memory_change_as_well() -> None:
     one = study_experiment(STUDY, "s")
     image = Change("image", "vllm/vllm-openai:v0.11.0", "vllm/vllm-openai:v0.12.0")

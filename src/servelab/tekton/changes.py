@@ -27,7 +27,7 @@ _SCALARS = {
     "max_num_batched_tokens": "MAX_NUM_BATCHED_TOKENS",
     "max_num_seqs": "MAX_NUM_SEQS",
 }
-_WORDS = {PARALLELISM: "TP", STARTUP: "startup probes"}
+_WORDS = {PARALLELISM: "TP", "tp_size": "TP", STARTUP: "startup probes"}
 _REMEDY = "Name an engine argument of this experiment, as max_model_len=4096; servelab engines vllm lists them."
 
 

@@ -44,8 +44,9 @@ class Rule(Spec):
 
 
 class Rules(Spec):
-    """The whole file."""
+    """The whole file; ``names``: engine -> parameter as fixes name it -> the engine's own name."""
 
+    names: dict[str, dict[str, str]]
     fixes: dict[str, Fix]
     rules: tuple[Rule, ...]
     engine_fixes: dict[FailureKind, tuple[str, ...]]
@@ -85,7 +86,8 @@ def diagnose(
         if found is not None:
             kind, message, remedy, transient, evidence = found
             names = known.engine_fixes.get(kind, ("again",)) if rule.engine else rule.fixes
-            options = [option(known.fixes[name], parameters or {}) for name in names]
+            own = known.names.get(engine, {})
+            options = [option(known.fixes[name], parameters or {}, own) for name in names]
             return Diagnosis(
                 kind=kind,
                 task=task,

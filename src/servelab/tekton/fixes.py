@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 from servelab.spec.base import Spec, Value
@@ -37,10 +38,14 @@ class Option(Spec):
         return f"[{self.title}]" + (f" {what}" if what else "") + (f" ({self.why})" if self.why else "")
 
 
-def option(fix: Fix, parameters: Mapping[str, Any]) -> Option | None:
-    """A fix as it applies to an engine's parameters; None when it does not: nothing is there to change."""
+def option(fix: Fix, parameters: Mapping[str, Any], names: Mapping[str, str] = MappingProxyType({})) -> Option | None:
+    """A fix as it applies to an engine's parameters; None when it does not: nothing is there to change.
+
+    ``names`` are the engine's own for the parameters that the fix sets.
+    """
     changes, asks = [], []
-    for name, how in fix.set.items():
+    for parameter, how in fix.set.items():
+        name = names.get(parameter, parameter)
         before = parameters.get(name)
         if how == "ask":
             asks.append(name)
