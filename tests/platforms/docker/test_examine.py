@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import re
 
 import pytest
@@ -78,6 +80,51 @@ def test_no_engine(tmp_path):
     (found,) = DockerPlatform({"host": f"unix://{tmp_path}/none"}).examine()
     assert (found.check, found.verdict) == ("docker socket", "problem")
     assert "systemctl start docker" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("host", "text", "remedy"),
+    [
+        ("ssh://me:secret@box", "the Docker Engine at ssh://box is another machine's", "Run servelab there"),
+        ("ssh://localhost", "the Docker Engine at ssh://localhost is another machine's", "Run servelab there"),
+        ("tcp://192.0.2.1:2375", "the Docker Engine at tcp://192.0.2.1 is another machine's", "Run servelab there"),
+        ("box://me:secret@box", "'box' is no address of a Docker Engine", "unix:///var/run/docker.sock"),
+        ("garbage", "'garbage' is no address of a Docker Engine", "unix:///var/run/docker.sock"),
+        ("npipe:////./pipe/docker", "is no address of a Docker Engine", "unix:///var/run/docker.sock"),
+        ("tcp://", "is no address of a Docker Engine", "unix:///var/run/docker.sock"),
+        ("tcp://[box", "is no address of a Docker Engine", "unix:///var/run/docker.sock"),
+    ],
+)
+@pytest.mark.parametrize("by", ["option", "variable"])
+def test_an_address_that_leads_to_no_engine_here(monkeypatch, host, text, remedy, by):
+    monkeypatch.setenv("DOCKER_HOST", host if by == "variable" else "unix:///no/such.sock")
+    (found,) = asyncio.run(examine(DockerOptions(host=host if by == "option" else None), 0))
+    assert (found.check, found.verdict) == ("docker socket", "problem")
+    assert text in found.text
+    assert remedy in found.remedy
+    assert "secret" not in found.text
+    assert "systemctl" not in found.remedy
+
+
+def test_dockers_context(tmp_path, monkeypatch):
+    """A context of another machine is refused, one that is not there told, and DOCKER_HOST comes before both."""
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    meta = tmp_path / ".docker" / "contexts" / "meta" / hashlib.sha256(b"box").hexdigest()
+    meta.mkdir(parents=True)
+    (tmp_path / ".docker" / "config.json").write_text(json.dumps({"currentContext": "box"}))
+
+    def told():
+        (found,) = asyncio.run(examine(DockerOptions(), 0))
+        return f"{found.text}: {found.remedy}"
+
+    assert "docker context use default" in told()
+    for host in ("ssh://me@box", "tcp://192.0.2.1:2375"):
+        (meta / "meta.json").write_text(json.dumps({"Endpoints": {"docker": {"Host": host}}}))
+        assert "another machine's" in told()
+        assert "Run servelab there" in told()
+    monkeypatch.setenv("DOCKER_HOST", "unix:///no/such.sock")
+    assert "unix:///no/such.sock" in told()
 
 
 def test_the_command(home, monkeypatch):

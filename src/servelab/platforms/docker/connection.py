@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from aiodocker import Docker
 
 UNREACHABLE = 900  # aiodocker's status for an engine that does not answer
-LOCAL = ("", "localhost", "127.0.0.1", "::1")
+LOCAL = ("localhost", "127.0.0.1", "::1")
 START_IT = "Start it (systemctl start docker), let this user reach its socket (group docker), or set DOCKER_HOST."
+THERE = "Run servelab there: engines listen on the loopback of the machine that runs them, where their GPUs are too."
+CONTEXT = "See: docker context ls; then docker context use default, or set DOCKER_HOST to an engine of this machine."
 LOOK = f"{START_IT} See: servelab doctor --platform docker; then: servelab resume"
 
 Result = TypeVar("Result")
@@ -44,20 +47,45 @@ async def open_client(host: str | None) -> Docker:
     Raises:
         MachineError: there is no engine, or it is another machine's, whose loopback we cannot reach.
     """
-    from aiodocker import Docker
+    from aiodocker import Docker, DockerError
+    from aiodocker.exceptions import DockerContextError
 
+    named = host or os.environ.get("DOCKER_HOST") or None  # which docker puts before its context, unlike aiodocker
+    if named:
+        _require_local(named)
     try:
-        client = Docker(url=host)
-    except (AssertionError, ValueError) as error:
+        client = Docker(url=named)
+    except AssertionError as error:
         raise MachineError("there is no Docker Engine here: no DOCKER_HOST, and no socket", LOOK) from error
-    address = urlsplit(client._connection_info)
-    if address.scheme != "unix" and address.hostname not in LOCAL:
+    except (ValueError, DockerContextError) as error:
+        raise MachineError(f"docker's settings lead to no Docker Engine: {error}", CONTEXT) from error
+    except DockerError as error:  # of its connection through ssh, which takes more than we install
+        raise MachineError("the Docker Engine of docker's context is another machine's, behind ssh", THERE) from error
+    try:
+        _require_local(client._connection_info)
+    except MachineError:
         await client.close()
-        raise MachineError(
-            f"the Docker Engine at {address.scheme}://{address.hostname} is another machine's",
-            "Run servelab there: engines listen on the loopback of the machine that runs them, and so do their GPUs.",
-        )
+        raise
     return client
+
+
+def _require_local(address: str) -> None:
+    try:
+        scheme, machine = (parts := urlsplit(address)).scheme, parts.hostname
+    except ValueError:  # of brackets that hold no address
+        scheme, machine = "", None
+    if scheme == "unix":
+        return
+    if scheme not in ("tcp", "http", "https", "ssh") or not machine:
+        raise MachineError(
+            f"{address.rpartition('@')[2]!r} is no address of a Docker Engine",
+            "DOCKER_HOST, or platform.options.host, is like unix:///var/run/docker.sock or tcp://127.0.0.1:2375.",
+        )
+    if scheme == "ssh" or machine not in LOCAL:
+        raise MachineError(
+            f"the Docker Engine at {scheme}://{machine} is another machine's",
+            THERE,
+        )
 
 
 def meaning(error: Exception, doing: str) -> DeployError:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from servelab.platforms.docker.config import STUDY
-from servelab.platforms.docker.connection import START_IT, connected
+from servelab.platforms.docker.connection import LOOK, START_IT, connected
 from servelab.platforms.docker.options import DockerOptions
 from servelab.spec.errors import MachineError
 from servelab.spec.finding import Finding
@@ -29,8 +29,11 @@ async def examine(options: DockerOptions, accelerators: int) -> list[Finding]:
         async with connected(options.host) as docker:
             version, info = await docker.version(), await docker.system.info()
             running = await docker.containers.list(filters=f'{{"label": ["{STUDY}"]}}')
-    except (MachineError, DockerError) as error:
+    except DockerError as error:
         return [Finding("docker socket", "problem", error.message, START_IT)]
+    except MachineError as error:
+        # What names this check is for those who did not begin with it.
+        return [Finding("docker socket", "problem", error.message, START_IT if error.remedy == LOOK else error.remedy)]
     where = docker._connection_info
     return [
         Finding("docker socket", "ok", where),
