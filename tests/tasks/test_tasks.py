@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from servelab.catalog.engines import engine_arguments
-from servelab.catalog.presets import PresetError, parallelism, preset, quantization, quantized, spread
+from servelab.catalog.parallelism import parallel_size
+from servelab.catalog.presets import parallelism, preset, quantization, quantized, spread
 from servelab.spec.errors import DocumentError
 from servelab.tasks.document import read_task
 from servelab.tasks.study import studies
@@ -142,11 +143,8 @@ def test_every_preset_maps_to_arguments_that_the_engines_have_and_accept():
         arguments = engine_arguments(engine)
         assert set(known.arguments.values()) <= set(arguments)
         for name, degrees in known.presets.items():
-            try:
-                found = spread(engine, degrees)
-            except PresetError:
-                assert (engine, name) in {("sglang", n) for n in ("high-throughput", "moe-optimized", "balanced")}
-                continue
+            found = spread(engine, degrees)
+            assert found.get("moe_dense_tp_size", 1) == 1, f"{name}: SGLang takes 1 only"
             assert not [value for key, value in found.items() if arguments[key].fault(value)]
     for engine, fields in quantization().engines.items():
         arguments = engine_arguments(engine)
@@ -224,6 +222,35 @@ def test_what_an_engine_cannot_do_is_refused_early():
         study(quant_config={"preset": "kv-cache-fp9"})
 
 
+@pytest.mark.parametrize(
+    ("name", "expected", "accelerators"),
+    [
+        ("high-throughput", {"dp_size": 8}, 8),
+        ("moe-optimized", {"tp_size": 2, "dp_size": 8}, 16),
+        ("balanced", {"tp_size": 2, "dp_size": 4}, 8),
+    ],
+)
+def test_presets_of_sglang_are_copies_of_the_model(name, expected, accelerators):
+    """Those of the predecessor, which asks tp % dp of degrees that a task sets itself alone."""
+    found = study(parallel_config={"preset": name})
+    (treatment,) = found.treatments
+    assert treatment == {**expected, "mem_fraction_static": 0.8}
+    assert parallel_size(found, treatment) == accelerators
+    with pytest.raises(DocumentError, match="multiple of dp"):
+        study(parallel_config={"preset": name, "dp": 3})
+    with pytest.raises(DocumentError, match="multiple of dp"):
+        study(parallel_config={"tp": treatment.get("tp_size", 1), "dp": treatment["dp_size"]})
+
+
+def test_several_presets_of_parallelism():
+    found = study(parallel_config={"presets": ["single-gpu", "balanced"]}, parameters={})
+    assert found.treatments == ({}, {"tp_size": 2, "dp_size": 4})
+    with pytest.raises(DocumentError, match="do not combine freely"):
+        study(parallel_config={"presets": ["single-gpu", "balanced"]}, optimization={"strategy": "random"})
+    with pytest.raises(DocumentError, match="'fast' is no preset"):
+        study(parallel_config={"preset": "fast"})
+
+
 def test_what_fits_of_a_grid_is_kept_and_the_rest_told():
     (one,) = imported(parallel_config={"tp": [1, 2], "dp": [1, 2]}, parameters={"mem-fraction-static": [0.85]})
     assert len(study_of(one).treatments) == 3
@@ -286,6 +313,17 @@ def test_unknown_fields_are_told_not_refused():
     (one,) = imported(gpu_watts=3, benchmark={"colour": "red"})
     assert "not known here, and left out: gpu_watts, benchmark.colour" in one.notes
     assert study_text(one).startswith("# note: not known here")
+
+
+def test_an_engine_that_is_not_installed_is_told_at_once(home, tmp_path):
+    task = tmp_path / "task.json"
+    task.write_text(json.dumps(TASK | {"base_runtime": "tensorrt-llm", "parameters": {"tp-size": [1, 2]}}))
+    done = servelab("import", str(task))
+    assert "servelab has no engine trtllm" in done.stderr
+    assert "docs/plugins.md" in done.stderr
+    assert "servelab plan" not in done.stdout, "it would be refused"
+    refused = servelab("plan", "my-task-1.yaml", check=False)
+    assert "there is no engine called 'trtllm'" in refused.stderr
 
 
 def test_the_command_writes_a_study_that_can_be_planned(home, tmp_path):

@@ -72,18 +72,26 @@ def spread(engine: str, degrees: Mapping[str, Value]) -> Parameters:
     """The engine's arguments for these degrees of parallelism, without those that are its defaults.
 
     Raises:
-        PresetError: the engine does not have one, or they do not fit together.
+        PresetError: the engine does not have one.
     """
     known = parallelism()[engine]
     for degree in degrees:
         if degree in known.absent:
             raise PresetError(f"{degree} is not there: {known.absent[degree]}")
         _check(degree, known.arguments, "degree of parallel_config")
-    for whole, part in known.divides:
+    return dict(_arguments(engine_arguments(engine), known, degrees))
+
+
+def require_fitting(engine: str, degrees: Mapping[str, Value]) -> None:
+    """See that degrees which somebody put together fit together.
+
+    Raises:
+        PresetError: one must be a multiple of another, and is not.
+    """
+    for whole, part in parallelism()[engine].divides:
         size, parts = degrees.get(whole, 1), degrees.get(part, 1)
         if not isinstance(size, int) or not isinstance(parts, int) or size % parts:
             raise PresetError(f"{whole} must be a multiple of {part} on {engine}, and {size} is none of {parts}")
-    return dict(_arguments(engine_arguments(engine), known, degrees))
 
 
 def _arguments(

@@ -67,8 +67,9 @@ def _import_task(text: str, file: Path, output: Path, models: str, force: bool, 
         return
     for note in made[0].notes:
         notes.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
-    for path in paths:
-        console.print(f"wrote {escape(str(path))}; look: servelab plan {escape(str(path))}", soft_wrap=True)
+    for path, one in zip(paths, made, strict=True):
+        look = f"; look: servelab plan {path}" if one.can_run else ""
+        console.print(escape(f"wrote {path}{look}"), soft_wrap=True)
 
 
 def _import_results(

@@ -9,7 +9,7 @@ from typing import Any
 
 from servelab.catalog.engines import engine_arguments
 from servelab.catalog.nearest import suggestion
-from servelab.catalog.presets import PresetError, parallelism, preset, quantization, quantized, spread
+from servelab.catalog.presets import PresetError, parallelism, preset, quantization, quantized, require_fitting, spread
 from servelab.spec.base import Parameters, Value
 from servelab.spec.errors import DocumentError
 from servelab.tasks.document import Task, TaskParameter
@@ -35,7 +35,9 @@ def configurations(task: Task, engine: str) -> Configurations:
     lists = {name: parameter.values for name, parameter in named.items() if parameter.values}
     ranges = {name: parameter for name, parameter in named.items() if parameter.type != "choice"}
     formats = list(_alternatives(task.quant_config, quantization().presets))
-    degrees = list(_alternatives(task.parallel_config, parallelism()[engine].presets))
+    presets = parallelism()[engine].presets
+    degrees = list(_alternatives(task.parallel_config, presets))
+    given = [spread(engine, presets[str(name)]) for name in _preset_names(task.parallel_config)]
     found: list[Parameters] = []
     refused: dict[str, None] = {}
     for wanted, split in itertools.product(formats, degrees):
@@ -49,7 +51,7 @@ def configurations(task: Task, engine: str) -> Configurations:
         rows = itertools.product(*lists.values())
         # A parameter of one's own wins over what a preset sets, as in the predecessor.
         found += [{**settings, **dict(zip(lists, row, strict=True))} for row in rows]
-    found, kept_out = _fitting(engine, found)
+    found, kept_out = _fitting(engine, found, given)
     refused |= kept_out
     if not found:
         raise DocumentError(tuple(refused), "Nothing of the task is left: change its parallel_config or quant_config.")
@@ -57,14 +59,18 @@ def configurations(task: Task, engine: str) -> Configurations:
     return Configurations([dict(row) for row in dict.fromkeys(tuple(one.items()) for one in found)], ranges, notes)
 
 
-def _fitting(engine: str, found: list[Parameters]) -> tuple[list[Parameters], dict[str, None]]:
-    """Those whose degrees fit together, wherever in the task they were set; and why the others do not."""
+def _fitting(engine: str, found: list[Parameters], given: list[Parameters]) -> tuple[list[Parameters], dict[str, None]]:
+    """Those whose degrees fit together, wherever in the task they were set; and why the others do not.
+
+    ``given`` are the degrees of the presets that the task names, which are not asked.
+    """
     known, kept = parallelism()[engine], []
     reasons: dict[str, None] = {}
     for one in found:
         degrees = {degree: one[name] for degree, name in known.arguments.items() if name in one}
         try:
-            spread(engine, degrees)
+            if spread(engine, degrees) not in given:
+                require_fitting(engine, degrees)
             kept.append(one)
         except PresetError as error:
             reasons[str(error)] = None
@@ -77,8 +83,7 @@ def _alternatives(config: Mapping[str, Any], presets: Mapping[str, Mapping[str, 
     Raises:
         DocumentError: there is no such preset.
     """
-    listed = config.get("presets", config.get("preset"))
-    names = listed if isinstance(listed, list) else [listed]
+    names = _preset_names(config) or [None]
     fields = {name: value for name, value in config.items() if name not in ("preset", "presets")}
     values = [value if isinstance(value, list) else [value] for value in fields.values()]
     for name in names:
@@ -88,6 +93,11 @@ def _alternatives(config: Mapping[str, Any], presets: Mapping[str, Mapping[str, 
             raise DocumentError((str(error),), "See docs/migrating.md.") from None
         for row in itertools.product(*values):
             yield {**base, **dict(zip(fields, row, strict=True))}
+
+
+def _preset_names(config: Mapping[str, Any]) -> list[Any]:
+    listed = config.get("presets", config.get("preset"))
+    return listed if isinstance(listed, list) else [] if listed is None else [listed]
 
 
 def _argument(engine: str, name: str, notes: list[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from servelab.catalog.containers import IMAGES
 from servelab.spec.errors import DocumentError
+from servelab.spec.plugins import Group, plugin_names
 from servelab.tasks.configurations import Configurations, configurations
 from servelab.tasks.document import SLO, Task
 from servelab.tasks.workload import workload
@@ -23,6 +24,7 @@ OBJECTIVES = {
 }
 _SAMPLERS = {"bayesian": "tpe", "random": "random", "random_search": "random"}
 _ENGINES = {"vllm": "vllm", "sglang": "sglang", "trtllm": "trtllm", "tensorrt": "trtllm"}
+ENGINE_PLUGINS: Group = "servelab.engines"
 REQUESTS = 100  # per level, where the task says neither requests nor time
 
 
@@ -33,6 +35,11 @@ class Imported:
     document: dict[str, Any]
     notes: tuple[str, ...]
 
+    @property
+    def can_run(self) -> bool:
+        """Whether its engine is installed here."""
+        return self.document["engine"]["name"] in plugin_names(ENGINE_PLUGINS)
+
 
 def studies(task: Task, models: str = MODELS) -> list[Imported]:
     """The studies that do what the task does.
@@ -42,7 +49,7 @@ def studies(task: Task, models: str = MODELS) -> list[Imported]:
     """
     engine, guessed = engine_of(task)
     found = configurations(task, engine)
-    notes = [*guessed, *found.notes, *_told(task)]
+    notes = [*_absent(engine), *guessed, *found.notes, *_told(task)]
     scenarios = task.benchmark.traffic_scenarios
     made = []
     for number, scenario in enumerate(scenarios):
@@ -70,6 +77,15 @@ def engine_of(task: Task) -> tuple[str, tuple[str, ...]]:
         if word in runtime:
             return engine, ()
     return "sglang", (f"the runtime {task.base_runtime} is taken for SGLang: change engine.name if it is not",)
+
+
+def _absent(engine: str) -> tuple[str, ...]:
+    if engine in plugin_names(ENGINE_PLUGINS):
+        return ()
+    return (
+        f"servelab has no engine {engine}: the study can be read, and the task's results imported with it, but it runs "
+        "only with a plug-in of that name (docs/plugins.md)",
+    )
 
 
 def label(name: str, suffix: str = "") -> str:
