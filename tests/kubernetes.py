@@ -106,25 +106,26 @@ class Scripted(Kubernetes):
     def start(self, *components: str) -> None:
         bare = {**os.environ, **self._ports, "NO_CRDS": "1"}
         self._run("up.sh", *components, environment=bare)
-        self._wait()
+        self._wait("get", "--raw", "/readyz")
         if not self._loaded:
             del bare["NO_CRDS"]
             self._run("up.sh", environment=bare)
             self._loaded = True
 
-    def _wait(self) -> None:
-        """Until the API server is ready: the script waits too, but on a busy machine not for long enough."""
-        ask = ["kubectl", "--kubeconfig", self.kubeconfig(), "get", "--raw", "/readyz"]
+    def _wait(self, *question: str) -> None:
+        """Until kubectl answers yes: the scripts wait too, but on a busy machine not for long enough."""
+        ask = ["kubectl", "--kubeconfig", self.kubeconfig(), *question]
         deadline = time.monotonic() + 240
         while subprocess.run(ask, capture_output=True, timeout=240, check=False).returncode:
             if time.monotonic() > deadline:
-                pytest.fail(f"kube-apiserver did not start: see {self.directory / 'log'}")
+                pytest.fail(f"kubectl {' '.join(question)}: not within 240 s; see {self.directory / 'log'}")
             time.sleep(0.2)
 
     def start_node(self) -> None:
         """Make this machine a node, with controllers and scheduler."""
         self.start("cm", "sched")
         self._run("node-up.sh", environment=dict(os.environ))
+        self._wait("wait", "--for=condition=Ready", "node/localhost", "--timeout=20s")
 
     def load_image(self, archive: Path) -> None:
         """Give the node an image from a docker archive."""

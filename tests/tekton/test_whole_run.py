@@ -190,14 +190,16 @@ def test_through_everything(api: Scripted, beside: Beside, tmp_path: Path) -> No
         told = client("logs", "exp-v2", "run-workload-2")
         assert told.code() == 0, told.said
 
-    trace = os.urandom(64 * 2**20)  # takes a moment to copy
+    trace = os.urandom(64 * 2**20)
     (tmp_path / "volume" / "exp-v2-2" / "trace.bin").write_bytes(trace)
     # collected: once by a client that dies as soon as its reader is there, once to the end
     collect = ("collect", "exp-v2", "--image", IMAGE, "--json")
+    beside.ask("merge", NODE, "localhost", {"spec": {"unschedulable": True}})  # its reader waits, and so does it
     killed = client(*collect)
     until(lambda: beside.ask("find", POD, "exp-v2-reader") is not None, lambda: killed.said)
     killed.kill()
     assert beside.ask("find", POD, "exp-v2-reader") is not None, "what the killed client left"
+    beside.ask("merge", NODE, "localhost", {"spec": {"unschedulable": False}})
     whole = client(*collect)
     assert whole.code() == 0, whole.said
     shown = json.loads(whole.said)
@@ -206,6 +208,7 @@ def test_through_everything(api: Scripted, beside: Beside, tmp_path: Path) -> No
         assert (
             tmp_path / "servelab-results" / "exp-v2" / trial / "guidellm.json"
         ).read_bytes() == RECORDED.read_bytes()
+    assert (tmp_path / "servelab-results" / "exp-v2" / "2" / "trace.bin").read_bytes() == trace
     (row,) = open_store().list_studies()
     assert [trial.state for trial in open_store().trials(row.id)] == ["complete", "complete"]
 

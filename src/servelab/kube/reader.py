@@ -13,7 +13,7 @@ from servelab.kube.containers import HOPELESS, doing
 from servelab.kube.copy import Place
 from servelab.kube.kinds import POD, Manifest
 from servelab.kube.labels import marked
-from servelab.kube.watch import watch
+from servelab.kube.watch import wait_for, watch
 from servelab.spec.errors import ClusterError
 
 IMAGE = "busybox:1.37"
@@ -21,6 +21,8 @@ MOUNT = "/data"
 CONTAINER = "reader"
 LIFETIME = 3600  # seconds after which Kubernetes ends it, should we be gone
 START = 180.0  # seconds until it runs
+GRACE = 1  # seconds that it has to end; with 0 its name would be free before its node has ended it
+GOING = 120.0  # seconds until its node has ended it
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ async def reader(
         ClusterError: the pod does not start; with the reason.
     """
     name = name or f"{study}-reader"
-    await cluster.delete(POD, name, grace=0)  # of a collection that was killed
+    await _removed(cluster, name)  # of a collection that was killed
     manifest = reader_manifest(name, study, volume)
     if owner is not None:
         manifest["metadata"]["ownerReferences"] = [owner]
@@ -81,7 +83,18 @@ async def reader(
         await _started(cluster, name)
         yield Place(cluster, name, CONTAINER, MOUNT)
     finally:
-        await cluster.delete(POD, name, grace=0)
+        await cluster.delete(POD, name, grace=GRACE)
+
+
+async def _removed(cluster: Cluster, name: str) -> None:
+    """Remove a pod of the same name, and wait for its node: while it ends it, commands may reach either of both."""
+    if not await cluster.delete(POD, name, grace=GRACE):
+        return
+    try:
+        async with asyncio.timeout(GOING):
+            await wait_for(cluster, POD, name, lambda pod: pod is None)
+    except TimeoutError:
+        await cluster.delete(POD, name, grace=0)  # its node is away
 
 
 async def _started(cluster: Cluster, name: str) -> None:
