@@ -12,6 +12,7 @@ _WORDS = re.compile(r"[A-Za-z_/$][\w./@$()+-]*(?: [\w./@$()+-]+)*", re.ASCII)
 _RESOLVED = frozenset(("true", "false", "yes", "no", "on", "off", "null", "y", "n"))
 
 
+@lru_cache(maxsize=4096)
 def is_plain_word(text: str) -> bool:
     """Whether ``text`` is words that YAML can only read as this string."""
     return _WORDS.fullmatch(text) is not None and text.lower() not in _RESOLVED

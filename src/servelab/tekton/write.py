@@ -27,11 +27,12 @@ class _Writer:
     def __init__(self) -> None:
         self._seen: set[tuple[int, int]] = set()
         self._written: dict[tuple[int, int], str] = {}
+        self._texts: dict[tuple[str, int | None], str] = {}
 
     def node(self, node: Any, indent: int) -> str:
         """What follows the colon or dash of its place: `` scalar``, or lines that begin with a line break."""
         if not isinstance(node, dict | list):
-            return " " + _scalar(node, indent)
+            return " " + self._scalar(node, indent)
         if not node:
             return " {}" if isinstance(node, dict) else " []"
         key = (id(node), indent)
@@ -49,7 +50,7 @@ class _Writer:
         for key, value in node.items():
             # A list stands below its key at the same depth.
             deeper = indent if isinstance(value, list) else indent + 2
-            parts.append(f"{lead}{_scalar(key, None)}:{self.node(value, deeper)}")
+            parts.append(f"{lead}{self._scalar(key, None)}:{self.node(value, deeper)}")
         return "".join(parts)
 
     def _list(self, node: list[Any], indent: int) -> str:
@@ -61,10 +62,16 @@ class _Writer:
             parts.append(lead + (" " + text.lstrip() if text.startswith("\n") else text))
         return "".join(parts)
 
+    def _scalar(self, value: Any, indent: int | None) -> str:
+        if not isinstance(value, str):
+            return _number(value)
+        text = self._texts.get((value, indent))
+        if text is None:
+            text = self._texts[value, indent] = _text(value, indent)
+        return text
 
-def _scalar(value: Any, indent: int | None) -> str:
-    if not isinstance(value, str):
-        return _number(value)
+
+def _text(value: str, indent: int | None) -> str:
     if is_plain_word(value) or (_PLAIN.fullmatch(value) and not value.endswith((" ", ":")) and _is_text(value)):
         return value
     if indent is not None and "\n" in value and _BLOCK.fullmatch(value) and not _UNSAFE.search(value):

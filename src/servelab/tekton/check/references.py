@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from servelab.tekton.check.problem import Path
@@ -33,18 +34,26 @@ class Reference:
 def references(node: Any, path: Path = ()) -> Iterator[Reference]:
     """Every variable in the texts below ``node``, which stands at ``path``."""
     if isinstance(node, str):
-        for match in _VARIABLE.finditer(node) if "$(" in node else ():
+        for match in _VARIABLE.finditer(node):
             parsed = _parse(match[1])
             if parsed:
                 yield Reference(match[0], *parsed, match[0] == node, path)
     elif isinstance(node, dict):
         for key, value in node.items():
-            yield from references(value, (*path, str(key)))
+            if _may_refer(value):
+                yield from references(value, (*path, str(key)))
     elif isinstance(node, list):
         for index, value in enumerate(node):
-            yield from references(value, (*path, index))
+            if _may_refer(value):
+                yield from references(value, (*path, index))
 
 
+def _may_refer(node: Any) -> bool:
+    """Whether a text has a variable; most have none, and there are many."""
+    return "$(" in node if isinstance(node, str) else isinstance(node, dict | list)
+
+
+@lru_cache(maxsize=4096)
 def _parse(text: str) -> tuple[tuple[str, ...], str | None] | None:
     parts: list[str] = []
     index, position = None, 0
