@@ -27,7 +27,7 @@ class RunningLog:
             with element("div", "row"):
                 self._title = heading("Engine log", "h2")
                 self._link = ui.link("all of it", "").classes("small")
-            self._text = text("pre", "", "text log").props('tabindex=0 aria-label="End of the engine log"')
+            self._text = text("pre", "", "text log").props('tabindex=0 data-tail aria-label="End of the engine log"')
         self._card.set_visibility(False)
 
     async def refresh(self, points: Sequence[TrialPoint]) -> None:

@@ -22,6 +22,6 @@ async def show_log(study_id: str, number: int) -> None:
             if said:
                 ui.link("Download all of it", f"/api/v1/studies/{study_id}/trials/{number}/log").classes("small")
         if said:
-            text("pre", said, "text").props('tabindex=0 aria-label="End of the engine log"')
+            text("pre", said, "text").props('tabindex=0 data-tail aria-label="End of the engine log"')
         else:
             text("div", "No engine log on this machine: it ran elsewhere, or has not been started yet.", "muted")

@@ -1,4 +1,5 @@
-// Times are told in the browser's zone, with UTC on hover; the theme is remembered in a cookie; text can be copied.
+// Times are told in the browser's zone, with UTC on hover; the theme is remembered in a cookie; text can be copied;
+// the end of a log stays in view.
 (() => {
   const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
   const tell = (root) => {
@@ -10,7 +11,20 @@
       time.textContent = local.format(when);
     }
     for (const bar of root.querySelectorAll(".q-loading-bar:not([aria-label])")) bar.setAttribute("aria-label", "Loading");
+    for (const log of root.querySelectorAll("[data-tail]")) {
+      if (!log.servelabUp) log.scrollTop = log.scrollHeight;
+      log.servelabEnd = log.scrollHeight;
+    }
   };
+  // Whoever scrolls up reads; the end is followed again when it is scrolled to. Measured against the end that was seen.
+  document.addEventListener(
+    "scroll",
+    ({ target: log }) => {
+      if (log.dataset?.tail === undefined || log.servelabEnd === undefined) return;
+      log.servelabUp = log.scrollTop + log.clientHeight < log.servelabEnd - 8;
+    },
+    true,
+  );
   let waits = false; // a page changes in many steps: once for each picture is enough
   const soon = () => {
     if (waits) return;
@@ -20,7 +34,7 @@
       tell(document);
     });
   };
-  new MutationObserver(soon).observe(document, { childList: true, subtree: true });
+  new MutationObserver(soon).observe(document, { childList: true, subtree: true, characterData: true });
   const cookie = document.cookie.match(/servelab-theme=(light|dark)/);
   if (!cookie && window.matchMedia("(prefers-color-scheme: dark)").matches) {
     document.cookie = "servelab-theme=dark; path=/; max-age=31536000; samesite=strict";

@@ -46,29 +46,31 @@
       filters[name] = wanted;
       getElement(id)?.api?.purgeInfiniteCache();
     },
-    // Rows that have changed are replaced in place. New ones are the last, unless the table is sorted or filtered.
+    // Rows that have changed are replaced in place. New ones are the last; a table in another order, or with a filter,
+    // is read again.
     changed(name, id, lines, total) {
       const api = getElement(id)?.api;
       if (!api) return;
       const plain = !Object.values(filters[name] ?? {}).some(Boolean);
       const sorted = api.getColumnState().find((column) => column.sort);
-      if (plain && total !== undefined && api.getDisplayedRowCount() !== total) {
-        if (!sorted || (sorted.colId === "number" && sorted.sort === "asc")) api.setRowCount(total, true);
-        else servelab.later(api);
-      }
+      const grows = plain && (!sorted || (sorted.colId === "number" && sorted.sort === "asc"));
+      if (!grows) servelab.later(api);
+      else if (api.getDisplayedRowCount() !== total) api.setRowCount(total, true);
       for (const line of lines) {
         const node = api.getRowNode(String(line.number));
         if (node) node.setData(line);
         else if (plain && !sorted) api.getDisplayedRowAtIndex(line.number)?.setDataAndId?.(line, String(line.number));
       }
     },
-    // A table in another order is read again, but not all the time.
+    // At once, but not all the time.
     later(api) {
       if (api.servelabWaits) return;
+      const rest = Math.max(0, (api.servelabRead ?? 0) + 5000 - Date.now());
       api.servelabWaits = setTimeout(() => {
         api.servelabWaits = undefined;
+        api.servelabRead = Date.now();
         if (!api.isDestroyed()) api.refreshInfiniteCache();
-      }, 5000);
+      }, rest);
     },
     trial(params) {
       if (!params.data) return piece("span", "…", "muted");
