@@ -44,7 +44,7 @@ def test_rest_tells_the_machine_without_secrets(served: Served) -> None:
     assert served.ask("/api/v1/leftovers").data == {"leftovers": [], "unreachable": []}
 
 
-def test_accelerators_tell_who_holds_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accelerators_tell_who_holds_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: Page) -> None:
     box = Box(tmp_path, [0, 60_000_000_000, 0])
     for name, value in box.environment.items():
         monkeypatch.setenv(name, value)
@@ -60,6 +60,16 @@ def test_accelerators_tell_who_holds_them(tmp_path: Path, monkeypatch: pytest.Mo
             (1, None, True),
             (2, study, False),
         ]
+        store.add_trials(study, [Trial(number=0, parameters={})])
+        page.goto(f"{served.url}/studies/{study}")
+        expect(page.locator(".now")).to_have_text("Not started yet.", timeout=30_000)
+        expect(page.get_by_text("Accelerator 2")).to_be_hidden()
+        assert store.claim(study, "worker") is not None
+        use = page.get_by_text("Accelerator 2 (trial 0)")
+        expect(use).to_contain_text(" 0.0 of 103 GB in use", timeout=30_000)
+        box.use([0, 0, 45_600_000_000])
+        expect(use).to_contain_text(" 45.6 of 103 GB in use, busy 87%", timeout=30_000)
+        expect(page.get_by_text("Accelerator 1")).to_have_count(0)
     finally:
         served.stop()
 

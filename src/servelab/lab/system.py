@@ -15,7 +15,7 @@ from servelab import __version__
 from servelab.engines.base import engine
 from servelab.harnesses.external.environments import find
 from servelab.harnesses.external.recipes import RECIPES
-from servelab.lab.accelerators.discovery import local_accelerators
+from servelab.lab.accelerators.discovery import local_accelerators, samples
 from servelab.lab.identity import is_dead
 from servelab.lab.paths import data_directory
 from servelab.spec.base import Spec
@@ -55,6 +55,7 @@ class Accelerator(Spec):
     name: str
     memory: int
     used: int
+    utilization: float | None = Field(None, description="share of the time that it worked; null: not told")
     study: str | None = None
     trial: int | None = None
 
@@ -126,6 +127,7 @@ def directories() -> Iterator[DataDirectory]:
 def accelerators(store: Store) -> Iterator[Accelerator]:
     """The devices of this machine, and the trials that hold them."""
     held = {lease.device: lease for lease in store.leases()}
+    now = samples()
     for device in local_accelerators():
         lease = held.get(f"{socket.gethostname()}/{device.id}")
         yield Accelerator(
@@ -133,6 +135,7 @@ def accelerators(store: Store) -> Iterator[Accelerator]:
             name=device.name,
             memory=device.memory,
             used=device.used,
+            utilization=now[device.id].utilization if device.id in now else None,
             study=lease.study if lease else None,
             trial=lease.trial if lease else None,
         )

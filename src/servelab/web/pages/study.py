@@ -21,7 +21,7 @@ from servelab.web.pages.trial_table import TrialTable, ask_ahead
 from servelab.web.trials import trial_lines
 
 EVERY = 0.8  # seconds between two looks at what has happened
-LOG = 2.0  # seconds between two looks at the log
+LOG = 2.0  # seconds between two looks at the log and the accelerators
 LATE = 5.0  # seconds between two looks at what was put off
 MOST_LINES = 50  # rows sent at once; with more, the table reads what it shows
 
@@ -43,7 +43,7 @@ async def page(context: Context, study_id: str) -> None:
         background_tasks.create(shown.catch_up())  # while the browser loads what the page needs
         # Timers begin to wait for the browser, and whatever the page awaits after that comes too late for its answer.
         ui.timer(LATE, shown.catch_up, immediate=False)
-        ui.timer(LOG, shown.log.follow, immediate=False)
+        ui.timer(LOG, shown.follow, immediate=False)
 
 
 class _Shown:
@@ -62,12 +62,12 @@ class _Shown:
         with element("section", "card stack"):
             heading("Trials", "h2")
             self._table = TrialTable(record, len(points))
-        self.log = RunningLog(record.id)
+        self._log = RunningLog(record.id)
 
     async def begin(self, points: Sequence[TrialPoint]) -> None:
         """Show what is known at once; what takes longer comes when the page is there."""
         await self._head.refresh(self._record, points)
-        await self.log.refresh(points)
+        await self._log.refresh(points)
         self._figures.show_at_hand(points)
         self._answer.show_at_hand(self._record, points)
 
@@ -90,8 +90,14 @@ class _Shown:
             lines = await in_thread(trial_lines, store, self._record, changed[-MOST_LINES:])
             self._table.changed(lines, len(points))
             self._points = {point.number: point for point in points}
-        await self.log.refresh(points)
+        await self._log.refresh(points)
         await self._catch_up(points)
+
+    async def follow(self) -> None:
+        """Show what no event tells."""
+        await self._log.follow()
+        with contextlib.suppress(StoreError):
+            await self._head.devices.follow()
 
     async def catch_up(self) -> None:
         """Draw and judge what was put off, when nothing more has happened since."""

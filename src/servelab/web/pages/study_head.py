@@ -18,6 +18,7 @@ from servelab.web.overview import StudyLine, line_of
 from servelab.web.pages.actions import ACTIONS, act, actions
 from servelab.web.pages.frame import heading, in_thread
 from servelab.web.pages.parts import STATES, element, notice, simulated_sign, text, when
+from servelab.web.pages.study_devices import Devices
 
 
 class Head:
@@ -38,6 +39,7 @@ class Head:
             with element("div", "bar").props(f'role=progressbar aria-label="Progress of {record.id}"') as self._bar:
                 self._share = element("i")
             self._now = text("div", "", "now muted")
+            self.devices = Devices(context, record.id)
             _about(record)
         self._message = notice("", "warn")
 
@@ -59,6 +61,7 @@ class Head:
         self._bar.props(f"aria-valuemin=0 aria-valuemax=100 aria-valuenow={100 * line.share:.0f}")
         self._progress.set_text(_progress(line))
         self._now.set_text("  ·  ".join(now))
+        await self.devices.refresh(points)
         self._message.set_text(record.message)
         self._message.set_visibility(bool(record.message) and record.state in ("failed", "paused", "cancelled"))
         possible = actions(record.state)
