@@ -29,6 +29,12 @@ def test_the_answer_is_the_command_lines(served: Served, page: Page, studies: di
     expect(page.get_by_text("simulated engine: no real measurement")).to_be_visible()
     expect(page.get_by_text("What the measurements say nothing of")).to_be_visible()
     checks = page.get_by_role("region", name="Every SLO in every round")
+    every = page.get_by_role("link", name="All metrics, with their distributions")
+    if verdict["standings"] and verdict["trial"] != verdict["default"]:
+        address = every.get_attribute("href") or ""
+        numbers = [int(name.rpartition(":")[2]) for name in address.partition("=")[2].split(",")]
+        verified = [served.store.trial(studies["tuned"], number).verifies for number in numbers]
+        assert sorted(set(verified)) == sorted({verdict["default"], verdict["trial"]})
     # On a machine that is too busy to tell, nothing is measured again, and there are no rounds.
     rounds = max((len(standing["rounds"]) for standing in verdict["standings"]), default=0)
     names = [*(f"Round {number + 1}" for number in range(rounds)), *(["All rounds"] if verdict["standings"] else [])]

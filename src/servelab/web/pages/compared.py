@@ -9,7 +9,7 @@ from nicegui import ui
 
 from servelab.report.compare import ComparedTrials, Difference, MetricRow
 from servelab.report.distributions import LATENCIES
-from servelab.report.rows import USUAL
+from servelab.report.rows import USUAL, title
 from servelab.report.words import signed, value_text
 from servelab.spec.metrics import format_metric, metric
 from servelab.spec.trial import StudyRecord, Trial
@@ -27,7 +27,7 @@ WORDS = {"one measurement": "measured once"}
 def compared(found: ComparedTrials, trials: Measured) -> None:
     """Everything there is to say of them."""
     _cautions(found)
-    names = _names(found)
+    names = _names(found, trials)
     _settings(found, names)
     with element("section", "card stack"):
         heading("Measured", "h2")
@@ -52,11 +52,18 @@ def _cautions(found: ComparedTrials) -> None:
             lines([f"{caution[:1].upper()}{caution[1:]}." for caution in found.cautions])
 
 
-def _names(found: ComparedTrials) -> list[Cell]:
+def _names(found: ComparedTrials, trials: Measured) -> list[Cell]:
     several = len({column.study for column in found.columns}) > 1
-    cells = [Cell(f"trial {column.trial}", note=column.study if several else "") for column in found.columns]
+    notes = [_note(record, trial, several) for record, trial in trials]
+    cells = [Cell(f"trial {c.trial}", note=note) for c, note in zip(found.columns, notes, strict=True)]
     cells[0] = replace(cells[0], note=", ".join(word for word in (cells[0].note, "reference") if word))
     return cells
+
+
+def _note(record: StudyRecord, trial: Trial, several: bool) -> str:
+    """What tells a trial from the others: its study, and what it is if not one of the search."""
+    parts = (record.id if several else "", title(trial.kind, trial.verifies, trial.round))
+    return ", ".join(part for part in parts if part)
 
 
 def _settings(found: ComparedTrials, names: list[Cell]) -> None:

@@ -9,20 +9,19 @@ from servelab.report.rows import comparisons, gain_cells
 from servelab.report.standing import SLOCheck, Standing
 from servelab.report.words import count, parameters_text, percent
 from servelab.spec.metrics import format_metric
-from servelab.web.chosen import Choice, address
+from servelab.web.chosen import MOST, Choice, address
 from servelab.web.pages.frame import heading
 from servelab.web.pages.parts import Cell, element, table, text
 
 
 def evidence(found: Digest) -> None:
     """The tables there are."""
-    verdict, study_id = found.verdict, found.record.id
+    verdict = found.verdict
     if comparisons(found):
         with element("section", "card stack"):
             with element("div", "head"):
                 heading("The default against the chosen configuration", "h2").classes("grow")
-                both = (Choice(study_id, verdict.default or 0), Choice(study_id, verdict.trial or 0))
-                ui.link("All metrics, with their distributions", address(both))
+                ui.link("All metrics, with their distributions", address(_behind(found)))
             _against_default(found)
     if verdict.standings:
         with element("section", "card stack"):
@@ -31,6 +30,15 @@ def evidence(found: Digest) -> None:
             _standings(found)
             if found.study.constraints:
                 _checks(found)
+
+
+def _behind(found: Digest) -> list[Choice]:
+    """The trials whose measurements the table shows: the re-tests, of as many rounds as can be compared at once."""
+    chosen: list[int] = []
+    for number in (found.verdict.default, found.verdict.trial):
+        again = [trial.number for trial in found.trials if trial.verifies == number and trial.state == "complete"]
+        chosen += again[: MOST // 2] or ([number] if number is not None else [])
+    return [Choice(found.record.id, number) for number in chosen]
 
 
 _HOW = (
