@@ -79,7 +79,7 @@ async def missing(cluster: Cluster, benchmark: Manifest) -> Manifest:
     return {"containers": [{"name": name, "image": "lab.local/none:1", "imagePullPolicy": "Never"}]}
 
 
-@pytest.mark.usefixtures("pods")
+@pytest.mark.usefixtures("pods", "documented_rights")
 @pytest.mark.timeout(900)
 async def test_a_benchmark_job_measures_and_its_results_are_read(
     api: Scripted, ome: Cluster, store: Store, tmp_path: Path
@@ -111,7 +111,7 @@ async def test_a_benchmark_job_measures_and_its_results_are_read(
     await ome.delete(VOLUME, ome.namespace)
 
 
-@pytest.mark.usefixtures("pods")
+@pytest.mark.usefixtures("pods", "documented_rights")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("how", "words"), [(failing, "--api-key"), (missing, "ErrImageNeverPull")])
 async def test_bug_13_a_failed_benchmark_is_told_at_once_with_its_words(

@@ -5,6 +5,8 @@ The API server is real, with OME's definitions; what its controller would do is 
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -156,14 +158,31 @@ async def test_bug_7_out_of_memory_is_an_observation() -> None:
     assert crashed.ended.code == -9
 
 
-@pytest.mark.parametrize("what", ["tokenizer of bug 8", "key of bugs 9 and 11"])
-async def test_bugs_8_9_and_11_the_service_is_named_and_ome_brings_tokenizer_and_key(ome: Cluster, what: str) -> None:
+async def test_bug_8_a_tokenizer_does_not_decide_over_the_endpoint(ome: Cluster) -> None:
+    """OME brings the model's own tokenizer where the service is named, which it always is; a gated one has a Secret."""
+    own = benchmark_job("b", SERVICE, job(), BenchmarkJobOptions(hugging_face_secret="hf"))
+    named = dataclasses.replace(job(), tokenizer="meta-llama/Llama-3.2-1B-Instruct")
+    assert benchmark_job("b", SERVICE, named, BenchmarkJobOptions(hugging_face_secret="hf")) == own
+    own["metadata"]["namespace"] = ome.namespace
+    assert (await accepted(ome, own))["spec"]["huggingFaceSecretReference"] == {"name": "hf"}
+
+
+async def test_bug_9_no_backend_is_named_that_asks_for_a_key(ome: Cluster) -> None:
+    manifest = benchmark_job("b", SERVICE, job(), BenchmarkJobOptions())
+    manifest["metadata"]["namespace"] = ome.namespace
+    said = json.dumps((await accepted(ome, manifest))["spec"])
+    assert "apiFormat" not in said
+    assert "openai" not in said
+
+
+async def test_bug_11_the_service_is_named_since_a_url_cannot_carry_a_key(ome: Cluster) -> None:
     manifest = benchmark_job("b", SERVICE, job(), BenchmarkJobOptions())
     manifest["metadata"]["namespace"] = ome.namespace
     stored = await accepted(ome, manifest)
-    endpoint = {"inferenceService": {"name": "simple-tune-t1", "namespace": "ns"}}
-    assert stored["spec"]["endpoint"] == endpoint, what
-    assert "apiKey" not in str(stored["spec"])
+    assert stored["spec"]["endpoint"] == {"inferenceService": {"name": "simple-tune-t1", "namespace": "ns"}}
+    by_url = {"url": "http://engine:8080", "apiFormat": "openai", "modelName": "m", "apiKey": "k"}
+    manifest["spec"]["endpoint"] = {"endpoint": by_url}
+    assert list(dropped(manifest, await ome.apply(manifest, dry_run=True))) == ["spec.endpoint.endpoint.apiKey"]
 
 
 async def test_bug_10_only_what_differs_from_the_runtime_is_said(ome: Cluster) -> None:
@@ -247,8 +266,9 @@ async def test_every_engine_and_option_is_taken_as_it_is(ome: Cluster) -> None:
         assert by_name["SERVELAB_STUDY"]["value"] == "simple-tune-ab12c"
         assert stored["resources"]["requests"] == {"nvidia.com/gpu": "1", "cpu": "8", "memory": "64000M"}
         assert [*stored["command"], *stored["args"]] == [*launch.command]
-    with pytest.raises(DeployError, match="no place for a secret"):
+    with pytest.raises(DeployError, match="no place for a secret") as caught:
         rendered(launched().model_copy(update={"environment_from": ("HF_TOKEN",)}))
+    assert "--from-file=HF_TOKEN=" in caught.value.remedy, "a value on a command line is seen by everybody"
 
 
 async def test_names_are_short_enough_for_what_ome_makes_of_them(ome: Cluster) -> None:
@@ -261,8 +281,6 @@ async def test_names_are_short_enough_for_what_ome_makes_of_them(ome: Cluster) -
 
 
 async def test_an_engine_that_is_no_service_cannot_have_a_benchmark_job() -> None:
-    import dataclasses
-
     alone = job()
     alone = dataclasses.replace(alone, deployment=alone.deployment.model_copy(update={"service": None}))
     with pytest.raises(MeasureError, match="measures an InferenceService"):

@@ -62,7 +62,7 @@ async def nothing_left(cluster: Cluster, study_id: str) -> None:
             await asyncio.sleep(0.2)
 
 
-@pytest.mark.usefixtures("pods")
+@pytest.mark.usefixtures("pods", "documented_rights")
 @pytest.mark.timeout(900)
 async def test_one_word_moves_a_study_to_a_cluster(api: Kubernetes, ome: Cluster, store: Store, tmp_path: Path) -> None:
     here = store.create_study(study("process"))
@@ -89,7 +89,7 @@ async def test_one_word_moves_a_study_to_a_cluster(api: Kubernetes, ome: Cluster
     assert "[servelab] Scheduled (Pod" in log.stdout
 
 
-@pytest.mark.usefixtures("pods")
+@pytest.mark.usefixtures("pods", "documented_rights")
 @pytest.mark.timeout(1500)
 async def test_killed_at_any_stage_it_leaves_nothing_and_measures_nothing_twice(
     api: Kubernetes, ome: Cluster, store: Store, tmp_path: Path

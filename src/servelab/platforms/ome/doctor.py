@@ -37,12 +37,12 @@ OLDEST = (1, 27)  # of Kubernetes, as OME's installation guide says
 SHOWN = 8  # names in a list
 
 _RIGHTS = (
-    Right("create", "inferenceservices", GROUP),
-    Right("patch", "inferenceservices", GROUP),
-    Right("delete", "inferenceservices", GROUP),
-    Right("list", "pods"),
+    *(Right(verb, "inferenceservices", GROUP) for verb in ("get", "list", "create", "patch", "delete")),
+    *(Right(verb, "pods") for verb in ("list", "watch", "delete")),
     Right("get", "pods", subresource="log"),
-    Right("create", "pods", subresource="portforward"),
+    # A port of a pod is a GET that becomes a websocket; newer servers ask for create as well.
+    *(Right(verb, "pods", subresource="portforward") for verb in ("get", "create")),
+    Right("list", "events"),
 )
 
 
@@ -131,7 +131,7 @@ async def _rights(cluster: Cluster) -> Finding:
     if not lacking:
         return Finding("rights", "ok", f"all {len(_RIGHTS)} that a study needs in {cluster.namespace}")
     listed = ", ".join(map(str, lacking))
-    remedy = f"Ask for a role with them in {cluster.namespace}; docs/ome.md has one to apply."
+    remedy = f"Ask for a role with them in {cluster.namespace}; docs/ome.md has one to apply, under Rights."
     return Finding("rights", "problem", f"you may not {listed}", remedy)
 
 

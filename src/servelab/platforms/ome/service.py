@@ -87,10 +87,11 @@ def _environment(launch: Launch, mark: Mark, options: OmeOptions) -> list[dict[s
             "Leave it out of engine.environment; engine.resources.accelerators says how many.",
         )
     if launch.environment_from and not options.secret:
-        names = " ".join(f"--from-literal={name}=..." for name in launch.environment_from)
+        names = " ".join(f"--from-file={name}=FILE-THAT-HOLDS-IT" for name in launch.environment_from)
         raise DeployError(
             f"the study passes on {', '.join(launch.environment_from)}, and a manifest is no place for a secret",
-            f"Create one (kubectl create secret generic engine {names}) and name it: platform.options.secret: engine",
+            f"Create one (kubectl create secret generic engine {names}, from a file without a line end) and name it: "
+            "platform.options.secret: engine",
         )
     plain = launch.environment | mark.environment
     found: list[dict[str, Any]] = [{"name": name, "value": _unexpanded(value)} for name, value in plain.items()]
