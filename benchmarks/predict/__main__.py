@@ -11,7 +11,7 @@ from statistics import fmean
 from benchmarks.predict.agreement import measured, overhead, simulated
 from benchmarks.predict.cases import CASES
 from benchmarks.predict.figures import compared, draw_agreement, draw_closed_form
-from benchmarks.predict.speed import profile, speeds
+from benchmarks.predict.speed import FEW, MANY, profile, speeds
 
 METRICS = tuple(f"{name}_{which}" for name in ("ttft", "itl", "e2e") for which in ("p50", "p95"))
 LIMITS = {"p50": 0.05, "p95": 0.10}
@@ -97,7 +97,8 @@ def _speed(requests: int) -> list[str]:
         "",
         "Requests of 128 + 128 tokens simulated per second of one core, at most 64 at once; best of three runs of",
         f"{requests:,} requests on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}.",
-        "*Memory* is what the last of the runs added to the process.",
+        f"*Memory* is by how much the peak of a process that simulates {MANY:,} requests exceeds that of one that",
+        f"simulates {FEW:,}.",
         "",
         "| load | requests/s | memory, MiB |",
         "|---|---:|---:|",
