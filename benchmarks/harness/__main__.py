@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--quick", action="store_true", help="one token per chunk only")
-    parser.add_argument("--repeats", type=int, default=2, help="of builtin's cases; the least disturbed one counts")
+    parser.add_argument("--repeats", type=int, default=2, help="of each case; the least disturbed one counts")
     parser.add_argument("--only", nargs="+", help="these harnesses beside the bare socket; default: all")
     asked = parser.parse_args()
     found = rows(asked.quick, asked.repeats, asked.only)

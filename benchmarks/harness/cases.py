@@ -149,17 +149,14 @@ def _goes_on(row: Row) -> bool:
 
 
 def _tried(row: Row, case: Case, repeats: int) -> list[Found]:
-    """The least disturbed of some repeats: other work on the machine only ever adds. Nothing where it fails.
-
-    A peer is asked once: it takes long, and is off by more than the machine is.
-    """
+    """The least disturbed of some repeats, as many for all, since other work only adds; nothing where it fails."""
     if row.out:
         return []
     limit = PEER_LIMIT if row.peer else LIMIT
     short = case.tokens == SHORT.tokens
     label = "short replies" if short else f"{case.streams} streams, {case.schedule.per} a chunk"
     try:
-        found = [_measure(row.name, case, limit) for _ in range(1 if row.peer else repeats)]
+        found = [_measure(row.name, case, limit) for _ in range(repeats)]
     except subprocess.TimeoutExpired:
         row.failures.append(f"{label}: not done after {limit:.0f} s")
         return []

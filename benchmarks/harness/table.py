@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.harness.cases import FAST_STREAMS, PEER_FAST_STREAMS, PEER_SHORT, SHORT, Found, Row
+from benchmarks.harness.one import BUILTIN
 from servelab.harnesses.builtin.selftest import PERCENTS
 
 TITLE = """# Harnesses
@@ -17,8 +18,8 @@ case. Written by `make bench-harness`.
 
 The others are those that are installed (`servelab harness install`), driven and converted as in any study; metrics are
 by the formulas of [How it measures](../measuring.md), from the times that each records. They take 10 to 20 s to begin
-and end, so each case is run once, and several tokens per chunk at 16 streams only. genai-bench talks to the chat API,
-the others to completions."""
+and end, so several tokens per chunk are tried at 16 streams only. genai-bench talks to the chat API, the others to
+completions."""
 BELOW = f"""
 Short replies: 8 tokens at once, 64 in flight, {SHORT.requests:,} of them ({PEER_SHORT:,} for the others). CPU, with
 that of beginning and ending, and memory, of the largest process, are of that case. Tokens: TPOT bias at the median and
@@ -71,6 +72,25 @@ def lines(rows: list[Row], memory: dict[str, float] | None) -> Iterator[str]:
             for found in row.matrix:
                 if found.case == case:
                     yield _biases(row, found)
+    if any(row.peer and row.matrix for row in rows):
+        yield ""
+        yield "Where another one is closer to the truth than builtin, in milliseconds:"
+        yield ""
+        yield from list(_closer(rows)) or ["- nowhere"]
+
+
+def _closer(rows: list[Row]) -> Iterator[str]:
+    """Where another harness is closer to the truth than builtin, of the same case."""
+    own = {found.case: found for row in rows if row.name == BUILTIN for found in row.matrix}
+    for row in rows:
+        for found in row.matrix if row.peer else ():
+            mine = own[found.case].bias if found.case in own else {}
+            for name, bias in found.bias.items():
+                if name.endswith("_mean") or abs(mine.get(name, 0.0)) <= abs(bias):
+                    continue
+                metric, _, percent = name.partition("_")
+                at = f"{found.case.streams} streams, {found.case.schedule.per} a chunk"
+                yield f"- {metric.upper()} {percent}, {at}: {mine[name] * 1000:+.3f}, {row.name} {bias * 1000:+.3f}"
 
 
 def _costs(row: Row) -> list[str]:
