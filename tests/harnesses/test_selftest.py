@@ -10,7 +10,7 @@ import pytest
 
 from servelab.harnesses.base import harness
 from servelab.harnesses.builtin.known import Schedule, parse_schedule
-from servelab.harnesses.builtin.selftest import Case, ServerProcess, biases, slope, summarise
+from servelab.harnesses.builtin.selftest import Case, Outcome, ServerProcess, biases, slope, summarise
 from servelab.lab import doctor
 from tests.harnesses.again import again
 
@@ -79,6 +79,21 @@ def test_truth_is_of_what_was_sent():
 
 def test_slope_is_that_of_least_squares():
     assert slope({1: 3.0, 2: 5.0, 5: 11.0}) == pytest.approx(2.0)
+
+
+def test_doctor_names_the_most_streams_that_went_well(monkeypatch):
+    late = {1: 0.01, 4: 0.0, 16: 0.0, 64: 0.01}
+
+    async def measure(streams):
+        bias = {"ttft_p50": late[streams], "ttft_p99": late[streams], "itl_mean": 0.0}
+        return Outcome(streams, bias, tpot_error=0.0, cpu=None)
+
+    monkeypatch.setattr(doctor, "STREAMS", tuple(late))
+    monkeypatch.setattr(doctor, "measure", measure)
+    lowest, *good, highest, _ = doctor.examine_harness()
+    assert [one.verdict for one in good] == ["ok", "ok"]
+    assert lowest.remedy == "End other work on this machine, or give it more cores."
+    assert highest.remedy.endswith("or measure with no more than 16 streams.")
 
 
 def test_doctor_gives_a_verdict(monkeypatch):

@@ -124,11 +124,12 @@ def _held() -> Iterator[Finding]:
     found: list[Outcome] = []
     for streams in STREAMS:
         found.append(asyncio.run(measure(streams)))
-        yield _bias(found[-1])
+        yield _bias(found[-1], max((one.streams for one in found if one.good), default=0))
     yield _slope(spurious_slope(found))
 
 
-def _bias(one: Outcome) -> Finding:
+def _bias(one: Outcome, good: int) -> Finding:
+    """Of one number of streams; ``good`` is the largest so far at which all was well, 0 where it was at none."""
     text = (
         f"TTFT {_ms(one.bias['ttft_p50'])} at the median, {_ms(one.bias['ttft_p99'])} at 99 %; "
         f"TPOT {one.tpot_error:+.2%} at 95 %"
@@ -136,11 +137,12 @@ def _bias(one: Outcome) -> Finding:
     check = f"harness at {one.streams}"
     if one.good:
         return Finding(check, "ok", text)
+    less = f", or measure with no more than {good} streams" if good else ""
     return Finding(
         check,
         "problem",
         f"{text}: the client's own work shows in the latencies",
-        f"End other work on this machine, give it more cores, or stay below {one.streams} streams.",
+        f"End other work on this machine, or give it more cores{less}.",
     )
 
 
