@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+from servelab.engines.simulated.api import VERSION
 from servelab.harnesses.builtin.harness import Builtin
 from servelab.lab import worker
 from servelab.lab.control import cancel_study, pause_study
@@ -359,6 +360,7 @@ async def test_an_endpoint_is_measured_at_several_loads(store, unused_tcp_port):
     try:
         study = simulated(
             model="{id: m}",
+            engine="{name: vllm}",
             platform=f"{{name: endpoint, options: {{url: 'http://127.0.0.1:{unused_tcp_port}'}}}}",
             load="{rate: [5, 10], requests: 20}",
             space="",
@@ -369,6 +371,9 @@ async def test_an_endpoint_is_measured_at_several_loads(store, unused_tcp_port):
         (trial,) = store.trials(record.id, with_reports=True)
         assert record.state == "complete"
         assert [m.report.load.level for m in trial.measurements] == [5, 10]
+        told = trial.reports[0].provenance
+        assert told.simulated, "though the study says engine: vllm"
+        assert told.engine_version == VERSION
     finally:
         served.terminate()
         await served.wait()

@@ -14,6 +14,7 @@ from servelab.lab.diagnosis import DeploymentEndedError, Misfire, Stage, explain
 from servelab.lab.measure import Measured, measure_trial
 from servelab.lab.setup import Setup
 from servelab.platforms.base import Running, Tell
+from servelab.platforms.said import Said, ask_version
 from servelab.spec.deployment import Address, Deployment, Failure, Launch, Mark
 from servelab.spec.errors import MachineError, StoreError, is_exhaustion
 from servelab.spec.trial import Measurement, Timings, Trial, TrialState
@@ -64,7 +65,7 @@ async def attempt_trial(
         outcome.timings["ready"] = time.monotonic() - begun
         stage = "measure"
         setup.observe("ready", {"trial": trial.number, "seconds": round(outcome.timings["ready"], 1)})
-        deployment = _deployment(setup, launch, running)
+        deployment = await _deployment(setup, launch, running)
         measured = await _unless_it_ends(running, measure_trial(setup, trial, deployment, directory, save))
         outcome.state, outcome.note = measured.state, measured.note
     except MachineError:
@@ -98,14 +99,18 @@ def _launch(setup: Setup, trial: Trial, address: Address, devices: tuple[str, ..
     return launch.model_copy(update=own)
 
 
-def _deployment(setup: Setup, launch: Launch, running: Running) -> Deployment:
+async def _deployment(setup: Setup, launch: Launch, running: Running) -> Deployment:
+    if setup.platform.starts_engine:
+        said = Said(setup.engine.version(setup.config))
+    else:  # what is installed here says nothing of somebody else's server
+        said = await ask_version(running.url)
     return Deployment(
         url=running.url,
         metrics_url=running.url + launch.metrics_path if launch.metrics_path else None,
         model=setup.model.name,
-        simulated=setup.engine.simulated,
+        simulated=setup.engine.simulated or said.simulated,
         engine=setup.engine.name,
-        engine_version=setup.engine.version(setup.config),
+        engine_version=said.version or setup.config.version,
         log=str(running.log) if running.log else None,
         pid=running.pid,
         cpus=running.cpus,

@@ -7,7 +7,7 @@ from typing import Literal
 from servelab.engines.base import Engine
 from servelab.platforms.base import DiagnosedError, ExitedError, Running
 from servelab.spec.deployment import Failure
-from servelab.spec.errors import DeployError, MeasureError, NoAnswerError
+from servelab.spec.errors import DeployError, MeasureError, NoAnswerError, UnreachableError
 
 LOG_LINES = 2000  # a cause may stand above a long traceback
 
@@ -28,6 +28,8 @@ def explain(engine: Engine, error: BaseException, stage: Stage, running: Running
     if isinstance(error, DiagnosedError):
         return error.failure
     code = error.exit.code if isinstance(error, ExitedError) else None
+    if isinstance(error, UnreachableError):
+        return Failure(kind="unreachable", stage="ready", message=error.message, remedy=error.remedy)
     if isinstance(error, DeployError):
         return Failure(kind="bad_argument", stage="launch", message=error.message, remedy=error.remedy)
     known = engine.diagnose(log, code) if running is not None else None

@@ -18,7 +18,7 @@ from servelab.platforms.marked import unmarked
 from servelab.platforms.ready import answers
 from servelab.spec.base import Parameters, Seconds, Spec
 from servelab.spec.deployment import Address, Launch, Mark
-from servelab.spec.errors import DeployError, MachineError, is_exhaustion
+from servelab.spec.errors import DeployError, MachineError, UnreachableError, is_exhaustion
 from servelab.spec.finding import Finding
 from servelab.spec.model import EngineConfig, Model
 from servelab.spec.options import read_options
@@ -177,7 +177,7 @@ class RunningEndpoint:
                 while not await answers(self._ready_url):
                     await asyncio.sleep(LOOK)
         except TimeoutError:
-            raise DeployError(
+            raise UnreachableError(
                 f"{self._ready_url} did not answer with 200 within {timeout:g} s",
                 "Check that the server runs and the URL is right; platform.options.ready_path names its health check.",
             ) from None

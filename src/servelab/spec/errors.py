@@ -73,6 +73,10 @@ class DeployError(ServelabError):
     exit_code = 5
 
 
+class UnreachableError(DeployError):
+    """A server that somebody else started does not answer."""
+
+
 ROOM = "Free processes, files or memory here, or raise the limits (ulimit -a); then: servelab resume"
 
 
