@@ -54,6 +54,8 @@ def test_the_autoscalers_forms(file):
         (("--as", "config-map", "--model", "m", "--slo", "ttft=1s"), "both targets or none"),
         (("--as", "config-map", "--model", "m", "--slo-multiplier", "1"), "has to be above 1"),
         (("--as", "perf-parms", "--model", "m", "--slo-class", "premium"), "no service class"),
+        (("--as", "hpa", "--model", "m", "--cost", "-3"), "cost of a replica is -3"),
+        (("--as", "perf-parms", "--model", "m", "--max-batch-size", "-3"), "have to be at least 1"),
         (("--as", "hpa", "--model", "///"), "no name of a Kubernetes object"),
     ],
 )

@@ -246,3 +246,9 @@ def test_whether_the_client_or_the_server_was_late_is_told_from_the_requests():
     capped, slow, unknown = late(1), late(2), late(None)
     assert {report.client.verdict for report in (capped, slow, unknown)} == {"saturated"}
     assert [report.client_bound for report in (capped, slow, unknown)] == [False, True, True]
+
+
+def test_no_file_is_a_fault(home):
+    done = servelab("import-report", check=False)
+    assert done.returncode == 2
+    assert "no file is given" in done.stderr

@@ -171,4 +171,5 @@ def test_a_trace_pair_has_the_columns_of_inference_sim(tmp_path):
     assert (first["arrival_time_us"], first["send_time_us"]) == ("0", "1000")
     assert (first["first_chunk_time_us"], first["last_chunk_time_us"]) == ("250000", "1250000")
     assert (first["input_tokens"], first["output_tokens"], first["status"]) == ("128", "101", "ok")
+    assert (first["finish_reason"], second["finish_reason"]) == ("", ""), "records do not tell why an answer ended"
     assert (second["status"], second["error_message"]) == ("error", "http 500")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 
 import numpy as np
 import pytest
@@ -188,6 +189,15 @@ def test_then_where_the_prediction_gets_narrowest():
     wider = {b: widest(fit_decode([*found, _again(found, b)])[0][0], 64) for b in (2, 8, chosen)}
     assert chosen == 64  # nothing is known of it yet
     assert wider[chosen] == min(wider.values())
+
+
+def test_the_widest_interval_of_a_knee_is_of_the_fits_own_freedom():
+    fits, _ = fit_decode(drawn(KneeBatch(0.007, 0.0001, 0.0008, 8), noise=0.01))
+    fit = next(one for one in fits if one.model == "knee-batch")
+    alpha, ((var, cov, *_), (_, slope, *_), *_) = fit.values["alpha"], fit.covariance
+    quantile = (alpha.interval[1] - alpha.value) / math.sqrt(var)
+    itl = fit.instance.itl(1, LENGTHS)
+    assert widest(fit, 1) == pytest.approx(quantile * math.sqrt(var + 2 * cov + slope) / itl)
 
 
 def _again(found, batch):

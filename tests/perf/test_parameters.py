@@ -40,6 +40,19 @@ def test_a_file_is_read_as_it_was_written(tmp_path):
     assert raw["fits"][0]["values"]["beta"] == {"value": 0.000027, "unit": "s/request", "interval": None}
 
 
+def test_a_file_is_whole_at_any_instant(tmp_path):
+    path = tmp_path / "parameters.json"
+    path.write_text("the one before")
+    with path.open() as before:
+        write_parameters(made(), path)
+        assert before.read() == "the one before", "it is replaced, not written over"
+    assert list(tmp_path.iterdir()) == [path]
+    (tmp_path / "a directory").mkdir()
+    with pytest.raises(DocumentError, match="cannot write"):
+        write_parameters(made(), tmp_path / "a directory")
+    assert len(list(tmp_path.iterdir())) == 2, "nothing is left beside it"
+
+
 def test_models_are_made_of_their_coefficients():
     assert made().decode_model.itl(64, CHAT) == pytest.approx(0.006973 + 64 * 0.000027)
     assert made().prefill_model.ttft(4, CHAT) == pytest.approx(0.01 + 0.000001 * 128 * 4)

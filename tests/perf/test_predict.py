@@ -14,6 +14,7 @@ from servelab.perf.models import Lengths, LinearBatch, LinearPrefill, Saturating
 from servelab.perf.parameters import Fit, FittedWorkload, Origin, Parameters, Span, write_parameters
 from servelab.perf.predict import Effort, Price, predict
 from servelab.perf.steps import requested
+from servelab.spec.errors import DocumentError
 from servelab.spec.goal import Constraint
 from servelab.spec.workload import Workload
 from tests.lab.studies import servelab
@@ -24,8 +25,9 @@ SMALL = Effort(requests=800, draws=8)
 SLO = [Constraint.model_validate("ttft_p95 <= 100ms"), Constraint.model_validate("itl_p95 <= 14ms")]
 
 
-def parameters(decode=DECODE, prefill=PREFILL, covariance=COVARIANCE, **rest) -> Parameters:
+def parameters(decode=DECODE, prefill=PREFILL, covariance=COVARIANCE, output=128, **rest) -> Parameters:
     valid = {"batch": Span(low=1, high=64), "prompt_tokens": Span(low=64, high=512)}
+    valid["output_tokens"] = Span(low=output, high=output)
     fits = [Fit.of(decode, covariance=covariance, valid=valid)]
     if prefill is not None:
         fits.append(Fit.of(prefill, valid=valid))
@@ -121,6 +123,8 @@ def test_what_is_not_known_is_said():
     assert "there are no intervals" in " ".join(bare.warnings)
     far = predict(parameters(), deployment(seqs=256, prompt=1000), 25, effort=SMALL)
     assert any("prompt tokens 1000 is outside of the 64 to 512" in warning for warning in far.warnings)
+    chatty = predict(parameters(output=24), deployment(output=2000), 1, effort=SMALL)
+    assert any("output tokens 2000 is outside of the 24 that was" in warning for warning in chatty.warnings)
     with pytest.raises(NotPredictableError, match="below max_num_seqs 9000"):
         predict(parameters(), deployment(seqs=9000), 1, effort=SMALL)
 
@@ -151,6 +155,18 @@ def test_limits_come_from_the_engines_own_arguments():
     assert batching("of-a-plug-in", {"max_num_seqs": 9}).max_num_seqs == 9
 
 
+def test_another_model_of_the_file_predicts_if_it_is_named():
+    own = StepTime(0.007, 33e-6, 0.0001, 0.0)
+    both = parameters()
+    both = both.model_copy(update={"fits": (*both.fits, Fit.of(own))})
+    chosen = both.predicting_by("step-time")
+    assert (chosen.decode, chosen.prefill) == ("step-time", "step-time")
+    assert deployment(chosen).engine.time.seconds(100, 8, 900) == pytest.approx(own.step(100, 8, 900))
+    assert predict(chosen, deployment(chosen), 5, effort=SMALL).model == "step-time"
+    with pytest.raises(DocumentError, match="the file has linear-batch, step-time"):
+        both.predicting_by("linear-prefill")
+
+
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "parameters.json"
@@ -174,6 +190,15 @@ def test_predict_is_told_to_people_and_programs(file):
     ("arguments", "said"),
     [
         (("--rate", "0"), "rate must be above 0"),
+        (("--rate", "nan"), "rate must be above 0"),
+        (("--rate", "inf"), "rate is inf: input should be"),
+        (("--rate", "5", "--prompt-tokens", "nan"), "prompt-tokens is nan: input should be"),
+        (("--rate", "5", "--output-tokens", "inf"), "output-tokens is inf: input should be"),
+        (("--rate", "5", "--draws", "-1"), "draws is -1: input should be greater than or equal to 0"),
+        (("--rate", "5", "--seed", "-1"), "seed is -1: input should be"),
+        (("--rate", "5", "--requests", "1"), "requests is 1: input should be greater than or equal to 100"),
+        (("--rate", "5", "--slo", "ttft_p95=1s", "--accelerator-hour-cost", "nan"), "accelerator-hour-cost is nan"),
+        (("--rate", "5", "--slo", "ttft_p95=1s", "--accelerator-hour-cost", "-4"), "accelerator-hour-cost is -4"),
         (("--rate", "5", "--slo", "ttfp_p95=500ms"), "did you mean 'ttft_p95'"),
         (("--rate", "5", "--slo", "error_rate=1%"), "error_rate is not predicted"),
         (("--rate", "5", "--slo", "ttft_p95=soon"), "is not a constraint"),
@@ -182,7 +207,9 @@ def test_predict_is_told_to_people_and_programs(file):
     ],
 )
 def test_what_cannot_be_predicted_is_said_in_a_sentence(file, arguments, said):
-    done = servelab("predict", "--from", file, "--requests", "100", "--draws", "0", *arguments, check=False)
+    few = [*(() if "--requests" in arguments else ("--requests", "100"))]
+    few += () if "--draws" in arguments else ("--draws", "0")
+    done = servelab("predict", "--from", file, *few, *arguments, check=False)
     assert done.returncode in (2, 3)
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -216,6 +243,22 @@ def test_a_study_is_simulated_level_by_level(file, tmp_path):
     study.write_text(STUDY.replace("{rate: [5, 400], requests: 300}", search))
     (level,) = json.loads(servelab("simulate", str(study), "--from", file, "--json").stdout)["levels"]
     assert level["metrics"]["ttft_p95"] <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--rate", "nan"), "rate must be above 0"),
+        (("--rate", "inf"), "rate must be finite"),
+        (("--rate", "5", "--seed", "-1"), "seed must be at least 0"),
+    ],
+)
+def test_what_cannot_be_simulated_is_said_in_a_sentence(file, tmp_path, arguments, said):
+    study = tmp_path / "study.yaml"
+    study.write_text(STUDY)
+    done = servelab("simulate", str(study), "--from", file, *arguments, check=False)
+    assert done.returncode == 2
+    assert said in done.stderr
 
 
 def test_a_workload_alone_is_simulated_too(file, tmp_path):

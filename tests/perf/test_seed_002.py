@@ -66,6 +66,9 @@ def test_formula_is_that_of_the_linear_model():
 def test_formula_prefill_partner():
     """The two points of TTFT = gamma + delta x tokens x batch, which the autoscaler's CRD has beside it."""
     found = estimate_pair(Pair(7.0, 8.7, 64, 15, 26, 128))
+    (said,) = found.prefill_fit.outside(prompt_tokens=20_000)
+    assert "prompt tokens 20000 is outside of the 128 that was measured" in said
+    assert found.decode_fit.outside(prompt_tokens=128, batch=64) == ()
     assert found.prefill_model.ttft(1, Lengths(128, 1)) == pytest.approx(0.015)
     assert found.prefill_model.ttft(64, Lengths(128, 1)) == pytest.approx(0.026)
     delta = found.fit("linear-prefill").values["delta"]
@@ -126,6 +129,15 @@ def test_results_of_the_pipeline_have_their_names():
     assert names == {"alpha", "beta", "parameters-file", "synchronous-report", "throughput-report"}
 
 
+def test_results_of_any_other_load_generator_are_levels_and_not_a_pair():
+    stages = [RECORDED / "inference-perf" / f"stage_{number}_lifecycle_metrics.json" for number in (0, 1)]
+    found = json.loads(servelab("estimate", "--from-reports", *stages, "--json").stdout)
+    assert found["provenance"]["method"] == "sweep"
+    assert found["provenance"]["harness"] == "inference-perf"
+    said = servelab("estimate", "--from-reports", *stages, "--batch-size", 16, code=2).stderr
+    assert "--batch-size goes with two reports of guidellm" in said
+
+
 # "Parameters"
 
 
@@ -170,6 +182,12 @@ def test_points_that_make_no_line_are_named(alone, loaded, batch, word):
         two_points(alone, loaded, batch)
 
 
+def test_a_batch_of_one_is_answered_by_what_to_give():
+    with pytest.raises(DocumentError) as found:
+        estimate_pair(Pair(7.0, 8.0, 1))
+    assert found.value.remedy == "Give it: --batch-size 64"
+
+
 def test_equal_latencies_are_warned_of():
     assert "beta is 0" in estimate_pair(Pair(7.0, 7.0)).warnings[0]
 
@@ -195,6 +213,7 @@ def test_failed_and_few_requests_are_warned_of(tmp_path):
     assert "only 3 requests succeeded" in few
     assert "5 of 45 requests failed" in failed
     assert "20.0 requests were in flight" in crowd
+    assert estimate_pair(pair).decode_fit.valid["batch"].high == 20.0
 
 
 def test_missing_numbers_are_asked_for():
@@ -202,6 +221,31 @@ def test_missing_numbers_are_asked_for():
     words = ("--itl-sync", 7, "--itl-throughput", 8, "--ttft-sync", 15)
     assert "the prefill needs all of" in servelab("estimate", "--two-point", *words, code=2).stderr
     assert "cannot read" in servelab("estimate", "--from-reports", "no.json", "no.json", code=2).stderr
+
+
+def test_numbers_alone_are_the_bare_calculation():
+    found = json.loads(servelab("estimate", "--itl-sync", 7.0, "--itl-throughput", 8.7, "--json").stdout)
+    assert found["provenance"]["method"] == "two-point"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--itl-sync", 7, "--itl-throughput", 8, "--url", "http://vllm:8000"), "two-point formula takes no --url"),
+        (("--two-point", "--from-reports", "a.json", "b.json"), "two-point formula takes no --from-reports"),
+        (("--from-reports", "a.json", "b.json", "--model", "m"), "--from-reports takes no --model"),
+        (("--from-study", "s", "--max-seconds", 60), "--from-study takes no --max-seconds"),
+        (
+            ("study.yaml", "--url", "http://vllm:8000", "--prompt-tokens", 128),
+            "what is measured, takes no --url, --prompt-tokens",
+        ),
+        (("study.yaml", "--from-study", "s"), "--from-study takes no study document"),
+        (("--trial", 3), "measuring a server takes no --trial"),
+        (("--batch-size", 8), "measuring a server takes no --batch-size"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(words, said):
+    assert said in servelab("estimate", *words, code=2).stderr
 
 
 @pytest.mark.parametrize("option", ["--max-concurrency", "--max-seconds", "--prompt-tokens", "--output-tokens"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,20 +19,37 @@ if TYPE_CHECKING:
     from servelab.perf.parameters import Fit, Parameters
 
 
+@cyclopts.Parameter(name="*")
+@dataclass
+class Scaled:
+    """What is scaled."""
+
+    name: str | None = None
+    """Name of the Deployment and of what scales it; default: from the model's."""
+    namespace: Annotated[str, cyclopts.Parameter(name=["--namespace", "-n"])] = "default"
+    """Its namespace."""
+    model: str | None = None
+    """The model as requests name it; default: as measured."""
+    accelerator: str = "unknown"
+    """Name of the accelerator in the autoscaler's list."""
+    accelerators: int = 1
+    """How many a replica has."""
+    max_batch_size: int | None = None
+    """Most requests at once; default: the most that were measured."""
+    slo_class: str | None = None
+    """CONFIGMAP/KEY of the service class, for a CRD of 2025."""
+    cost: float = 10.0
+    """Cost of a replica."""
+    slo_multiplier: float = 3.0
+    """How much slower than alone a step may be, above 1."""
+
+
 def coefficients(
     file: Path,
     /,
     *,
     form: Annotated[Form | None, cyclopts.Parameter(name=["--as"])] = None,
-    name: str | None = None,
-    namespace: Annotated[str, cyclopts.Parameter(name=["--namespace", "-n"])] = "default",
-    model: str | None = None,
-    accelerator: str = "unknown",
-    accelerators: int = 1,
-    max_batch_size: int | None = None,
-    slo_class: str | None = None,
-    cost: float = 10.0,
-    slo_multiplier: float = 3.0,
+    scaled: Scaled | None = None,
     slo: Annotated[list[str] | None, cyclopts.Parameter(negative="")] = None,
     json: Json = False,
 ) -> None:
@@ -44,24 +62,6 @@ def coefficients(
     form
         perf-parms: a VariantAutoscaling as the autoscaler read it up to 2026-01; config-map: the targets of today's;
         hpa, scaled-object: today's annotations.
-    name
-        Name of the Deployment and of what scales it; default: from the model's.
-    namespace
-        Its namespace.
-    model
-        The model as requests name it; default: as measured.
-    accelerator
-        Name of the accelerator in the autoscaler's list.
-    accelerators
-        How many a replica has.
-    max_batch_size
-        Most requests at once; default: the most that were measured.
-    slo_class
-        CONFIGMAP/KEY of the service class, for a CRD of 2025.
-    cost
-        Cost of a replica.
-    slo_multiplier
-        How much slower than alone a step may be, above 1.
     slo
         A target, as ttft=500ms and itl=50ms; both or none.
     """
@@ -75,18 +75,8 @@ def coefficients(
         else:
             print_parameters(found, console)
         return
-    target = Target(
-        model=model or "",
-        name=name or "",
-        namespace=namespace,
-        accelerator=accelerator,
-        accelerators=accelerators,
-        max_batch_size=max_batch_size,
-        slo_class=slo_class or "",
-        cost=cost,
-        slo_multiplier=slo_multiplier,
-        slo=_targets(slo or []),
-    )
+    given = {name: value for name, value in vars(scaled or Scaled()).items() if value is not None}
+    target = Target(**given, slo=_targets(slo or []))
     if json:
         print_json(form_data(form, found, target))
     else:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import cyclopts
+from pydantic import Field
 from rich.markup import escape
 
 from servelab.cli.output import Json, StoreUrl, console, notes, print_json, read_text
 from servelab.lab.estimation import EstimateRequest
+from servelab.spec.base import Spec
 from servelab.spec.errors import DocumentError
 
 if TYPE_CHECKING:
@@ -25,22 +27,15 @@ if TYPE_CHECKING:
 PARAMETERS, PLOT = "parameters.json", "estimate.svg"
 
 
-@dataclass(frozen=True)
-class TwoPointRequest:
+class TwoPointRequest(Spec):
     """The numbers of the bare calculation, in milliseconds."""
 
-    itl_sync: float | None = None
-    "ITL of one request at a time."
-    itl_throughput: float | None = None
-    "ITL of batch-size requests at a time."
-    batch_size: float = 64.0
-    "Requests at a time in the throughput benchmark."
-    ttft_sync: float | None = None
-    "TTFT of one request at a time."
-    ttft_throughput: float | None = None
-    "TTFT of batch-size requests at a time."
-    input_tokens: float | None = None
-    "Tokens of each prompt."
+    itl_sync: float | None = Field(default=None, description="ITL of one request at a time.")
+    itl_throughput: float | None = Field(default=None, description="ITL of batch-size requests at a time.")
+    batch_size: float = Field(default=64.0, description="Requests at a time in the throughput benchmark.")
+    ttft_sync: float | None = Field(default=None, description="TTFT of one request at a time.")
+    ttft_throughput: float | None = Field(default=None, description="TTFT of batch-size requests at a time.")
+    input_tokens: float | None = Field(default=None, description="Tokens of each prompt.")
 
 
 Output = Annotated[
@@ -69,7 +64,7 @@ def estimate(
     study
         A study whose engine is started and measured, with its workload; without it, the server at --url is.
     two_point
-        Calculate from two numbers: --itl-sync and --itl-throughput. Measures nothing.
+        Calculate from two numbers: --itl-sync and --itl-throughput, which imply it. Measures nothing.
     from_reports
         Take reports that load generators left: two of guidellm, one request at a time and many, or any at several
         levels. Measures nothing.
@@ -78,17 +73,49 @@ def estimate(
     trial
         Which of the study's trials; default: the first.
     """
-    numbers = numbers or TwoPointRequest()
+    numbers, server = numbers or TwoPointRequest(), server or EstimateRequest()
+    two_point = two_point or bool(numbers.model_fields_set - {"batch_size"})
+    _require_one_way(two_point, study, from_reports, from_study, trial, numbers, server)
     if two_point:
         return _tell(_from_numbers(numbers), (), output, json)
     if from_reports:
-        return _tell(*_from_reports(from_reports, numbers.batch_size), output, json)
+        return _tell(*_from_reports(from_reports, numbers), output, json)
     if from_study is not None:
         from servelab.store.store import open_store
 
         opened = open_store(store)
         return conclude(opened, opened.get_study(from_study), output, json, trial)
-    return _measure(_study(study, server or EstimateRequest()), store, output, json)
+    return _measure(_study(study, server), store, output, json)
+
+
+def _require_one_way(
+    two_point: bool,
+    study: Path | None,
+    reports: list[Path] | None,
+    from_study: str | None,
+    trial: int | None,
+    numbers: TwoPointRequest,
+    server: EstimateRequest,
+) -> None:
+    """Refuse options that the way to the coefficients has no use for."""
+    takes: Collection[str]
+    if two_point:
+        way, takes = "the two-point formula", TwoPointRequest.model_fields
+    elif reports:
+        way, takes = "--from-reports", ("from_reports", "batch_size")
+    elif from_study is not None:
+        way, takes = "--from-study", ("from_study", "trial")
+    elif study is not None:
+        way, takes = "a study, which says what is measured,", ("study", "max_concurrency", "max_seconds")
+    else:
+        way, takes = "measuring a server", EstimateRequest.model_fields
+    places = {"study": study, "from_reports": reports or None, "from_study": from_study, "trial": trial}
+    given = [name for name, value in places.items() if value is not None]
+    for options in (server, numbers):
+        given += [name for name in type(options).model_fields if name in options.model_fields_set]
+    if useless := [name for name in given if name not in takes]:
+        named = ", ".join("study document" if name == "study" else f"--{name.replace('_', '-')}" for name in useless)
+        raise DocumentError((f"{way} takes no {named}",), "Give one or the other: see servelab estimate --help.")
 
 
 def conclude(store: Store, record: StudyRecord, output: Path | None, json: bool, trial: int | None = None) -> int:
@@ -144,15 +171,19 @@ def _from_numbers(numbers: TwoPointRequest) -> Parameters:
     return estimate_pair(pair)
 
 
-def _from_reports(files: list[Path], batch_size: float) -> tuple[Parameters, Sequence[Sample]]:
-    from servelab.harnesses.external.importing import import_reports
+def _from_reports(files: list[Path], numbers: TwoPointRequest) -> tuple[Parameters, Sequence[Sample]]:
+    from servelab.harnesses.external.importing import import_reports, is_of_guidellm
     from servelab.perf.estimate import estimate as fit
     from servelab.perf.pair import estimate_pair, read_pair
     from servelab.perf.parameters import Origin
     from servelab.perf.sample import samples
 
-    if len(files) == 2:
-        return estimate_pair(read_pair(files[0], files[1], batch_size)), ()
+    if len(files) == 2 and all(map(is_of_guidellm, files)):
+        return estimate_pair(read_pair(files[0], files[1], numbers.batch_size)), ()
+    if "batch_size" in numbers.model_fields_set:
+        raise DocumentError(
+            ("--batch-size goes with two reports of guidellm: of others, the batch is read from them",), "Leave it out."
+        )
     reports = [report for file in files for report in import_reports(file)]
     found = samples((report, None) for report in reports)
     harness = reports[0].provenance.harness if reports else None

@@ -99,6 +99,8 @@ def import_report(
     """
     from servelab.harnesses.external.importing import import_reports, is_beside
 
+    if not files:
+        raise DocumentError(("no file is given",), "Name what a load generator wrote: servelab import-report FILE...")
     found: list[tuple[Path, Report]] = []
     faults: list[str] = []
     remedy = ""

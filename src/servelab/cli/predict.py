@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -67,6 +68,7 @@ def predict(
     *,
     from_: From,
     rate: float,
+    model: str | None = None,
     slo: Slo = None,
     accelerator_hour_cost: float | None = None,
     accelerators: int = 1,
@@ -81,23 +83,28 @@ def predict(
     ----------
     rate
         Requests per second, arriving at random (Poisson).
+    model
+        Which of the file's models to predict with, as step-time; default: the one that fits ITL best.
     accelerator_hour_cost
         What an accelerator costs an hour, in any currency.
     accelerators
         Accelerators of a replica.
     """
     from servelab.cli.predicted import print_prediction
-    from servelab.perf.asked import read_slo
+    from servelab.perf.asked import asked_by, read_slo
     from servelab.perf.deployment import Deployment, Models
     from servelab.perf.parameters import read_parameters
-    from servelab.perf.predict import Effort as Amount
-    from servelab.perf.predict import Price
     from servelab.perf.predict import predict as predicted
 
-    effort = effort or Effort()
+    effort, requests = effort or Effort(), requests or Requests()
     _require_positive(rate=rate, requests=effort.requests, accelerators=accelerators)
+    lengths = {"prompt_tokens": requests.prompt_tokens, "output_tokens": requests.output_tokens}
+    price = {"accelerators": accelerators, "accelerator_hour_cost": accelerator_hour_cost}
+    asked = asked_by({"rate": rate, **lengths, **price, **vars(effort)})
     parameters = read_parameters(from_)
-    workload = _workload(requests or Requests(), parameters)
+    if model is not None:
+        parameters = parameters.predicting_by(model)
+    workload = _workload(requests, parameters)
     deployment = Deployment(Models.of(parameters), workload, _batching(limits or EngineLimits()))
     constraints = [read_slo(one) for one in slo or ()]
     with notes.status("simulating") as status:
@@ -106,8 +113,8 @@ def predict(
             deployment,
             rate,
             constraints,
-            Price(accelerators, accelerator_hour_cost),
-            Amount(effort.requests, effort.draws, effort.seed),
+            asked.price,
+            asked.effort,
             status.update,
         )
     if json:
@@ -148,6 +155,8 @@ def simulate(
     from servelab.perf.scenario import read_scenario
 
     _require_positive(requests=requests)
+    if seed < 0:
+        raise DocumentError((f"seed must be at least 0, not {seed}",))
     parameters = read_parameters(from_)
     scenario = read_scenario(read_text(document), str(document))
     load = _load(rate, concurrency, requests) or scenario.load
@@ -167,7 +176,7 @@ def simulate(
 
 
 def _require_positive(**values: float) -> None:
-    wrong = [f"{name} must be above 0, not {value:g}" for name, value in values.items() if value <= 0]
+    wrong = [f"{name} must be above 0, not {value:g}" for name, value in values.items() if not value > 0]  # nan too
     if wrong:
         raise DocumentError(tuple(wrong))
 
@@ -197,6 +206,8 @@ def _load(rate: float | None, concurrency: int | None, requests: int) -> Load | 
         return None
     if rate is not None and concurrency is not None:
         raise DocumentError(("give only one of --rate and --concurrency",))
-    _require_positive(**({"rate": rate} if rate is not None else {"concurrency": concurrency or 0}))
-    way = {"rate": rate} if rate is not None else {"concurrency": concurrency}
+    way: dict[str, float] = {"rate": rate} if rate is not None else {"concurrency": concurrency or 0}
+    _require_positive(**way)
+    if rate == math.inf:
+        raise DocumentError(("rate must be finite, not inf",))
     return Load.model_validate({**way, "requests": requests})

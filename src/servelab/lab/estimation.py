@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from pydantic import Field
 
 from servelab import __version__
 from servelab.lab.paths import measurement_directory, trial_directory
 from servelab.perf.estimate import estimate
 from servelab.perf.parameters import Origin, Parameters
 from servelab.perf.sample import Sample, samples
+from servelab.spec.base import Spec
 from servelab.spec.budget import Budget, Timeouts
 from servelab.spec.errors import DocumentError, NotFoundError
 from servelab.spec.load import Estimation, Load
@@ -26,26 +28,19 @@ READY = 20.0  # seconds for a server that runs already to answer
 MEASUREMENTS = 12  # that the time is split among
 
 
-@dataclass(frozen=True)
-class EstimateRequest:
+class EstimateRequest(Spec):
     """What the person says of a server that runs; the defaults are those of the estimation pipeline."""
 
-    url: str = "http://vllm:8000"
-    "Base URL of the server, without /v1."
-    model: str = "unsloth/Meta-Llama-3.1-8B"
-    "The model that requests name."
-    engine: str = "vllm"
-    "What the server is: vllm, sglang, llamacpp; it decides the names of its metrics."
-    prompt_tokens: int = 128
-    "Tokens of each prompt."
-    output_tokens: int = 128
-    "Tokens of each answer."
-    max_concurrency: int = 64
-    "Highest concurrency."
-    max_seconds: float = 360.0
-    "Seconds under load, in all."
-    ready_path: str = "/health"
-    "Path that answers 200 when the server is ready."
+    url: str = Field(default="http://vllm:8000", description="Base URL of the server, without /v1.")
+    model: str = Field(default="unsloth/Meta-Llama-3.1-8B", description="The model that requests name.")
+    engine: str = Field(
+        default="vllm", description="What the server is: vllm, sglang, llamacpp; it decides the names of its metrics."
+    )
+    prompt_tokens: int = Field(default=128, description="Tokens of each prompt.")
+    output_tokens: int = Field(default=128, description="Tokens of each answer.")
+    max_concurrency: int = Field(default=64, description="Highest concurrency.")
+    max_seconds: float = Field(default=360.0, description="Seconds under load, in all.")
+    ready_path: str = Field(default="/health", description="Path that answers 200 when the server is ready.")
 
 
 def estimation_load(high: int, seconds: float) -> Load:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pydantic import Field, ValidationError
 
@@ -68,14 +69,34 @@ class Asked(Spec):
 class Simulated(Asked):
     """The same for the simulator, and how much it simulates."""
 
-    requests: int = Field(default=4000, ge=100, le=20_000, description="at each rate")
-    draws: int = Field(default=30, ge=0, le=100, description="of the coefficients, for the intervals")
+    requests: int = Field(default=4000, ge=100, description="at each rate")
+    draws: int = Field(default=30, ge=0, description="of the coefficients, for the intervals")
     seed: int = Field(default=0, ge=0, le=2**31)
 
     @property
     def effort(self) -> Effort:
         """For ``predict``."""
         return Effort(self.requests, self.draws, self.seed)
+
+
+class Brief(Simulated):
+    """As much of it as a page that others use too simulates."""
+
+    requests: int = Field(default=4000, ge=100, le=20_000, description="at each rate")
+    draws: int = Field(default=30, ge=0, le=100, description="of the coefficients, for the intervals")
+
+
+def asked_by(options: Mapping[str, Any]) -> Simulated:
+    """What options of a command ask for; None is not said.
+
+    Raises:
+        DocumentError: a value makes no sense.
+    """
+    try:
+        return Simulated.model_validate({name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        problems = (f"{one['loc'][0]} is {one['input']}: {one['msg'].lower()}" for one in error.errors())
+        raise DocumentError(tuple(str(problem).replace("_", "-") for problem in problems)) from None
 
 
 def requests_of(

@@ -1,7 +1,8 @@
 """A measurement as the trace pair of BLIS (inference-sim), for its ``blis replay`` and ``blis calibrate``.
 
 Source: inference-sim, sim/workload/tracev2.go: a YAML header of version 2 and a CSV with 27 columns, times in
-microseconds. BLIS fits its coefficients from such traces itself.
+microseconds. BLIS fits its coefficients from such traces itself. What records do not tell is empty, which means "not
+recorded" there: why an answer ended, and which requests shared a prefix.
 """
 
 from __future__ import annotations
@@ -104,5 +105,5 @@ def _row(number: int, record: dict[str, Any], model: str) -> tuple[Any, ...]:
         *(prompt, record["output_tokens"], prompt, 0, 0, 0, 0),
         *(model, 0, prompt),
         *(round((when or 0.0) * 1e6) for when in times),
-        *(record["chunks"], "error" if failed else "ok", record["error"] or "", "" if failed else "length"),
+        *(record["chunks"], "error" if failed else "ok", record["error"] or "", ""),
     )

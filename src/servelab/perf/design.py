@@ -77,7 +77,7 @@ def widest(fit: Fit, high: float) -> float:
         return math.inf
     from scipy.stats import t as student
 
-    fitted = sum(one.interval is not None for one in fit.values.values()) - (fit.model == KneeBatch.name)
+    fitted = sum(one.interval is not None for one in fit.values.values())  # a knee has none
     quantile = float(student.ppf(0.975, max(1, fit.goodness.points - fitted)))
     rows = _rows(fit, np.geomspace(1, high, 33))
     covariance = np.array(fit.covariance)[: rows.shape[1], : rows.shape[1]]

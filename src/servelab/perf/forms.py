@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,6 +53,10 @@ def form_data(form: Form, parameters: Parameters, target: Target) -> dict[str, A
     served = target.model or parameters.workload.model or ""
     if not served:
         raise DocumentError(("the file of coefficients does not say which model was measured",), "Give it: --model ID")
+    if not 0 <= target.cost < math.inf:
+        raise DocumentError((f"the cost of a replica is {target.cost:g}; it has to be 0 or more",))
+    if target.accelerators < 1 or (target.max_batch_size is not None and target.max_batch_size < 1):
+        raise DocumentError(("accelerators and the largest batch have to be at least 1",))
     variant = Variant(
         model=served,
         name=object_name(target.name or served),

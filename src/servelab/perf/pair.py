@@ -12,7 +12,7 @@ from typing import Any
 from servelab import __version__
 from servelab.perf.models import LinearPrefill
 from servelab.perf.parameters import FittedWorkload, Origin, Parameters, TwoPoint, of_two_points
-from servelab.perf.two_point import ReportError, crowd, doubts, flat, latency, two_points
+from servelab.perf.two_point import ReportError, concurrency, crowd, doubts, flat, latency, two_points
 from servelab.spec.errors import DocumentError
 
 BATCH_SIZE = 64.0
@@ -30,6 +30,8 @@ class Pair:
     ttft_throughput: float | None = None
     input_tokens: float | None = None
     output_tokens: float | None = None
+    in_flight: float | None = None
+    "Requests that were really under way in the throughput benchmark."
     model: str | None = None
     files: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -45,7 +47,8 @@ def estimate_pair(pair: Pair) -> Parameters:
     try:
         alpha, beta = two_points(pair.itl_synchronous, pair.itl_throughput, pair.batch_size)
     except ReportError as error:
-        raise DocumentError((str(error),), _REMEDY) from None
+        alone = not pair.batch_size > 1
+        raise DocumentError((str(error),), "Give it: --batch-size 64" if alone else _REMEDY) from None
     try:
         prefill = _prefill(pair)
     except ReportError as error:
@@ -66,7 +69,7 @@ def estimate_pair(pair: Pair) -> Parameters:
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     workload = FittedWorkload(prompt_tokens=pair.input_tokens, output_tokens=pair.output_tokens, model=pair.model)
-    return of_two_points(found, origin, prefill, workload, (*warnings, *flat(beta)))
+    return of_two_points(found, origin, prefill, workload, (*warnings, *flat(beta)), pair.in_flight)
 
 
 def read_pair(synchronous: Path, throughput: Path, batch_size: float = BATCH_SIZE) -> Pair:
@@ -90,6 +93,7 @@ def read_pair(synchronous: Path, throughput: Path, batch_size: float = BATCH_SIZ
         ttft_throughput=ttft[1],
         input_tokens=_mean(loaded, "prompt_token_count"),
         output_tokens=_mean(loaded, "output_token_count"),
+        in_flight=concurrency(loaded),
         files=(str(synchronous), str(throughput)),
         warnings=tuple(warnings),
     )

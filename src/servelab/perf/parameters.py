@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Sequence
@@ -44,8 +45,12 @@ class Span(Spec):
     high: float
 
     def holds(self, value: float) -> bool:
-        """Whether ``value`` lies within."""
-        return self.low <= value <= self.high
+        """Whether ``value`` lies within, but for rounding."""
+        slack = 1e-9 * max(abs(self.low), abs(self.high))
+        return self.low - slack <= value <= self.high + slack
+
+    def __str__(self) -> str:
+        return f"{self.low:g}" if self.low == self.high else f"{self.low:g} to {self.high:g}"
 
 
 class Goodness(Spec):
@@ -110,7 +115,7 @@ class Fit(Spec):
         """A sentence for each of these quantities that lies beyond what was measured, as ``batch=128``."""
         return tuple(
             f"{self.model} is extrapolated: {name.replace('_', ' ')} {value:g} is outside of the "
-            f"{span.low:g} to {span.high:g} that were measured"
+            f"{span} that {'was' if span.low == span.high else 'were'} measured"
             for name, value in at.items()
             if (span := self.valid.get(name)) is not None and not span.holds(value)
         )
@@ -178,6 +183,18 @@ class Parameters(Spec):
         if not found:
             raise ValueError(f"no fit of {model}; there are {', '.join(fit.model for fit in self.fits)}")
         return found[0]
+
+    def predicting_by(self, model: str) -> Self:
+        """The same, to be predicted with this one of its models: ITL, and TTFT where it tells that too.
+
+        Raises:
+            DocumentError: it was not fitted, or does not tell ITL.
+        """
+        able = [fit.model for fit in self.fits if hasattr(MODELS[fit.model], "itl")]
+        if model not in able:
+            raise DocumentError((f"{model} cannot be predicted with; the file has {', '.join(able)}",))
+        prefill = model if hasattr(MODELS[model], "ttft") else self.prefill
+        return self.model_copy(update={"decode": model, "prefill": prefill})
 
     @property
     def decode_fit(self) -> Fit:
@@ -255,14 +272,18 @@ def parse_parameters(text: str, source: str) -> Parameters:
 
 
 def write_parameters(parameters: Parameters, path: Path) -> None:
-    """Write the neutral JSON.
+    """Write the neutral JSON; a file that is there stays whole until the new one is.
 
     Raises:
         DocumentError: the file cannot be written.
     """
+    part = path.with_name(f".{path.name}.part")
     try:
-        path.write_text(json.dumps(file_data(parameters), indent=2) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(file_data(parameters), indent=2) + "\n", encoding="utf-8")
+        part.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise DocumentError((f"cannot write {path}: {error.strerror or error}",)) from error
 
 
@@ -278,17 +299,24 @@ def of_two_points(
     prefill: LinearPrefill | None = None,
     workload: FittedWorkload | None = None,
     warnings: tuple[str, ...] = (),
+    in_flight: float | None = None,
 ) -> Parameters:
-    """The parameters of two points: exact by construction, so that nothing is known of their uncertainty."""
-    batch = {"batch": Span(low=1, high=found.batch_size)}
-    fits = [Fit.of(LinearBatch(found.alpha / 1000, found.beta / 1000), valid=batch, goodness=Goodness(points=2))]
+    """The parameters of two points: exact by construction, so that nothing is known of their uncertainty.
+
+    ``in_flight`` are the requests that were really under way in the throughput benchmark; None where that is not known.
+    """
+    workload = workload or FittedWorkload()
+    lengths = {"prompt_tokens": workload.prompt_tokens, "output_tokens": workload.output_tokens}
+    valid = {name: Span(low=mean, high=mean) for name, mean in lengths.items() if mean is not None}
+    valid["batch"] = Span(low=1, high=max(1.0, in_flight or found.batch_size))
+    fits = [Fit.of(LinearBatch(found.alpha / 1000, found.beta / 1000), valid=valid, goodness=Goodness(points=2))]
     if prefill is not None:
-        fits.append(Fit.of(prefill, valid=batch, goodness=Goodness(points=2)))
+        fits.append(Fit.of(prefill, valid=valid, goodness=Goodness(points=2)))
     return Parameters(
         fits=tuple(fits),
         decode=LinearBatch.name,
         prefill=None if prefill is None else prefill.name,
-        workload=workload or FittedWorkload(),
+        workload=workload,
         provenance=origin,
         two_point=found,
         warnings=warnings,

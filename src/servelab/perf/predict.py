@@ -156,7 +156,8 @@ def _estimate(value: float, center: float | None, spread: Sequence[float]) -> Es
 def _warnings(parameters: Parameters, deployment: Deployment, tally: Tally) -> Iterable[str]:
     if overloaded(tally):
         yield "more requests come than are served: latencies grow with time, and these are of a moment"
-    yield from parameters.decode_fit.outside(batch=max(1.0, tally.batch))
+    lengths = {"prompt_tokens": deployment.lengths.prompt, "output_tokens": deployment.lengths.output}
+    yield from parameters.decode_fit.outside(batch=max(1.0, tally.batch), **lengths)
     if isinstance(deployment.models.prefill, LinearPrefill) and parameters.prefill_fit is not None:
         yield from parameters.prefill_fit.outside(prompt_tokens=deployment.lengths.prompt)
     if deployment.models.prefill is None and not hasattr(deployment.models.decode, "ttft"):

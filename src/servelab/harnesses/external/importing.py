@@ -25,12 +25,7 @@ def import_reports(path: Path) -> list[Report]:
     Raises:
         DocumentError: it cannot be read, or no known load generator wrote it.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DocumentError((f"cannot read {path}: {error.strerror or error}",)) from error
-    except ValueError as error:
-        raise DocumentError((f"{path} is not JSON: {error}",), f"Known are the results of {KNOWN}.") from error
+    data = _data(path)
     try:
         found = _read(path, data)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -40,6 +35,24 @@ def import_reports(path: Path) -> list[Report]:
             (f"{path}: no measurement of a known load generator is in it",), f"Known are the results of {KNOWN}."
         )
     return [imported(measured) for measured in found]
+
+
+def is_of_guidellm(path: Path) -> bool:
+    """Whether guidellm left a file.
+
+    Raises:
+        DocumentError: it cannot be read.
+    """
+    return guidellm.is_guidellm(_data(path))
+
+
+def _data(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DocumentError((f"cannot read {path}: {error.strerror or error}",)) from error
+    except ValueError as error:
+        raise DocumentError((f"{path} is not JSON: {error}",), f"Known are the results of {KNOWN}.") from error
 
 
 def _read(path: Path, data: Any) -> list[Measured]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from servelab.lab.estimation import fit_study
-from servelab.perf.asked import Simulated
+from servelab.perf.asked import Brief, Simulated
 from servelab.perf.forms import Form, Target, form_text
 from servelab.perf.instant import Instant, instant
 from servelab.perf.parameters import Parameters, file_data, parse_parameters
@@ -29,7 +29,7 @@ Here = Annotated[Store, Depends(store_of)]
 EXAMPLE: JsonDict = {"study": "estimate-1a2b3", "rate": 12, "slo": ["ttft_mean <= 500ms"], "accelerator_hour_cost": 2.5}
 
 
-class Question(Simulated):
+class Question(Brief):
     """What to predict, of which coefficients: a study's, or those of a parameters.json."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})

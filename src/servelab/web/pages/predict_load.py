@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from nicegui import background_tasks, ui
 from pydantic import ValidationError
 
-from servelab.perf.asked import LONGEST, Asked, Simulated
+from servelab.perf.asked import LONGEST, Asked, Brief
 from servelab.perf.instant import Instant, Point, instant
 from servelab.perf.parameters import Parameters
 from servelab.spec.errors import ServelabError
@@ -226,7 +226,7 @@ class Load:
             data = self.asked().model_dump()
             which = self._statistic.value
             data["slo"] = [f"ttft_{which} <= {self._ttft.value}ms", f"itl_{which} <= {self._itl.value}ms"]
-            asked = Simulated.model_validate(data)
+            asked = Brief.model_validate(data)
             found = await simulate(self._parameters, asked, self._progress.set_text)
             self._result.clear()
             with self._result:
