@@ -377,3 +377,16 @@ async def test_an_endpoint_is_measured_at_several_loads(store, unused_tcp_port):
     finally:
         served.terminate()
         await served.wait()
+
+
+async def test_an_endpoint_that_does_not_answer_is_called_unreachable(store, unused_tcp_port):
+    study = simulated(
+        model="{id: m}",
+        platform=f"{{name: endpoint, options: {{url: 'http://127.0.0.1:{unused_tcp_port}'}}}}",
+        load="{concurrency: 1, requests: 5}",
+        budget="{retries: 0, timeouts: {ready: 1}}",
+        **dict.fromkeys(("space", "objectives", "constraints", "sampler"), ""),
+    )
+    record = await finish(store, study)
+    (trial,) = store.trials(record.id)
+    assert (trial.failure.kind, trial.failure.stage) == ("unreachable", "ready")
