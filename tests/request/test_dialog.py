@@ -83,7 +83,7 @@ def test_a_match_is_one_box_and_a_yes():
     assert talk("simple", "y")[0].step is Step.ACCEPTED
 
 
-@pytest.mark.parametrize("yes", ["y", "Y", "yes", "Yes.", "proceed", "go ahead", "ok"])
+@pytest.mark.parametrize("yes", ["y", "Y", "yes", "Yes.", "proceed", "go ahead", "ok", "Sure!", "yep"])
 def test_a_yes(yes):
     assert talk("simple", yes)[0].step is Step.ACCEPTED
 

@@ -162,3 +162,14 @@ def test_other_accelerators_than_the_values_file_s_are_told():
 def test_a_platform_that_is_not_installed_is_told():
     assert "no platform nowhere is installed" in found(facts(), platform="nowhere", intent="tune")["platform"].text
     assert "platform" not in found(facts(), platform="process", intent="tune")
+
+
+def test_a_duration_is_no_limit_of_the_pipeline():
+    said = {"profile": {"rates": (20,), "rate_type": "constant", "seconds": 300}}
+    doubt = found(**said)["max_requests"]
+    assert "does not end after 300 s" in doubt.text
+    assert doubt.options[0].value == "6000"
+    assert fixed(doubt, **said) == []
+    assert "max_requests" not in found(intent="tune", **said)
+    levels = found(profile={"rates": (2, 4), "seconds": 300})["max_requests"]
+    assert [option.value for option in levels.options] == ["keep"]

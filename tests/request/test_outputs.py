@@ -21,7 +21,9 @@ from servelab.lab.validate import require_valid
 from servelab.request.contract import contract
 from servelab.request.dialog import heard
 from servelab.request.feasible import doubts
+from servelab.request.final import short_box
 from servelab.request.kubeconfig import current_namespace
+from servelab.request.lines import goal_lines
 from servelab.request.numbers import Numbers
 from servelab.request.said import Request, Understanding
 from servelab.request.settle import Settled, settle
@@ -370,3 +372,33 @@ def test_every_complete_request_of_the_corpus_makes_a_valid_study_or_a_doubt_say
             continue
         text = study_text(make_study(found, known))
         require_valid(load_study(text))
+
+
+@pytest.mark.parametrize(
+    ("budget", "shown"),
+    [
+        ({"wall_time": 3600.0}, "at most 6 trials, at most 60 minutes"),
+        ({"trials": 4, "repeats": 3}, "at most 4 trials, each level measured 3 times"),
+    ],
+)
+def test_the_last_box_has_the_trials_that_will_run(budget, shown):
+    said = Request.model_validate({"model": LLAMA_7B, "intent": "experiment", "budget": budget}).model_copy(
+        update={"sweep": {"--max-num-seqs": (64, 128, 256), "--block-size": (16, 32)}}
+    )
+    kept = Request.model_validate_json(said.model_dump_json())  # as between a page and its server
+    decided = settle(Understanding(request=kept), facts())
+    study = make_study(decided, facts())
+    (line,) = [line for line in goal_lines(decided, study) if line.label == "Budget"]
+    assert line.value == shown
+    assert f"at most {make_plan(study).trials} trials" in shown
+
+
+def test_a_values_file_that_stays_as_it_is_runs_all_of_its_sizes():
+    decided = settled(tensor_parallelism=(4,))
+    assert not decided.changed
+    study = make_study(decided, facts())
+    assert study.treatments == ({"tensor_parallel_size": 2}, {"tensor_parallel_size": 4})
+    (line,) = [line for section in short_box(decided).sections for line in section.lines if line.label == "TP"]
+    assert (line.value, line.note) == ("[2, 4]", "4 asked for")
+    only = make_study(settled(tensor_parallelism=(4,), only=True), facts())
+    assert only.treatments == ({"tensor_parallel_size": 4},)

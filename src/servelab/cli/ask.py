@@ -50,7 +50,8 @@ def ask(
     request
         As "run a chatbot benchmark with llama3-8b and TP=2"; without it, a dialog.
     yes
-        Ask nothing: write the files, or say what is missing and exit with 2.
+        Ask nothing: write the files (and run the study at once where "locally" was said), or say what is missing and
+        exit with 2.
     values
         Values file of a data-collection pipeline to compare with; it is never changed.
     root

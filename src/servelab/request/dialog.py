@@ -21,7 +21,7 @@ Reader = Callable[[str, Request | None], Understanding]
 Turn = tuple[State, Reply]
 
 CANCEL = {"cancel", "quit", "exit", "abort", "stop"}
-YES = {"y", "yes", "yes please", "proceed", "go", "go ahead", "ok", "okay", "confirm"}
+YES = {"y", "yes", "yes please", "yep", "yeah", "sure", "proceed", "go", "go ahead", "ok", "okay", "confirm"}
 NO = {"n", "no", "nope", "no thanks"}
 FINE = {*NO, "looks good", "good", "fine", "ok", "okay", "nothing", "none", "continue", "go on", "lgtm"}
 

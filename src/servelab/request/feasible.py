@@ -30,7 +30,7 @@ def doubts(settled: Settled, facts: Facts) -> tuple[Question, ...]:
     model = find_model(settled.model) if settled.model else None
     found = [*_means(settled.numbers), *_limit(settled, model), *_length(settled, model)]
     found += [*_heads(settled, model), *_memory(settled, model, facts), *_available(settled, facts)]
-    found += [*_selected(settled, facts)]
+    found += [*_selected(settled, facts), *_lasting(settled)]
     return (*found, *_taken(settled, facts), *_platform(settled), *_study(settled, facts))
 
 
@@ -141,6 +141,18 @@ def _selected(settled: Settled, facts: Facts) -> Iterator[Question]:
         where = "stack.model.helmValues.decode.acceleratorTypes"
         text = f"the values file puts the engine on {' or '.join(labels)}, not on {asked[1].title}: see its {where}"
         yield _doubt("accelerator", text)
+
+
+def _lasting(settled: Settled) -> Iterator[Question]:
+    """A duration, which the pipeline knows nothing of: it sends a number of requests at each level."""
+    profile, numbers = settled.request.profile, settled.numbers
+    if not settled.pipeline or profile.seconds is None or profile.max_requests is not None or numbers is None:
+        return
+    counted = f"the pipeline sends {numbers.max_requests} requests at each level"
+    text = f"{counted} and does not end after {profile.seconds:g} s: say how many requests"
+    rated = numbers.rate_type in ("constant", "poisson") and len(numbers.rates) == 1
+    requests = round(numbers.rates[0] * profile.seconds) if rated else 0
+    yield _doubt("max_requests", text, *([(str(requests), f"send {requests} requests")] if requests else []))
 
 
 def _taken(settled: Settled, facts: Facts) -> Iterator[Question]:

@@ -40,14 +40,14 @@ def final_box(settled: Settled) -> Box:
 
 def short_box(settled: Settled) -> Box:
     """The final box where nothing of the values file changes."""
-    said = settled.request.tensor_parallelism
-    sizes = listed(said or settled.tensor_parallelism)
+    said, runs = settled.request.tensor_parallelism, settled.changes[0].new
+    note = f"{listed(said, bare=True)} asked for" if set(said) < set(runs) else ""
     lines = (
         Line(label="Experiment", value=settled.experiment_id or "-"),
         Line(label="Model", value=settled.model or "-"),
         Line(label="Namespace", value=settled.namespace or "-"),
         Line(label="Workload", value=settled.workload, note="already configured"),
-        Line(label="TP", value=sizes, note="" if said else "using values.yaml default"),
+        Line(label="TP", value=shown(runs), note=note if said else "using values.yaml default"),
         Line(label="vLLM", value=settled.images.main or "-", note="default"),
     )
     return Box(title="", sections=(Section(lines=lines),), final=True)

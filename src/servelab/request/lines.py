@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from servelab.catalog.models import find_model
+from servelab.lab.steps import planned_trials
 from servelab.request.match import Change, flag_text
 from servelab.request.numbers import Numbers
 from servelab.request.reply import Line
 from servelab.request.said import Understanding
 from servelab.request.settle import Settled
 from servelab.spec.base import Value
+from servelab.spec.budget import Budget
+from servelab.spec.study import Study
 
 LARGE = 50.0  # GB of weights: the download is worth a warning
 
@@ -31,16 +34,25 @@ TITLES = {
 LIMIT_FLAGS = ("max_model_len", "max_num_batched_tokens", "max_num_seqs")
 
 
-def goal_lines(settled: Settled) -> list[Line]:
-    """What is optimised, what must be kept, and what it may cost."""
+def goal_lines(settled: Settled, study: Study | None = None) -> list[Line]:
+    """What is optimised, what must be kept, and what it may cost: as said, or as the study holds it."""
     request = settled.request
     lines = [Line(label="Objective", value=str(request.objective))] if request.objective else []
     lines += [Line(label="SLO", value=str(constraint)) for constraint in request.constraints]
     if request.budget is not None:
-        spent = [f"{request.budget.trials} trials"]
-        spent += [f"{request.budget.wall_time / 60:g} minutes"] if request.budget.wall_time else []
-        lines.append(Line(label="Budget", value="at most " + ", ".join(spent)))
+        lines.append(Line(label="Budget", value=", ".join(_spent(request.budget, study))))
     return lines
+
+
+def _spent(budget: Budget, study: Study | None) -> Iterator[str]:
+    """What was said of the budget; of a study also how many trials there are."""
+    said = budget.trials if "trials" in budget.model_fields_set else None
+    trials = planned_trials(study) if study else said
+    yield from [f"at most {trials} trials"] if trials else []
+    yield from [f"at most {budget.wall_time / 60:g} minutes"] if budget.wall_time else []
+    yield from [f"at most {budget.accelerator_minutes:g} accelerator minutes"] if budget.accelerator_minutes else []
+    yield from [f"each level measured {budget.repeats} times"] if budget.repeats > 1 else []
+    yield from [f"{budget.parallel} trials at the same time"] if budget.parallel > 1 else []
 
 
 def download(settled: Settled) -> str | None:

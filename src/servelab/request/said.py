@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import PlainSerializer
 
 from servelab.spec.base import Spec, Value
 from servelab.spec.budget import Budget
 from servelab.spec.goal import Constraint, Objective
+
+Limits = Annotated[Budget, PlainSerializer(lambda budget: budget.model_dump(exclude_unset=True))]
+"""A budget whose limits stay unsaid where they were: a design is not cut at the usual trials of a search."""
 
 
 class Intent(StrEnum):
@@ -80,7 +85,7 @@ class Request(Spec):
     sweep: dict[str, tuple[Value, ...]] = {}
     objective: Objective | None = None
     constraints: tuple[Constraint, ...] = ()
-    budget: Budget | None = None
+    budget: Limits | None = None
 
 
 class Option(Spec):

@@ -108,9 +108,9 @@ def _levels(settled: Settled, engine: str) -> dict[str, tuple[Value, ...]]:
 
 
 def _sizes(settled: Settled, engine: str) -> tuple[int, ...]:
-    """The tensor parallelisms that are meant: of the pipeline always, else only where they were asked for."""
-    meant = settled.pipeline or settled.request.tensor_parallelism
-    return settled.tensor_parallelism if engine in NAMES and meant else ()
+    """The tensor parallelisms that run: of the pipeline those of its values file, else those that were asked for."""
+    sizes = tuple(settled.changes[0].new) if settled.pipeline else settled.request.tensor_parallelism
+    return sizes if engine in NAMES else ()
 
 
 def _fixed(settled: Settled, engine: str, changing: dict[str, tuple[Value, ...]]) -> dict[str, Value]:

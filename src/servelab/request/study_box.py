@@ -30,7 +30,7 @@ def study_box(settled: Settled, study: Study) -> Box:
         Section(title="WORKLOAD", lines=tuple(workload)),
         Section(title=f"{TITLES.get(study.engine.name, study.engine.name)} ENGINE", lines=tuple(engine)),
         Section(title="WHAT CHANGES", lines=tuple(_changing(study))),
-        Section(title="GOAL", lines=tuple(goal_lines(settled))),
+        Section(title="GOAL", lines=tuple(goal_lines(settled, study))),
     ]
     shown = tuple(section for section in sections if section.lines)
     return Box(title=f"STUDY ({settled.intent.value}): {study.name}", sections=shown, final=True)

@@ -207,6 +207,8 @@ def _read_bound(heard: Heard, match: re.Match[str], found: Said) -> None:
         heard.sentence.take(*place)
         heard.ask("constraints", found.fault or f"{said!r}: a bound must be above 0. What is it?")
         return
+    if found.name == "goodput" and match["unit"] in ("%", "percent"):
+        found = Said("goodput_ratio")
     info = metric(found.name)
     scale = _scale(match["unit"], info.unit == "s", value, found.name)
     if found.complement and scale:  # a success rate of 99% is an error rate of 1%
