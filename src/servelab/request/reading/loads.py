@@ -7,19 +7,19 @@ import re
 from servelab.request.reading.budgets import DURATION, seconds
 from servelab.request.reading.heard import Heard
 from servelab.request.reading.known import Known, rx
-from servelab.request.reading.lengths import LENGTH
-from servelab.request.reading.limits import LIMITS
+from servelab.request.reading.owner import own
 from servelab.request.reading.quantity import (
     COUNT,
     IS,
-    JOIN,
-    LEVELS,
     LIST,
     NUMBER,
     RANGE,
+    RATE_UNIT,
     REAL,
     STEP,
+    USERS,
     Kind,
+    levels,
     read_levels,
     read_number,
 )
@@ -37,16 +37,16 @@ _RATES = rx(
 _RATES_NAMED = rx(
     r"-{0,2}\b(?:(?:request|arrival|req|offered|load|constant|poisson|qps|"
     r"rps)[-_ ]){0,5}(?:rates?|rps|qps)(?! ?type)(?: in (?:req/s|"
-    rf"rps))?{IS}(?P<levels>{LEVELS})(?: ?{_RATE_UNIT})?(?! ?%)"
+    rf"rps))?{IS}(?P<levels>{levels(RATE_UNIT)})(?: ?{_RATE_UNIT})?(?! ?%)"
 )
 _CONCURRENCY_NAMED = rx(
     r"-{0,2}\b(?:max[-_ ])?(?:conc(?=[ =:]{1,3}\d)|concurrenc(?:y|ies)(?:[-_ ]levels?)?|"
     rf"(?:num(?:ber)?[-_ ]of[-_ ])?concurrent[-_ ](?:users?|requests?|streams?|clients?|level))"
-    rf"(?: (?:from|sweep))?{IS}(?P<levels>{LEVELS})"
+    rf"(?: (?:from|sweep))?{IS}(?P<levels>{levels(USERS)})(?: {USERS}\b)?"
 )
 _USERS_NAMED = rx(
     r"\b(?:(?:number|count) of )?(?:users?|clients?|streams?|sessions?)(?: count)?"
-    rf"(?: (?:is|are|of|equals?)|(?= ?[=:])|(?<=count)){IS}(?P<levels>{LEVELS})(?! ?(?:%|{_RATE_UNIT}))"
+    rf"(?: (?:is|are|of|equals?)|(?= ?[=:])|(?<=count)){IS}(?P<levels>{levels(USERS)})(?! ?(?:%|{_RATE_UNIT}))"
 )
 _PEOPLE = r"(?:people|persons|customers|employees|colleagues|callers|visitors|developers|agents)\b"
 _AT_ONCE = (
@@ -118,8 +118,6 @@ _SECONDS = rx(
     r"duration|benchmark))\b"
 )
 _LONG = rx(rf"(?<![\w.,-]){NUMBER}[ -]?(?:h|hrs?|hours?|mins?|minutes?|d|days?)(?![a-z])")
-_OWNER = rx(rf"(?<![\w.])(?:{'|'.join(limit.before for limit in LIMITS)}|{LENGTH}){IS}$")
-_SEVERAL = rx(rf"{NUMBER}{JOIN}(?={NUMBER})")
 _SCALE = {"s": 1.0, "m": 1 / 60, "h": 1 / 3600}
 
 
@@ -127,13 +125,15 @@ def read_loads(heard: Heard, known: Known) -> None:
     """Whatever carries its own unit: 5 req/s, 64 concurrent users, 100 requests."""
     _read_types(heard)
     for match in heard.sentence.find(_RATES):
-        _say_rates(heard, _own(heard, _RATES, match), constant=True)
+        if mine := own(heard, _RATES, match):
+            _say_rates(heard, mine, constant=True)
     for match in heard.sentence.find(_CONCURRENCY_NAMED):
         _say_concurrency(heard, match)
     for match in heard.sentence.find(_USERS_NAMED):
         _say_concurrency(heard, match)
     for match in heard.sentence.find(_CONCURRENCY):
-        _say_concurrency(heard, _own(heard, _CONCURRENCY, match))
+        if mine := own(heard, _CONCURRENCY, match):
+            _say_concurrency(heard, mine)
     for pattern in (_MAX_REQUESTS, _REQUESTS_NAMED, _REQUESTS):
         for match in heard.sentence.find(pattern):
             value = read_number(match["n"], COUNT)
@@ -188,15 +188,6 @@ def _levels(match: re.Match[str], kind: Kind) -> tuple[float, ...]:
     """The levels of a match, whose step may stand after the unit: "10 to 50 users in steps of 10"."""
     step = match.groupdict().get("step") or ""
     return read_levels(match["levels"] + (step if re.fullmatch(RANGE, match["levels"]) else ""), kind)
-
-
-def _own(heard: Heard, pattern: re.Pattern[str], match: re.Match[str]) -> re.Match[str]:
-    """The match without a first number that belongs to a name before it: "answer length 90, 24 users"."""
-    sentence, start = heard.sentence, match.start("levels")
-    several = _SEVERAL.match(match["levels"])
-    if several and _OWNER.search(sentence.free, max(0, start - 60), start):
-        return pattern.search(sentence.free, start + several.end()) or match
-    return match
 
 
 def _say_rates(heard: Heard, match: re.Match[str], *, constant: bool) -> None:

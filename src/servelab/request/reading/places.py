@@ -6,6 +6,7 @@ import re
 
 from servelab.request.reading.heard import Heard, Mention
 from servelab.request.reading.known import Known, rx
+from servelab.request.reading.owner import own
 from servelab.request.reading.quantity import JOIN
 
 _ENGINES = {
@@ -88,8 +89,8 @@ _OWNED = rx(
 
 _SOME_GPUS = r"\d{1,3}(?: ?(?:gpus?|accelerators?|cards?))?"
 _GPU_LEVELS = rx(
-    rf"(?:(?:on|with|using|across) )?(?<![\w.,]){_SOME_GPUS}"
-    rf"(?:(?:{JOIN}| against | compared (?:to|with) )(?:on |with |using )?{_SOME_GPUS}){{1,5}}(?<=[a-z])(?![\w-])"
+    rf"(?:(?:on|with|using|across) )?(?<![\w.,])(?P<levels>{_SOME_GPUS}"
+    rf"(?:(?:{JOIN}| against | compared (?:to|with) )(?:on |with |using )?{_SOME_GPUS}){{1,5}})(?<=[a-z])(?![\w-])"
 )
 """Several numbers of accelerators to compare: "2 GPUs against 4 GPUs"."""
 
@@ -150,8 +151,9 @@ def read_accelerators(heard: Heard, known: Known) -> None:
         if match["count"] or match["one"] or match["times"]:
             _count(heard, match)
     for match in heard.sentence.find(_GPU_LEVELS):
-        levels = tuple(int(level) for level in re.findall(r"\d+", match[0]))
-        heard.say("tensor_parallelism", tuple(dict.fromkeys(levels)), *match.span())
+        if mine := own(heard, _GPU_LEVELS, match):
+            levels = tuple(int(level) for level in re.findall(r"\d+", mine["levels"]))
+            heard.say("tensor_parallelism", tuple(dict.fromkeys(levels)), *mine.span())
     for match in heard.sentence.find(_GPUS_NAMED):
         heard.say("accelerators", int(match["count"]), *match.span())
         heard.say("together", int(match["count"]), *match.span())

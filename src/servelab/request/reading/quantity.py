@@ -59,6 +59,15 @@ JOIN = (
     r"plus|&|as well as|along with|together with)(?: (?:then|also))? )"
 )
 LIST = rf"{NUMBER}(?:{JOIN}{NUMBER}(?![\w%:]|\.\w|-\w)){{0,31}}"
+"""A number, or several: before their unit."""
+
+RATE_UNIT = r"(?:(?:req(?:uest)?s?|quer(?:y|ies))(?: ?/ ?| ?per | a | an )(?:s|m|h)[a-z]*|rps|qps|r/s|req/s)"
+USERS = r"(?:users?|clients?|streams?|(?:concurrent|simultaneous|parallel) [a-z]+)"
+OF_TOKENS = r"tokens?(?! (?:in|out|of|per|each)\b)"
+_ANY_UNIT = (
+    rf"{RATE_UNIT}|{USERS}|requests?|reqs?|queries|prompts?|tokens?|gpus?|accelerators?|trials?|repeats?|"
+    r"repetitions?|rounds?|hours?|hrs?|minutes?|mins?|seconds?|secs?|days?"
+)
 STEP = (
     r"(?:,? (?:in|by|with|at)?(?: a)? ?(?:steps?|increments?|strides?)(?: size)?(?: of|"
     r" by)? \d+(?:[.,]\d+)?k?|,? (?:doubling|(?:in |by )?(?:powers of 2|factors? of 2))\b"
@@ -70,8 +79,19 @@ RANGE = (
     rf"|between {NUMBER} and {NUMBER}{STEP})"
 )
 _SPACED = r"\d{1,6}(?: \d{1,6}){2,31}(?= ?(?:$|[,;.)\]}\n]|for|with|on|in\b))"
-LEVELS = rf"(?:{RANGE}|{_SPACED}|{LIST})(?![\w%]|[.,]\d)"
-"""A number, several, or a range."""
+
+
+def levels(own: str = OF_TOKENS) -> str:
+    """A number, several, or a range, after their name.
+
+    A number with a unit begins another clause ("concurrency 8, 200 requests"), unless the unit is one of their own.
+    """
+    of_another = rf"(?! (?!{own}\b)(?:{_ANY_UNIT})\b)"
+    several = rf"{NUMBER}(?:{JOIN}{NUMBER}(?![\w%:]|\.\w|-\w){of_another}){{0,31}}"
+    return rf"(?:{RANGE}|{_SPACED}|{several})(?![\w%]|[.,]\d)"
+
+
+LEVELS = levels()
 
 _GLUE = (
     r"(?:is|are|be|of|to|at|as|by|with|equals?|try|trying|use|using|run|test|changed|switched|"
@@ -133,7 +153,7 @@ def with_digits(text: Text) -> Text:
 
 
 def read_levels(said: str, kind: Kind) -> tuple[float, ...]:
-    """All numbers of a list or range (as LEVELS matches it); empty when they make no sense.
+    """All numbers of a list or range (as ``levels`` matches it); empty when they make no sense.
 
     A range without a step doubles from its low end to its high end.
     """
