@@ -83,6 +83,16 @@ def test_a_fault_stands_at_its_field_and_nothing_typed_is_lost(form: Page) -> No
     assert study.space.parameters["batch_size"].values == (64, 128)
 
 
+def test_a_study_that_cannot_be_planned_says_so_at_the_field(form: Page) -> None:
+    field(form, "Model").fill("meta-llama/Llama-3.1-8B-Instruct")
+    file = form.locator("label", has=field(form, "File with the weights"))
+    expect(file).to_contain_text("llama.cpp needs the file", timeout=SLOW)
+    expect(form.get_by_role("button", name="Start", exact=True)).to_be_disabled()
+    field(form, "File with the weights").fill("/models/llama.gguf")
+    expect(file).not_to_contain_text("needs the file", timeout=SLOW)
+    ready(form)
+
+
 def test_every_part_of_the_form_reaches_the_study(form: Page) -> None:
     choose(form, "Load", "Requests per second")
     field(form, "Levels, requests/s").fill("0.5, 2")
@@ -118,7 +128,11 @@ def test_an_engine_comes_back_with_its_arguments(form: Page) -> None:
     expect(form.get_by_role("checkbox", name="max_num_seqs")).to_be_visible()
     ready(form)
     expect(form.get_by_text("nothing real is measured")).to_be_visible()
+    expect(field(form, "Search at most")).to_have_value("")
+    study = load_study(yaml(form))
+    assert (study.description, study.budget.wall_time) == ("", None), "these are of quickstart's own engine"
     choose(form, "Engine", "llama.cpp")
+    expect(field(form, "Search at most")).to_have_value("2.5")
     expect(field(form, "Values of parallel")).to_have_value("3, 5")
     choose(form, "Where it runs", "a server that runs already")
     expect(form.get_by_text("so only the load varies")).to_be_visible()

@@ -40,6 +40,16 @@ def test_a_plan_says_what_would_be_started(served: Served) -> None:
     assert "needs the file" in served.ask("/api/v1/plan", {"document": gone}).data["message"]
 
 
+def test_a_plug_in_that_is_not_there_is_a_fault_of_the_document(served: Served) -> None:
+    unknown = GOOD.replace("name: llamacpp", "name: vlm")
+    for path in ("/api/v1/plan", "/api/v1/studies"):
+        told = served.ask(path, {"document": unknown})
+        assert told.status == 422
+        (problem,) = told.data["problems"]
+        assert problem.startswith("engine: there is no engine called 'vlm'")
+        assert "Did you mean vllm?" in problem
+
+
 def test_the_time_is_told_where_the_like_was_run_before(served: Served) -> None:
     text = GOOD.replace("wall_time: 150", "wall_time: 3600")
     assert served.ask("/api/v1/plan", {"document": text}).data["pace"] is None
@@ -55,6 +65,13 @@ def test_the_time_is_told_where_the_like_was_run_before(served: Served) -> None:
     assert pace == {"study": record.id, "trial_seconds": 10, "seconds": (8 + 6) * 10}
     for other in (text.replace("mean: 64", "mean: 32"), text.replace("wall_time:", "repeats: 3\n  wall_time:")):
         assert served.ask("/api/v1/plan", {"document": other}).data["pace"] is None
+
+
+def test_the_study_itself_is_a_file(served: Served) -> None:
+    record = served.store.create_study(load_study(GOOD))
+    document = served.ask(f"/api/v1/studies/{record.id}/document")
+    assert document.headers["content-disposition"] == f'attachment; filename="{record.id}.json"'
+    assert document.data == record.study.model_dump(mode="json")
 
 
 def test_a_document_that_grows_without_end_is_refused(served: Served) -> None:

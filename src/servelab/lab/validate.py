@@ -60,6 +60,16 @@ class Checked:
     warnings: tuple[str, ...] = ()
     remedy: str = ""
 
+    def required(self) -> Study:
+        """The study.
+
+        Raises:
+            DocumentError: the document has faults.
+        """
+        if self.study is None:
+            raise DocumentError(self.faults, self.remedy)
+        return self.study
+
 
 def check_document(text: str, source: str = "study.yaml") -> Checked:
     """Read and check a document in full; what is wrong with it is returned, whatever it is."""
@@ -69,4 +79,10 @@ def check_document(text: str, source: str = "study.yaml") -> Checked:
     except DocumentError as error:
         return Checked(None, error.faults, remedy=error.remedy)
     except ServelabError as error:
-        return Checked(None, (Fault(f"{error.message}. {error.remedy}".strip(), error.about),))
+        return Checked(None, (fault_of(error),))
+
+
+def fault_of(error: ServelabError) -> Fault:
+    """An error as a fault of the part of the document that it is about."""
+    place = f"{'.'.join(map(str, error.about))}: " if error.about else ""
+    return Fault(f"{place}{error.message}. {error.remedy}".strip(), error.about)

@@ -8,8 +8,8 @@ from servelab.catalog.written import study_text
 from servelab.lab.doctor import examine_for
 from servelab.lab.pace import Pace, known_pace
 from servelab.lab.plan import Plan, make_plan
-from servelab.lab.validate import Checked, check_document
-from servelab.spec.errors import ServelabError
+from servelab.lab.validate import Checked, check_document, fault_of
+from servelab.spec.errors import Fault, ServelabError
 from servelab.spec.finding import Finding
 from servelab.store.store import Store
 
@@ -27,6 +27,11 @@ class Preview:
     pace: Pace | None = None
     findings: tuple[Finding, ...] = ()
     trouble: ServelabError | None = None
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What is wrong with the document, or with what it would start."""
+        return self.checked.faults if self.trouble is None else (fault_of(self.trouble),)
 
     @property
     def ready(self) -> bool:

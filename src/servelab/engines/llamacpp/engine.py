@@ -50,9 +50,11 @@ class LlamaCpp:
             DeployError: none of them is here, or the model has no file.
         """
         if model.path is None and config.image is None:
-            raise DeployError(
+            missing = DeployError(
                 f"llama.cpp needs the file of {model.id}", "Give it as model.path in the study: a GGUF file."
             )
+            missing.about = ("model", "path")
+            raise missing
         program = _program(config)
         if not program:
             raise DeployError("llama.cpp is not installed", "Install it: pip install xllamacpp")

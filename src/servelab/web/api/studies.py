@@ -7,10 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from servelab.catalog.study import load_study
 from servelab.lab.background import start_in_background
 from servelab.lab.control import cancel_study, delete_study, pause_study
-from servelab.lab.validate import require_valid
+from servelab.lab.validate import check_document
 from servelab.spec.trial import StudyRecord, StudyState
 from servelab.store.store import Store
 from servelab.web.api.events import STUDY_ID
@@ -72,12 +71,11 @@ def list_(store: Here) -> list[StudyLine]:
 @router.post("", status_code=201)
 def create(new: NewStudy, store: Here) -> Created:
     """Check a study, store it, and run it in a process of its own."""
-    study = load_study(new.document)
-    warnings = require_valid(study)
-    record = store.create_study(study)
+    checked = check_document(new.document)
+    record = store.create_study(checked.required())
     if new.start:
         start_in_background(store, record.id)
-    return Created(id=record.id, state=record.state, warnings=warnings)
+    return Created(id=record.id, state=record.state, warnings=checked.warnings)
 
 
 @router.get("/{study_id}")
@@ -87,8 +85,9 @@ def show(study_id: StudyId, store: Here) -> StudyLine:
 
 
 @router.get("/{study_id}/document")
-def document(study_id: StudyId, store: Here) -> dict[str, Any]:
-    """The study's document in its full form."""
+def document(study_id: StudyId, store: Here, response: Response) -> dict[str, Any]:
+    """The study's document in its full form, as a file."""
+    response.headers["Content-Disposition"] = f'attachment; filename="{study_id}.json"'
     return store.get_study(study_id).study.model_dump(mode="json")
 
 

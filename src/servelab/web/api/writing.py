@@ -11,7 +11,7 @@ from servelab.catalog.written import study_text
 from servelab.lab.pace import Pace
 from servelab.lab.plan import Plan
 from servelab.lab.validate import check_document
-from servelab.spec.errors import DocumentError, ServelabError
+from servelab.spec.errors import ServelabError
 from servelab.spec.finding import Finding
 from servelab.spec.study import Study
 from servelab.store.store import Store
@@ -80,8 +80,7 @@ def validate(sent: Document) -> Validated:
 def plan(sent: Document, store: Annotated[Store, Depends(store_of)]) -> Planned:
     """Trials, first configurations, commands or manifests, time, and what this machine lacks."""
     found = preview(store, sent.document)
-    if found.checked.study is None:
-        raise DocumentError(found.checked.faults, found.checked.remedy)
+    found.checked.required()
     if found.plan is None:
         raise found.trouble or ServelabError("this study cannot be planned", "Try: servelab plan")
     return Planned(plan=found.plan, pace=found.pace, warnings=found.checked.warnings, findings=tuple(found.findings))

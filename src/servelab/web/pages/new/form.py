@@ -40,7 +40,7 @@ class Form:
     def _make(self, name: str) -> None:
         match name:
             case "subject":
-                subject(self._fields, lambda: self.build("subject", "parameters"))
+                subject(self._fields, lambda: self.build("subject", "parameters", "budget"))
             case "workload":
                 self._draw = workload(self._fields, lambda: self.build("workload"))
             case "load":

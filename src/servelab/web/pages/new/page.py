@@ -132,8 +132,8 @@ class _Page:
             self._document.set(self._text)
         self._behind.visible = follow and found.checked.study is None
         self._side.show(found)
-        self._form.show(() if follow else found.checked.faults)
-        self._document.show(found.checked.faults)
+        self._form.show(() if self._behind.visible else found.faults)
+        self._document.show(found.faults)
 
     async def _accepted(self, done: Outcome) -> None:
         """Take over the study of a dialog."""

@@ -12,7 +12,6 @@ from servelab.lab.doctor import examine_place
 from servelab.lab.pace import Pace
 from servelab.lab.plan import Plan, Planned
 from servelab.report.words import count, duration, parameters_text
-from servelab.spec.errors import Fault
 from servelab.spec.finding import Finding
 from servelab.spec.study import Study
 from servelab.web.pages.frame import heading, in_thread
@@ -84,13 +83,10 @@ class Side:
             _findings(found.findings)
 
     def _told(self, found: Preview) -> None:
-        faults: Sequence[Fault] = found.checked.faults
-        if found.trouble is not None:
-            faults = (Fault(f"{found.trouble.message}. {found.trouble.remedy}".strip()),)
-        self._said(found, len(faults))
+        self._said(found, len(found.faults))
         self._faults.clear()
         with self._faults:
-            for fault in faults:
+            for fault in found.faults:
                 text("li", fault.message, "bad")
             for warning in found.checked.warnings:
                 text("li", warning, "warn")

@@ -10,6 +10,7 @@ from nicegui import ui
 
 from servelab.catalog.engines import engine_arguments, find_engine
 from servelab.catalog.models import KnownModel, find_model, known_models
+from servelab.lab.quickstart import quickstart_study
 from servelab.spec.plugins import plugin_names
 from servelab.web.draft import Draft, runs_here
 from servelab.web.pages.frame import heading
@@ -37,6 +38,9 @@ ENGINES = {
 
 OF_ENGINE = (*(("engine", part) for part in ("arguments", "image", "version", "executable", "profile")), ("baseline",))
 """What is said of one engine, and would be wrong of another."""
+
+OF_QUICKSTART = (("description",), ("budget", "wall_time"))
+"""What the newcomer's first study says of its own engine; what a person puts there stays."""
 
 DESIGNS = (("space",), ("factors",), ("treatments",))
 """What varies from trial to trial: one of these, of arguments of the engine."""
@@ -122,6 +126,7 @@ def _change_engine(fields: Fields, rebuild: Callable[[], object], name: str) -> 
     for path in (*OF_ENGINE, *DESIGNS):
         draft.put_aside(path, before)
         draft.bring_back(path, name)
+    _change_quickstart(draft, before, name)
     draft.set(("engine", "name"), name)
     if draft.get("platform", "name") == "endpoint":
         _put_designs_aside(draft)
@@ -129,6 +134,15 @@ def _change_engine(fields: Fields, rebuild: Callable[[], object], name: str) -> 
         draft.set(("space",), usual_space(name))
     fields.touch()
     rebuild()
+
+
+def _change_quickstart(draft: Draft, before: str, name: str) -> None:
+    first = Draft(quickstart_study())
+    for path in OF_QUICKSTART:
+        if draft.get(*path) == first.get(*path):
+            draft.put_aside(path, before)
+        if draft.get(*path) is None:
+            draft.bring_back(path, name)
 
 
 def _put_designs_aside(draft: Draft) -> None:
