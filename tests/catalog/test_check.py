@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servelab.catalog.check import check_study
-from servelab.catalog.engines import get_engine
+from servelab.catalog.engines import SIMULATION, get_engine
 from servelab.catalog.nearest import mistyped
 from servelab.catalog.study import load_study
+from servelab.engines.simulated.options import parser
 from servelab.spec.errors import DocumentError
 
 STUDY = """
@@ -25,6 +26,13 @@ EIGHT = "meta-llama/Llama-3.1-8B-Instruct"
 
 def load(engine="vllm", arguments="", model=EIGHT, more=""):
     return load_study(STUDY.format(engine=engine, arguments=arguments, model=model, more=more), "s.yaml")
+
+
+@pytest.mark.parametrize("name", SIMULATION)
+def test_what_only_the_simulated_engine_takes_is_no_fault_there(name):
+    assert f"--{name.replace('_', '-')}" in parser().format_help()
+    assert check_study(load("simulated", f"{name}: 1")) == []
+    assert [p.fatal for p in check_study(load("vllm", f"{name}: 1"))] == [False]
 
 
 @pytest.mark.parametrize(

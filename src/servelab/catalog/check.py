@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from servelab.catalog.engines import Argument, Relation, find_engine
+from servelab.catalog.engines import SIMULATION, Argument, Relation, find_engine
 from servelab.catalog.fit import misfit, uneven_heads
 from servelab.catalog.models import find_model
 from servelab.catalog.nearest import mistyped
@@ -39,6 +39,8 @@ def check_study(study: Study) -> list[Problem]:
         return problems
     for path, name, values in _settings(study):
         argument = known.arguments.get(name)
+        if argument is None and study.simulated and name in SIMULATION:
+            continue
         if argument is None:
             meant = mistyped(name, known.arguments)
             hint = f", did you mean `{meant}`?" if meant else "; it is passed on as it is"

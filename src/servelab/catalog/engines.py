@@ -21,6 +21,10 @@ _FILES = {"llamacpp": "llamacpp", "sglang": "sglang", "simulated": "vllm", "trtl
 """Engine -> the file with its arguments; the simulated engine takes vLLM's."""
 
 
+SIMULATION = ("time_scale", "startup_seconds", "fault")
+"""What the simulated engine takes beside vLLM's arguments."""
+
+
 class Relation(Spec):
     """What an argument's value ``when`` asks of another argument (``requires``) or forbids (``conflicts``)."""
 

@@ -107,7 +107,7 @@ class Fetcher:
         except (OSError, ValueError):
             allowed = name.rpartition(".")[2] != "localhost"
         if not allowed:
-            raise GuideError(f"{host} is an address of a private network", "Copy the guide here, and give its path.")
+            raise GuideError(f"{host} is an address of a private network", "Copy its files, and give those instead.")
 
     def _address(self, host: str, port: int) -> str:
         """The address to connect to, looked up once, so that a second look-up cannot give another one.
@@ -117,7 +117,7 @@ class Fetcher:
         """
         found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
         if not all(self.allowed(address.partition("%")[0]) for address in found):
-            raise GuideError(f"{host} is an address of a private network", "Copy the guide here, and give its path.")
+            raise GuideError(f"{host} is an address of a private network", "Copy its files, and give those instead.")
         return found[0]
 
 
