@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from servelab.spec.trial import Timings, Trial
@@ -71,3 +72,12 @@ def test_on_a_phone_a_study_is_a_card(served: Served, page: Page) -> None:
     card.get_by_role("button", name=f"Delete {study}").click()
     page.get_by_role("button", name="Delete it").click()
     expect(card).to_have_count(0)
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/studies/x/trials/abc", f"/new?from={'x' * 65}"])
+def test_an_address_that_no_page_has_is_answered_with_a_page(served: Served, page: Page, path: str) -> None:
+    answer = page.goto(f"{served.url}{path}")
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("navigation", name="Pages").get_by_role("link", name="New study")).to_be_visible()

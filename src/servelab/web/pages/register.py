@@ -12,6 +12,7 @@ from nicegui import ui
 from servelab.web.context import Context
 from servelab.web.pages import compare, convert, predict, recommendation, studies, study, system, trial
 from servelab.web.pages.new import page as new
+from servelab.web.pages.nowhere import add_nowhere
 
 STATIC = File(__file__).parent.parent / "static"
 TIMEOUT = 60.0  # seconds that a page may take to be made
@@ -57,6 +58,7 @@ def add_pages(app: FastAPI, context: Context) -> None:
     async def _compare(trials: str = "") -> None:
         await compare.page(context, trials)
 
+    add_nowhere()
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     ui.run_with(
         app,
