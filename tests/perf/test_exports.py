@@ -22,6 +22,7 @@ from servelab.perf.text import yaml_text
 from servelab.spec.errors import DocumentError
 from servelab.spec.load import LoadPoint
 from servelab.spec.report import Provenance, Report
+from servelab.spec.workload import SharedPrefix
 
 SHARED = Path(os.environ.get("SERVELAB_SHARED", Path(__file__).parents[3] / "shared"))
 DATA = SHARED / "data" / "param-estimation"
@@ -172,4 +173,10 @@ def test_a_trace_pair_has_the_columns_of_inference_sim(tmp_path):
     assert (first["first_chunk_time_us"], first["last_chunk_time_us"]) == ("250000", "1250000")
     assert (first["input_tokens"], first["output_tokens"], first["status"]) == ("128", "101", "ok")
     assert (first["finish_reason"], second["finish_reason"]) == ("", ""), "records do not tell why an answer ended"
+    assert (first["prefix_group"], first["prefix_length"]) == ("", "0")
+    shared, _ = csv.DictReader(io.StringIO(trace_rows(made, records, SharedPrefix(tokens=100))))
+    assert (shared["prefix_group"], shared["prefix_length"], shared["input_tokens"]) == ("shared", "100", "28")
+    assert shared["server_input_tokens"] == "128"
+    many, _ = csv.DictReader(io.StringIO(trace_rows(made, records, SharedPrefix(tokens=100, groups=2))))
+    assert (many["prefix_group"], many["input_tokens"]) == ("", "128"), "records do not tell which of the two"
     assert (second["status"], second["error_message"]) == ("error", "http 500")

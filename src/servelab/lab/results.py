@@ -39,7 +39,8 @@ def write_traces(record: StudyRecord, trials: Sequence[Trial], directory: Path) 
                 continue
             place = measurement_directory(trial_directory(record.id, trial.number), one.phase, one.point, one.repeat)
             name = f"trace-{trial.number}-{one.point}-{one.repeat}"
-            pair = {".yaml": trace_header(one.report), ".csv": trace_rows(one.report, place / one.report.records)}
+            rows = trace_rows(one.report, place / one.report.records, record.study.workload.prefix)
+            pair = {".yaml": trace_header(one.report), ".csv": rows}
             for ending, text in pair.items():
                 path = directory / f"{name}{ending}"
                 try:

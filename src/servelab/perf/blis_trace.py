@@ -2,7 +2,8 @@
 
 Source: inference-sim, sim/workload/tracev2.go: a YAML header of version 2 and a CSV with 27 columns, times in
 microseconds. BLIS fits its coefficients from such traces itself. What records do not tell is empty, which means "not
-recorded" there: why an answer ended, and which requests shared a prefix.
+recorded" there: why an answer ended, and which of several prefixes a request had. ``input_tokens`` are those after the
+prefix (replay.go puts the prefix before them), ``server_input_tokens`` all.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from servelab.perf.text import yaml_text
 from servelab.spec.errors import DocumentError
 from servelab.spec.report import Report
+from servelab.spec.workload import SharedPrefix
 
 COLUMNS = (
     "request_id",
@@ -77,8 +79,8 @@ def trace_header(report: Report) -> str:
     )
 
 
-def trace_rows(report: Report, records: Path) -> str:
-    """The CSV, of the records of a measurement.
+def trace_rows(report: Report, records: Path, prefix: SharedPrefix | None = None) -> str:
+    """The CSV, of the records of a measurement; ``prefix`` is its workload's.
 
     Raises:
         DocumentError: the records are not there.
@@ -88,21 +90,24 @@ def trace_rows(report: Report, records: Path) -> str:
             found = [json.loads(line) for line in lines]
     except (OSError, EOFError, ValueError) as error:
         raise DocumentError((f"the records of a measurement cannot be read: {records}",)) from error
+    shared = prefix.tokens if prefix and prefix.groups == 1 else 0
     stream = StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
     for number, record in enumerate(sorted(found, key=lambda one: one["intended"])):
-        writer.writerow(_row(number, record, report.provenance.model))
+        writer.writerow(_row(number, record, report.provenance.model, shared))
     return stream.getvalue()
 
 
-def _row(number: int, record: dict[str, Any], model: str) -> tuple[Any, ...]:
+def _row(number: int, record: dict[str, Any], model: str, shared: int) -> tuple[Any, ...]:
     failed = record["error"] is not None
     prompt = record["prompt_tokens"]
+    shared = min(shared, prompt)
+    own = prompt - shared
     times = (record["intended"], record["sent"], record["first"], record["last"])
     return (
-        *(number, "servelab", "", "", "", 0, "", 0, "true"),
-        *(prompt, record["output_tokens"], prompt, 0, 0, 0, 0),
+        *(number, "servelab", "", "", "", 0, "shared" if shared else "", shared, "true"),
+        *(own, record["output_tokens"], own, 0, 0, 0, 0),
         *(model, 0, prompt),
         *(round((when or 0.0) * 1e6) for when in times),
         *(record["chunks"], "error" if failed else "ok", record["error"] or "", ""),
