@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FILES := src tests benchmarks
 
-.PHONY: help quickstart serve test test-harnesses check bench bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate bench-guides bench-web docs screenshots clean
+.PHONY: help quickstart serve test test-harnesses check bench bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate bench-guides bench-web bench-ask docs screenshots clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -33,7 +33,7 @@ check: .venv/dev ## lint, types, architecture
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: .venv/dev bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate bench-guides bench-web ## every benchmark; tables go to docs/benchmarks/
+bench: .venv/dev bench-search bench-loop bench-harness bench-tekton bench-watch bench-predict bench-estimate bench-guides bench-web bench-ask ## every benchmark; tables go to docs/benchmarks/
 
 bench-search: .venv/dev ## samplers side by side on a surface with known truth
 	$(BIN)/python -m benchmarks.search --out docs/benchmarks/search.md
@@ -66,6 +66,9 @@ bench-guides: .venv/dev ## how long a guide takes to convert
 bench-web: .venv/dev ## the page with 10,000 trials: until it is usable, processor time, delays of events
 	scripts/browser
 	$(BIN)/python -m benchmarks.web --out docs/benchmarks/web.md
+
+bench-ask: .venv/dev ## how long plain words take to read, and the command to start
+	$(BIN)/python -m benchmarks.ask --out docs/benchmarks/ask.md
 
 screenshots: .venv/dev ## pictures of every page, in docs/img/web
 	scripts/browser
