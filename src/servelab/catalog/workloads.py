@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Literal
 
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from servelab.catalog.files import read_entries
 from servelab.catalog.nearest import suggestion
@@ -18,25 +18,25 @@ class Lengths(Spec):
     """A preset's length distribution in tokens, as its source gives it: the mean may lie outside of [min, max]."""
 
     mean: PositiveFloat
-    stdev: float
-    min: PositiveInt
-    max: PositiveInt
+    stdev: float = 0.0
+    min: PositiveInt = 1
+    max: PositiveInt = Field(default_factory=lambda fields: max(round(2 * fields["mean"]), 1))
 
 
 class Preset(Spec):
     """A workload by name, with the load that its source suggests."""
 
-    description: str
-    keywords: tuple[str, ...]
+    description: str = ""
+    keywords: tuple[str, ...] = ()
     weak: tuple[str, ...] = ()
     """Words that mean other things too: they count where no other preset is named."""
-    prefix: NonNegativeInt
+    prefix: NonNegativeInt = 0
     prompt: Lengths
     output: Lengths
-    requests: PositiveInt
-    rate: PositiveFloat
-    rate_type: Literal["sweep", "constant"]
-    seed: int
+    requests: PositiveInt = 50
+    rate: PositiveFloat = 12
+    rate_type: Literal["sweep", "constant"] = "sweep"
+    seed: int = 42
 
     def workload(self, name: str) -> Workload:
         """The preset as a workload."""
