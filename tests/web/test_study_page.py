@@ -116,6 +116,7 @@ def test_a_study_without_an_objective_shows_curves_over_the_load(served: Served,
 def test_what_is_not_there_is_said(served: Served, study: str, page: Page) -> None:
     page.goto(f"{served.url}/studies/no-such")
     expect(page.get_by_role("heading", name="There is no study no-such")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("servelab status")).to_have_count(0)
     page.goto(f"{served.url}/studies/{study}/trials/99")
     expect(page.get_by_role("heading", name="has no trial 99")).to_be_visible(timeout=SOON)
 

@@ -23,6 +23,9 @@ def test_faults_are_told_with_their_places(served: Served) -> None:
     assert not told["valid"]
     (fault,) = told["faults"]
     assert (fault["path"], fault["line"], fault["column"]) == (["workload", "prompt", "mean"], 9, 12)
+    empty = GOOD.replace("name: quickstart", "name: quickstart\nfactors: {threads: []}")
+    faults = served.ask("/api/v1/validate", {"document": empty}).data["faults"]
+    assert "factors.threads: is empty, give at least 1" in [fault["message"] for fault in faults]
     good = served.ask("/api/v1/validate", {"document": GOOD}).data
     assert (good["valid"], good["faults"], good["document"]) == (True, [], GOOD)
 

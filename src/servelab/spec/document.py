@@ -69,6 +69,8 @@ class Document:
             return self.fault(path, f"unknown field `{field}`{_in(path[:-1])}{known}")
         if fault["type"] == "missing":
             return self.fault(path, f"`{name}` is missing")
+        if fault["type"] == "too_short" and not fault["ctx"]["actual_length"]:
+            return self.fault(path, f"{name}: is empty, give at least {fault['ctx']['min_length']}")
         return self.fault(path, f"{name + ': ' if name else ''}{fault['msg'].removeprefix('Value error, ')}")
 
     def _real_path(self, fault: ErrorDetails) -> Path:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:  # see store.py
 Choose = Callable[[Sequence[str], int], tuple[str, ...]]
 """Chooses so many of the free accelerators."""
 
+LIST_THEM = "List them: servelab status"
+"""What to do about a study that is not there, at the command line."""
+
 LEASE = 60.0  # seconds a claim holds without a sign of life
 
 
@@ -195,7 +198,7 @@ class Claims(ABC):
 
 def no_study(study_id: str) -> NotFoundError:
     """What to raise for an id that no study has."""
-    return NotFoundError(f"there is no study {study_id!r}", "List them: servelab status")
+    return NotFoundError(f"there is no study {study_id!r}", LIST_THEM)
 
 
 def lease_clock(connection: Connection) -> float:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, not_, select, upd
 from sqlalchemy.exc import IntegrityError
 
 from servelab.spec.errors import NotFoundError, StoreError
-from servelab.store.claims import Claims, expired, lease_clock, no_study
+from servelab.store.claims import LIST_THEM, Claims, expired, lease_clock, no_study
 from servelab.store.database import READS_ONLY, connect, parse_url, shown, translated
 from servelab.store.rows import StudyRow, Summary, event_from, measurement_from, study_from, summary_from, trial_from
 from servelab.store.tables import events, measurements, studies, trials
@@ -118,7 +118,7 @@ class Store(Claims, Views):
             raise NotFoundError(f"{name!r} begins {len(beginning)} studies", ", ".join(row.id for row in beginning[:5]))
         nearest = get_close_matches(name, [row.id for row in found], n=1, cutoff=0.4)
         hint = f"Did you mean {nearest[0]}? " if nearest else ""
-        raise NotFoundError(f"there is no study {name!r} in {self.location}", f"{hint}List them: servelab status")
+        raise NotFoundError(f"there is no study {name!r} in {self.location}", f"{hint}{LIST_THEM}")
 
     def get_study(self, name: str = "") -> StudyRecord:
         """A study with its document; see find_study."""

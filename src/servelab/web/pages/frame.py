@@ -11,6 +11,7 @@ from nicegui import background_tasks, ui
 from starlette.requests import Request
 
 from servelab.spec.errors import NotFoundError, ServelabError, StoreError
+from servelab.store.claims import LIST_THEM
 from servelab.web.context import Context
 from servelab.web.pages.parts import element, empty, text
 from servelab.web.tokens import COOKIE
@@ -84,7 +85,8 @@ def _sign_out_button() -> None:
 def no_such_study(study_id: str, error: NotFoundError) -> None:
     """The page of a study that is not there."""
     with frame("No such study", "/"):
-        empty(f"There is no study {study_id[:80]}", error.remedy or "It may have been removed.")
+        hint = error.remedy.removesuffix(LIST_THEM) or "It may have been removed; the list has all there are."
+        empty(f"There is no study {study_id[:80]}", hint)
         ui.link("All studies", "/")
 
 

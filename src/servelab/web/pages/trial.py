@@ -44,7 +44,7 @@ async def page(context: Context, study_id: str, number: int) -> None:
         trial = await in_thread(context.store.trial, record.id, number)
     except NotFoundError as error:
         with frame("No such trial", "/"):
-            empty(error.message, error.remedy)
+            empty(error.message, "It may have been removed; the list has all studies there are.")
             ui.link("All studies", "/")
         return
     ui.add_head_html('<script src="/static/trials.js"></script>')
