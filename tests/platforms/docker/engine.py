@@ -28,9 +28,11 @@ from aiohttp import web
 
 PYTHON, LLAMA = "python:3.12-slim", "ghcr.io/ggml-org/llama.cpp:server"
 SERVELAB = "example.org/servelab:1"  # with servelab in it, for the simulated engine
+HOST = "lab.local/host:1"  # as the tests' Kubernetes has it: this machine's programs
 PROGRAMS = {
     PYTHON: {"python3": [sys.executable]},
     SERVELAB: {"python3": [sys.executable]},
+    HOST: {"python3": [sys.executable]},
     LLAMA: {"/app/llama-server": [sys.executable, "-m", "servelab.engines.llamacpp.server"]},
 }
 GPU_DRIVER = 'could not select device driver "" with capabilities: [[gpu]]'

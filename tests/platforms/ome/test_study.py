@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -14,11 +16,14 @@ from servelab.catalog.study import load_study
 from servelab.kube.cluster import Cluster
 from servelab.kube.kinds import DEPLOYMENT, POD
 from servelab.kube.labels import STUDY
+from servelab.platforms.docker.platform import DockerPlatform
 from servelab.platforms.ome.kinds import INFERENCE_SERVICE
 from servelab.spec.study import Study
 from servelab.store.store import Store
 from tests.kubernetes import Kubernetes
 from tests.lab.studies import servelab, start
+from tests.platforms.docker.engine import HOST
+from tests.platforms.docker.engines import played
 from tests.platforms.ome.controller import controlled
 
 STUDY_TEXT = """
@@ -37,9 +42,10 @@ budget: {trials: 3, screening: 0, timeouts: {ready: 240s}, verification: {top: 0
 """
 
 
-def study(platform: str = "ome") -> Study:
-    """The study, which one word moves from this machine to a cluster."""
-    return load_study(STUDY_TEXT.replace("platform: process", f"platform: {platform}"))
+def study(platform: str = "ome", engine: str = "simulated") -> Study:
+    """The study, which one word moves from this machine to a container or a cluster."""
+    text = STUDY_TEXT.replace("engine: simulated", f"engine: {engine}")
+    return load_study(text.replace("platform: process", f"platform: {platform}"))
 
 
 async def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -64,21 +70,34 @@ async def nothing_left(cluster: Cluster, study_id: str) -> None:
 
 @pytest.mark.usefixtures("pods", "documented_rights")
 @pytest.mark.timeout(900)
-async def test_one_word_moves_a_study_to_a_cluster(api: Kubernetes, ome: Cluster, store: Store, tmp_path: Path) -> None:
-    here = store.create_study(study("process"))
+async def test_one_word_moves_a_study_to_a_container_and_to_a_cluster(
+    api: Kubernetes, ome: Cluster, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Docker Engine is the played one; what runs in the container and in the pod is the same program as here."""
+    monkeypatch.setenv("PATH", f"{sys.prefix}/bin:{os.environ['PATH']}")  # where the image has its python3
+    here, boxed, there = (
+        store.create_study(study(platform, f"{{name: simulated, image: '{HOST}'}}"))
+        for platform in ("process", "docker", "ome")
+    )
     await run("resume", here.id)
-    there = store.create_study(study("ome"))
+    with played(images=(HOST,)) as docker:
+        monkeypatch.setenv("DOCKER_HOST", docker.host)
+        await run("resume", boxed.id)
+        assert DockerPlatform({}).leftovers([boxed.id]) == []
+        assert len(docker.created()) == len(store.trials(boxed.id))
     async with controlled(api.kubeconfig(), ome.namespace) as controller:
         await run("resume", there.id)
 
-    expected, found = store.trials(here.id, with_reports=True), store.trials(there.id, with_reports=True)
-    assert [trial.state for trial in found] == ["complete"] * len(expected), [trial.failure for trial in found]
-    assert [trial.parameters for trial in found] == [trial.parameters for trial in expected]
-    for one, other in zip(expected, found, strict=True):
-        (mine,), (its,) = one.reports, other.reports
-        assert its.requests == mine.requests == 12
-        assert its.errors == {}
-        assert set(its.metrics) == set(mine.metrics)
+    expected = store.trials(here.id, with_reports=True)
+    for moved in (boxed, there):
+        found = store.trials(moved.id, with_reports=True)
+        assert [trial.state for trial in found] == ["complete"] * len(expected), [trial.failure for trial in found]
+        assert [trial.parameters for trial in found] == [trial.parameters for trial in expected]
+        for one, other in zip(expected, found, strict=True):
+            (mine,), (its,) = one.reports, other.reports
+            assert its.requests == mine.requests == 12
+            assert its.errors == {}
+            assert set(its.metrics) == set(mine.metrics)
     await nothing_left(ome, there.id)
     assert len(controller.made) == len(found)
     for service, trial in zip(controller.made, found, strict=True):
