@@ -204,7 +204,7 @@ def test_only_the_lines_of_a_change_differ(values):
     """Comments, order, quotes and indentation of everything else stay."""
     found = settled(values(), max_model_len=8192, tensor_parallelism=(2, 8), images={"main": "0.12.0"})
     before, after = values().text, merged_values(values(), found.changes, found.numbers)
-    lines = [line for line in difflib.ndiff(before.rstrip().splitlines(), after.splitlines()) if line[0] in "+-"]
+    lines = [line for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line[0] in "+-"]
     assert sorted("".join(line.split()).replace('"', "") for line in lines) == [
         "+-8",
         "+MAX_MODEL_LEN:8192",
@@ -224,7 +224,7 @@ def test_another_workload_and_arguments_leave_the_comments(values):
     comments = [line for line in values().text.splitlines() if line.lstrip().startswith("#")]
     assert comments == [line for line in text.splitlines() if line.lstrip().startswith("#")]
     assert plain(text)["stack"]["model"]["helmValues"]["decode"]["containers"][0].pop("args") == ["--seed=1"]
-    moved = [line for line in difflib.ndiff(values().text.rstrip().splitlines(), text.splitlines()) if line[0] == "+"]
+    moved = [line for line in difflib.ndiff(values().text.splitlines(), text.splitlines()) if line[0] == "+"]
     assert len(moved) == 12 + 2  # name, load and nine lengths of the workload; the argument below its key
 
 
@@ -338,3 +338,11 @@ def test_what_the_pipeline_sets_itself_is_left_to_it():
     assert found.engine_args == {}
     assert any("--otlp-traces-endpoint" in warning for warning in found.warnings)
     assert settled(engine_args=said, intent="tune").engine_args == said
+
+
+def test_the_last_empty_lines_stay():
+    values = read_values(own_values().text.rstrip("\n") + "\n\n", "values.yaml")
+    decided = settled(values, max_num_seqs=64)
+    copy = merged_values(values, decided.changes, decided.numbers)
+    assert decided.changed
+    assert copy.endswith(values.text.splitlines()[-2] + "\n\n")

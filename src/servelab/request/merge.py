@@ -101,7 +101,7 @@ def _as_it_was(original: str, before: str, after: str) -> str:
             # A line deeper than all before it stands below one that was just written.
             shift = shift if beside is None else _indent(old[beside]) - _indent(laid_out[beside])
             lines.append(" " * max(_indent(line) + shift, 0) + line.strip())
-    text = "\n".join(lines) + "\n"
+    text = "\n".join(lines) + (original[len(original.rstrip("\n")) :] or "\n")
     return text if _plain(text) == _plain(after) else after
 
 
