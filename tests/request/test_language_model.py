@@ -69,7 +69,9 @@ def test_what_is_left_over_is_sent_with_the_schema_and_merged(server):
     assert (found.request.model, found.request.namespace) == ("a/b", "mert")
     assert found.request.engine_args == {"--seed": 7}
     assert set(found.by_model) == {"namespace", "--seed"}
-    assert (found.leftover, found.warnings) == ((), ())
+    assert found.leftover == ()
+    told = "the language model made namespace, --seed of 'im Namensraum mert, Saat 7', and nothing else"
+    assert found.warnings == (told,)
     path, headers, body = server.asked[0]
     assert path == "/v1/chat/completions"
     assert headers["Authorization"] == f"Bearer {KEY}"

@@ -72,9 +72,12 @@ def helped(heard: Understanding, endpoint: Endpoint) -> Understanding:
     except ValidationError:
         return _warned(heard, "the language model was no help: its answer does not fit a request")
     request, fields = _filled(heard, found)
-    left = () if fields else heard.leftover
+    if not fields:
+        return heard
     by_model = tuple(dict.fromkeys((*heard.by_model, *fields)))
-    return heard.model_copy(update={"request": request, "by_model": by_model, "leftover": left})
+    told = f"the language model made {', '.join(fields)} of {', '.join(map(repr, heard.leftover))}, and nothing else"
+    read = heard.model_copy(update={"request": request, "by_model": by_model, "leftover": ()})
+    return _warned(read, told)
 
 
 class _NoAnswer(Exception):

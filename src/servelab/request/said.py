@@ -83,6 +83,8 @@ class Request(Spec):
     """Flag -> what was spoken of without it, as journey tracing; it needs a value."""
     engine_args: dict[str, Value] = {}
     sweep: dict[str, tuple[Value, ...]] = {}
+    tuned: tuple[str, ...] = ()
+    """Flags that a search is about, over their usual ranges; empty for all that have one."""
     objective: Objective | None = None
     constraints: tuple[Constraint, ...] = ()
     budget: Limits | None = None

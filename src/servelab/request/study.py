@@ -73,7 +73,7 @@ def _study(settled: Settled, facts: Facts) -> Study:
     changing = _levels(settled, engine)
     fixed = _fixed(settled, engine, changing)
     tunes = settled.intent is Intent.TUNE
-    space = Space(parameters=_space(engine, changing, fixed)) if tunes else None
+    space = Space(parameters=_space(request, engine, changing, fixed)) if tunes else None
     whole_design = settled.intent is Intent.EXPERIMENT or len(changing) > 1
     study = Study(
         name=settled.experiment_id,
@@ -130,16 +130,21 @@ def _fixed(settled: Settled, engine: str, changing: dict[str, tuple[Value, ...]]
     return {name: value for name, value in fixed.items() if name not in changing}
 
 
-def _space(engine: str, changing: dict[str, tuple[Value, ...]], fixed: dict[str, Value]) -> dict[str, Parameter]:
-    if changing:
-        return {name: CategoricalParameter(choices=levels) for name, levels in changing.items()}
-    known = engine_arguments(engine)
+def _space(
+    request: Request, engine: str, changing: dict[str, tuple[Value, ...]], fixed: dict[str, Value]
+) -> dict[str, Parameter]:
+    """The levels that were named, and the usual ranges of what was named without; of all, where nothing was."""
+    levels: dict[str, Parameter] = {name: CategoricalParameter(choices=values) for name, values in changing.items()}
     parallelism = NAMES.get(engine, ("",))[0]
-    return {
+    ranges = {
         name: argument.tune
-        for name, argument in known.items()
+        for name, argument in engine_arguments(engine).items()
         if argument.tune is not None and not argument.until and name not in fixed and name != parallelism
     }
+    named = {name for flag in request.tuned if (name := argument_name(flag)) in ranges}
+    if levels and not named:
+        return levels
+    return {name: known for name, known in ranges.items() if not named or name in named} | levels
 
 
 def _engine(settled: Settled, facts: Facts, name: str, fixed: dict[str, Value]) -> EngineConfig:

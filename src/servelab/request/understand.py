@@ -26,6 +26,7 @@ from servelab.request.reading.quantity import with_digits
 from servelab.request.reading.removals import read_removals
 from servelab.request.reading.sentence import LONGEST, LONGEST_WORD, Sentence
 from servelab.request.reading.spoken import read_spoken
+from servelab.request.reading.tuned import read_tuned
 from servelab.request.reading.vocabulary import Spelling
 from servelab.request.reading.workloads import read_workload
 from servelab.request.said import Request, Understanding
@@ -38,6 +39,7 @@ READERS: tuple[Callable[[Heard, Known], None], ...] = (
     read_images,
     read_ids,
     read_engine,
+    read_tuned,
     read_goals,
     read_budget,
     read_loads,

@@ -32,7 +32,7 @@ _REFUSED = re.compile(
     r"instead of|rather than|not|in place of|replacing|replace|from|no longer|other than|was) (?:the |"
     r"a |an )?$"
 )
-LEVELS = ("tensor_parallelism", "profile.rates", "profile.concurrency", *FLAGS)
+LEVELS = ("tensor_parallelism", "profile.rates", "profile.concurrency", "tuned", *FLAGS)
 """Fields that may have several values; several values of another field contradict one another."""
 
 
