@@ -11,6 +11,7 @@ from servelab.lab.quickstart import quickstart_study
 from servelab.lab.validate import check_document
 from servelab.spec.errors import ServelabError
 from servelab.spec.study import Study
+from servelab.store.claims import LIST_THEM
 from servelab.web.api.studies import NewStudy, create
 from servelab.web.context import Context
 from servelab.web.dialogs import Outcome
@@ -35,7 +36,8 @@ async def page(context: Context, origin: str | None) -> None:
         try:
             first = (await in_thread(context.store.get_study, origin)).study
         except ServelabError as error:
-            trouble = f"{error.message}. {error.remedy} This is the usual first study instead."
+            hint = error.remedy.removesuffix(LIST_THEM)  # a page has the list itself
+            trouble = f"{error.message}. {hint} This is the usual first study instead."
     with frame("New study", "/new"):
         with element("div", "head"):
             heading("New study" if origin is None or trouble else f"New study, from {origin}").classes("grow")
