@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -56,6 +57,7 @@ def compile_pipeline(
     from servelab.tekton.values import read_mapping, with_run
     from servelab.tekton.write import to_yaml
 
+    gc.set_threshold(20_000)  # what is made are trees: to look for cycles in them all the time costs some 6 %
     data = read_mapping(read_text(values), str(values))
     ran = None if run is None else read_mapping(read_text(run), str(run))
     if ran is not None:
