@@ -18,6 +18,10 @@ ALL = [
     [
         ("tune mistral-7b", ALL),
         ("tune max-num-seqs and kv cache dtype for mistral-7b", ["kv_cache_dtype", "max_num_seqs"]),
+        (
+            "tune max-num-seqs, enforce-eager, and kv-cache-dtype of mistral-7b",
+            ["kv_cache_dtype", "max_num_seqs", "enforce_eager"],
+        ),
         ("optimize the memory utilization of mistral-7b", ["gpu_memory_utilization"]),
         ("mistral-7b: search over max-num-seqs, enforce-eager", ["max_num_seqs", "enforce_eager"]),
         ("tune eager mode and prefix caching of mistral-7b", ["enable_prefix_caching", "enforce_eager"]),
@@ -60,3 +64,11 @@ def test_another_engine_has_other_arguments() -> None:
     assert list(talk.answer()["study"]["space"]["parameters"]) == ["kv_cache_dtype"]
     talk.say("tune chunked-prefill-size instead")
     assert list(talk.answer()["study"]["space"]["parameters"]) == ["chunked_prefill_size"]
+
+
+def test_what_has_no_usual_range_and_no_values_is_asked_for() -> None:
+    talk = Talk()
+    talk.say("tune block-size for mistral-7b")
+    assert "Say them with the name: block-size VALUE, VALUE" in talk.last()
+    talk.say("block-size 16 and 32")
+    assert talk.answer()["study"]["space"]["parameters"] == {"block_size": {"choices": [16, 32]}}

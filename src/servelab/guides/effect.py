@@ -93,7 +93,7 @@ def _read(variations: Sequence[Variation], config: GuideConfig, scenario: str) -
 def _of_every_stage(name: str, read: set[str], values: Mapping[str, str]) -> bool:
     """Whether no stage that reads one of its own has another value than the common one."""
     own = (f"VLLM_MODELSERVICE_{role.upper()}_{name.removeprefix(COMMON)}" for role in ROLES)
-    return not _is_checked(name) or all(name in values[each] for each in own if each in read)
+    return not _is_checked(name) or all(name in values.get(each, "") for each in own if each in read)
 
 
 def _values(scenario: str) -> dict[str, str]:

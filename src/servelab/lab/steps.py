@@ -78,7 +78,8 @@ def _hopeless(study: Study, searched: Sequence[Trial]) -> str | None:
     """Why the study is not worth going on with, or None."""
     first = searched[0]
     if first.kind == "baseline" and first.state == "failed" and first.failure:
-        said = "could not be tried" if first.failure.transient else "does not run"
+        away = first.failure.transient or first.failure.kind == "unreachable"
+        said = "could not be tried" if away else "does not run"
         return f"the default configuration {said} ({first.failure.message})"
     opening = searched[:SAME_CAUSE_LIMIT]
     causes = {trial.failure.cause if trial.state == "failed" and trial.failure else None for trial in opening}

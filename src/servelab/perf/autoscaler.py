@@ -49,7 +49,9 @@ def variant_autoscaling(parameters: Parameters, variant: Variant) -> dict[str, A
     decode = _fit(parameters, LinearBatch.name)
     prefill = _fit(parameters, LinearPrefill.name)
     batch = decode.valid.get("batch")
-    largest = variant.max_batch_size or (round(batch.high) if batch else None)
+    # In flight on average were fewer than the batch size of two points, whose most it is.
+    most = parameters.two_point.batch_size if parameters.two_point else batch.high if batch else None
+    largest = variant.max_batch_size or (None if most is None else round(most))
     if largest is None:
         raise DocumentError(("the largest batch is not known",), "Give it: --max-batch-size 64")
     profile = {

@@ -307,8 +307,8 @@ def of_two_points(
     """
     workload = workload or FittedWorkload()
     lengths = {"prompt_tokens": workload.prompt_tokens, "output_tokens": workload.output_tokens}
-    valid = {name: Span(low=mean, high=mean) for name, mean in lengths.items() if mean is not None}
-    valid["batch"] = Span(low=1, high=max(1.0, in_flight or found.batch_size))
+    valid = {n: Span(low=math.floor(mean), high=math.ceil(mean)) for n, mean in lengths.items() if mean is not None}
+    valid["batch"] = Span(low=1, high=max(1.0, min(in_flight or found.batch_size, found.batch_size)))
     fits = [Fit.of(LinearBatch(found.alpha / 1000, found.beta / 1000), valid=valid, goodness=Goodness(points=2))]
     if prefill is not None:
         fits.append(Fit.of(prefill, valid=valid, goodness=Goodness(points=2)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 
@@ -25,10 +26,18 @@ async def ask_version(url: str) -> Said:
         async with aiohttp.ClientSession(timeout=PATIENCE) as session, session.get(f"{url}/version") as answer:
             if answer.status != 200:
                 return Said()
-            data = json.loads(await answer.content.read(LONGEST))
+            data = json.loads(await _body(answer.content))
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError):
         return Said()
     if not isinstance(data, dict):
         return Said()
     version = data.get("version")
     return Said(version[:100] if isinstance(version, str) else None, data.get("simulated") is True)
+
+
+async def _body(content: aiohttp.StreamReader) -> bytes:
+    """The beginning of an answer, in however many pieces it comes."""
+    try:
+        return await content.readexactly(LONGEST)
+    except asyncio.IncompleteReadError as error:
+        return error.partial

@@ -19,8 +19,8 @@ if TYPE_CHECKING:  # see store.py
 Choose = Callable[[Sequence[str], int], tuple[str, ...]]
 """Chooses so many of the free accelerators."""
 
-LIST_THEM = "List them: servelab status"
-"""What to do about a study that is not there, at the command line."""
+LIST_THEM, START_ONE = "List them: servelab status", "Start with: servelab quickstart"
+"""What to do about a study that is not there, at the command line; and where there is none at all."""
 
 LEASE = 60.0  # seconds a claim holds without a sign of life
 

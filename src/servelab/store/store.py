@@ -17,7 +17,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, not_, select, upd
 from sqlalchemy.exc import IntegrityError
 
 from servelab.spec.errors import NotFoundError, StoreError
-from servelab.store.claims import LIST_THEM, Claims, expired, lease_clock, no_study
+from servelab.store.claims import LIST_THEM, START_ONE, Claims, expired, lease_clock, no_study
 from servelab.store.database import READS_ONLY, connect, parse_url, shown, translated
 from servelab.store.rows import StudyRow, Summary, event_from, measurement_from, study_from, summary_from, trial_from
 from servelab.store.tables import events, measurements, studies, trials
@@ -109,7 +109,7 @@ class Store(Claims, Views):
             return StudyRow(*itself)
         found = self.list_studies()
         if not found:
-            raise NotFoundError(f"there are no studies in {self.location}", "Start with: servelab quickstart")
+            raise NotFoundError(f"there are no studies in {self.location}", START_ONE)
         exact = [row for row in found if name in ("", row.name)]
         beginning = exact or [row for row in found if row.id.startswith(name)]
         if exact or len(beginning) == 1:

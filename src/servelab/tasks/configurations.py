@@ -37,7 +37,7 @@ def configurations(task: Task, engine: str) -> Configurations:
     formats = list(_alternatives(task.quant_config, quantization().presets))
     presets = parallelism()[engine].presets
     degrees = list(_alternatives(task.parallel_config, presets))
-    given = [spread(engine, presets[str(name)]) for name in _preset_names(task.parallel_config)]
+    given = [spread(engine, presets[str(name)]) for name in _preset_names(task.parallel_config) if name is not None]
     found: list[Parameters] = []
     refused: dict[str, None] = {}
     for wanted, split in itertools.product(formats, degrees):

@@ -26,6 +26,8 @@ class Context:
     settings: Settings
     tokens: Tokens
     shared: Shared[Any] = field(default_factory=lambda: Shared(share=0.008, shortest=2.0))
+    devices: Shared[Any] = field(default_factory=lambda: Shared(share=0.2, shortest=2.0))
+    """What the accelerators do, which drivers are slow to tell."""
     dialogs: Dialogs = field(default_factory=Dialogs)
 
     @cached_property

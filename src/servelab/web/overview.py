@@ -113,7 +113,8 @@ class Overview:
                 after = self._live.last
                 found = await asyncio.to_thread(study_lines, self._store)
                 self._lines, self._after = {line.id: line for line in found}, after
-            while events := await self._live.since(self._after):
+            newest = self._live.last
+            while self._after < newest and (events := await self._live.since(self._after)):
                 changed = {event.study for event in events}
                 read = await asyncio.to_thread(_read, self._store, sorted(changed))
                 kept = {study: line for study, line in self._lines.items() if study not in changed}

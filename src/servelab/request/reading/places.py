@@ -6,7 +6,7 @@ import re
 
 from servelab.request.reading.heard import Heard, Mention
 from servelab.request.reading.known import Known, rx
-from servelab.request.reading.owner import own
+from servelab.request.reading.owner import OF_OTHERS, own
 from servelab.request.reading.quantity import JOIN
 
 _ENGINES = {
@@ -151,7 +151,7 @@ def read_accelerators(heard: Heard, known: Known) -> None:
         if match["count"] or match["one"] or match["times"]:
             _count(heard, match)
     for match in heard.sentence.find(_GPU_LEVELS):
-        if mine := own(heard, _GPU_LEVELS, match):
+        if mine := own(heard, _GPU_LEVELS, match, OF_OTHERS):
             levels = tuple(int(level) for level in re.findall(r"\d+", mine["levels"]))
             heard.say("tensor_parallelism", tuple(dict.fromkeys(levels)), *mine.span())
     for match in heard.sentence.find(_GPUS_NAMED):

@@ -13,7 +13,7 @@ from servelab.request.reading.quantity import IS
 from servelab.request.said import Intent
 
 _SEARCH = r"(?:(?:auto[- ]?)?tun(?:e|ing)|optimi[sz](?:e|ing)|search(?:ing)?(?: over| through)?|explor(?:e|ing))"
-_BETWEEN = r"(?: ?[,/&+] ?| and |, ?and )(?:the )?"
+_BETWEEN = r"(?:,? and | ?[,/&+] ?)(?:the )?"
 _VALUE = rf"(?!(?: (?:from|between|in))?{IS}[\d.])"
 _VERB = re.compile(r"(?:enable|disable|enforce|use) ")
 
@@ -27,12 +27,15 @@ def read_tuned(heard: Heard, known: Known) -> None:
         ranges = {one.flag for one in known.arguments.values() if one.tune is not None}
         for flag in dict.fromkeys(said):
             if flag not in ranges:
-                heard.warn(f"{flag} has no usual range: it is searched where values are given, as 16, 32 and 64")
+                heard.warn(f"{flag} has no usual range: it is searched where values are given")
         found = tuple(dict.fromkeys(flag for flag in said if flag in ranges))
         if found:
             heard.say("tuned", found, *match.span())
         else:
             heard.sentence.take(*match.span())
+            heard.ask(
+                said[0], f"Which values are to be tried? Say them with the name: {said[0].lstrip('-')} VALUE, VALUE"
+            )
 
 
 @cache

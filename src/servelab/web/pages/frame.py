@@ -11,7 +11,7 @@ from nicegui import background_tasks, ui
 from starlette.requests import Request
 
 from servelab.spec.errors import NotFoundError, ServelabError, StoreError
-from servelab.store.claims import LIST_THEM
+from servelab.store.claims import LIST_THEM, START_ONE
 from servelab.web.context import Context
 from servelab.web.pages.parts import element, empty, text
 from servelab.web.tokens import COOKIE
@@ -85,7 +85,10 @@ def _sign_out_button() -> None:
 def no_such_study(study_id: str, error: NotFoundError) -> None:
     """The page of a study that is not there."""
     with frame("No such study", "/"):
-        hint = error.remedy.removesuffix(LIST_THEM) or "It may have been removed; the list has all there are."
+        hint = (
+            error.remedy.removesuffix(LIST_THEM).removesuffix(START_ONE)
+            or "It may have been removed; the list has all there are."
+        )
         empty(f"There is no study {study_id[:80]}", hint)
         ui.link("All studies", "/")
 

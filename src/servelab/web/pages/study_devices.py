@@ -22,16 +22,15 @@ class Devices:
         self._text = text("div", "", "devices muted")
         self._text.set_visibility(False)
 
-    async def refresh(self, points: Sequence[TrialPoint]) -> None:
-        """Look when a trial begins or ends."""
+    def refresh(self, points: Sequence[TrialPoint]) -> None:
+        """Which trials run; drivers may be slow, and nobody waits for them."""
         self._running = running(points)
-        await self.follow()
 
     async def follow(self) -> None:
         """Look again while a trial runs; drivers are asked once for all pages, and not all the time."""
         held: list[Accelerator] = []
         if self._running:
-            found: tuple[Accelerator, ...] = await self._context.shared.get(
+            found: tuple[Accelerator, ...] = await self._context.devices.get(
                 "accelerators", time.monotonic(), lambda: tuple(accelerators(self._context.store))
             )
             held = [one for one in found if one.study == self._id and one.trial in self._running]

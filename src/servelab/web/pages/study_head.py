@@ -61,7 +61,7 @@ class Head:
         self._bar.props(f"aria-valuemin=0 aria-valuemax=100 aria-valuenow={100 * line.share:.0f}")
         self._progress.set_text(_progress(line))
         self._now.set_text("  ·  ".join(now))
-        await self.devices.refresh(points)
+        self.devices.refresh(points)
         self._message.set_text(record.message)
         self._message.set_visibility(bool(record.message) and record.state in ("failed", "paused", "cancelled"))
         possible = actions(record.state)

@@ -11,7 +11,7 @@ from servelab.lab.quickstart import quickstart_study
 from servelab.lab.validate import check_document
 from servelab.spec.errors import ServelabError
 from servelab.spec.study import Study
-from servelab.store.claims import LIST_THEM
+from servelab.store.claims import LIST_THEM, START_ONE
 from servelab.web.api.studies import NewStudy, create
 from servelab.web.context import Context
 from servelab.web.dialogs import Outcome
@@ -36,7 +36,7 @@ async def page(context: Context, origin: str | None) -> None:
         try:
             first = (await in_thread(context.store.get_study, origin)).study
         except ServelabError as error:
-            hint = error.remedy.removesuffix(LIST_THEM)  # a page has the list itself
+            hint = error.remedy.removesuffix(LIST_THEM).removesuffix(START_ONE)  # a page has the list itself
             trouble = f"{error.message}. {hint} This is the usual first study instead."
     with frame("New study", "/new"):
         with element("div", "head"):
