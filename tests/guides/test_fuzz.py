@@ -166,6 +166,13 @@ def damaged(data: bytearray, rng: random.Random) -> bytearray:
     return data
 
 
+def test_words_of_no_flag_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_text(VALUES.replace('"--max-model-len", "100"', '"model", "and more"'))
+    assert "and more" in path.read_text()
+    assert_converted_or_told(path)
+
+
 @settings(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )

@@ -53,6 +53,8 @@ class Command:
     spans: tuple[Span, ...]
     unread: str = ""
     """All of a script in which no call of vLLM was found."""
+    stray: tuple[str, ...] = ()
+    """Words after the model that belong to no flag."""
 
     def flag(self, name: str) -> Flag | None:
         """The last flag of that name."""
@@ -152,6 +154,7 @@ def _of_script(script: Node) -> Command:
         flags=tuple(flags),
         postamble=after,
         spans=spans,
+        stray=tuple(one.value for one in positional[1:]),
     )
 
 
@@ -166,7 +169,9 @@ def _of_words(words: Sequence[Node], starts: bool) -> Command:
         return Command(None, None, "", (), "", spans, unread=" ".join(quoted(one.text) for one in words))
     positional, flags = _flags([_Given(one.text, one.text, one.span) for one in rest], quoted)
     model = positional[0] if positional else None
-    return Command(model.value if model else None, model.span if model else None, "", tuple(flags), "", spans)
+    stray = tuple(one.value for one in positional[1:])
+    found = tuple(flags)
+    return Command(model.value if model else None, model.span if model else None, "", found, "", spans, stray=stray)
 
 
 class _Given(NamedTuple):

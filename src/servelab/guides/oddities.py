@@ -49,6 +49,8 @@ def _of_stage(stage: Stage, model: str) -> Iterator[str]:
         return
     if stage.command.unread:
         yield f"{stage.role}: its script starts no `vllm serve`; it is copied as it is"
+    if stage.command.stray:
+        yield f"{stage.role}: its command has words of no flag, which are left out: {' '.join(stage.command.stray)}"
     served = stage.command.flag("--model")
     for named in (stage.command.model, served.value if served else None):
         if named and "$" not in named and not named.startswith("/model-cache/") and named != model:
