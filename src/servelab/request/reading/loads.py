@@ -15,6 +15,7 @@ from servelab.request.reading.quantity import (
     NUMBER,
     RANGE,
     RATE_UNIT,
+    RATE_UNIT_PER,
     REAL,
     STEP,
     USERS,
@@ -24,20 +25,15 @@ from servelab.request.reading.quantity import (
     read_number,
 )
 
-_PER = r"(?: ?/ ?| ?per (?:1 )?| an? | each | every | in (?:an? |1 |each )?)"
-_RATE_UNIT = (
-    rf"(?:(?:req(?:uest)?s?|quer(?:y|ies)|calls|messages|prompts)\.?{_PER}(?P<per>s(?:ec(?:ond)?)?|"
-    r"m(?:in(?:ute)?)?|h(?:our)?)\b|rps\b|qps\b|r/s\b|req/s\b)"
-)
 _LEVELS_HERE = rf"(?:{RANGE}|{LIST})"
 _RATES = rx(
     r"(?:(?:arrival|request|load|offered|rates?)(?: of)? ){0,5}(?<![\w.,-])"
-    rf"(?P<levels>{_LEVELS_HERE})[ -]?{_RATE_UNIT}(?: each| (?:arrival |request )?rates?\b)?(?P<step>{STEP})"
+    rf"(?P<levels>{_LEVELS_HERE})[ -]?{RATE_UNIT_PER}(?: each| (?:arrival |request )?rates?\b)?(?P<step>{STEP})"
 )
 _RATES_NAMED = rx(
     r"-{0,2}\b(?:(?:request|arrival|req|offered|load|constant|poisson|qps|"
     r"rps)[-_ ]){0,5}(?:rates?|rps|qps)(?! ?type)(?: in (?:req/s|"
-    rf"rps))?{IS}(?P<levels>{levels(RATE_UNIT)})(?: ?{_RATE_UNIT})?(?! ?%)"
+    rf"rps))?{IS}(?P<levels>{levels(RATE_UNIT)})(?: ?{RATE_UNIT_PER})?(?! ?%)"
 )
 _CONCURRENCY_NAMED = rx(
     r"-{0,2}\b(?:max[-_ ])?(?:conc(?=[ =:]{1,3}\d)|concurrenc(?:y|ies)(?:[-_ ]levels?)?|"
@@ -46,7 +42,7 @@ _CONCURRENCY_NAMED = rx(
 )
 _USERS_NAMED = rx(
     r"\b(?:(?:number|count) of )?(?:users?|clients?|streams?|sessions?)(?: count)?"
-    rf"(?: (?:is|are|of|equals?)|(?= ?[=:])|(?<=count)){IS}(?P<levels>{levels(USERS)})(?! ?(?:%|{_RATE_UNIT}))"
+    rf"(?: (?:is|are|of|equals?)|(?= ?[=:])|(?<=count)){IS}(?P<levels>{levels(USERS)})(?! ?(?:%|{RATE_UNIT_PER}))"
 )
 _PEOPLE = r"(?:people|persons|customers|employees|colleagues|callers|visitors|developers|agents)\b"
 _AT_ONCE = (

@@ -61,7 +61,13 @@ JOIN = (
 LIST = rf"{NUMBER}(?:{JOIN}{NUMBER}(?![\w%:]|\.\w|-\w)){{0,31}}"
 """A number, or several: before their unit."""
 
-RATE_UNIT = r"(?:(?:req(?:uest)?s?|quer(?:y|ies))(?: ?/ ?| ?per | a | an )(?:s|m|h)[a-z]*|rps|qps|r/s|req/s)"
+_PER = r"(?: ?/ ?| ?per (?:1 )?| an? | each | every | in (?:an? |1 |each )?)"
+RATE_UNIT_PER = (
+    rf"(?:(?:req(?:uest)?s?|quer(?:y|ies)|calls|messages|prompts)\.?{_PER}(?P<per>s(?:ec(?:ond)?)?|"
+    r"m(?:in(?:ute)?)?|h(?:our)?)\b|rps\b|qps\b|r/s\b|req/s\b)"
+)
+"""Of requests per time; the group ``per`` is the time, second where there is none."""
+RATE_UNIT = RATE_UNIT_PER.replace("?P<per>", "?:")
 USERS = r"(?:users?|clients?|streams?|(?:concurrent|simultaneous|parallel) [a-z]+)"
 OF_TOKENS = r"tokens?(?! (?:in|out|of|per|each)\b)"
 _ANY_UNIT = (
